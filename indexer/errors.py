@@ -1,0 +1,232 @@
+"""Every error that this product raises on purpose.
+
+::
+
+    IndexerError(message, hint)
+    ├─ UsageError                    the command line cannot be carried out        operator    exit 64
+    ├─ ConfigError(problems)         the configuration is wrong, all mistakes      operator    exit 78
+    ├─ LedgerError                   the ledger cannot be used                     operator    exit 78
+    │  ├─ LedgerBusy                 another process holds what is needed          retry       exit 75
+    │  └─ LedgerFull                 no room on the ledger's disk                  operator    exit 75
+    ├─ PeerError(peer)               Orthanc, DICOMweb or the FHIR server
+    │  ├─ Unavailable                refused, timed out, 408, 425, 429, 5xx        retry       exit 69
+    │  │  └─ AnswerLost              sent whole, but no whole answer came back     read first  exit 69
+    │  ├─ AccessDenied               401, 403                                      operator    exit 78
+    │  ├─ ProtocolViolation          the answer breaks the standard                retry       exit 69
+    │  ├─ Conflict                   409, 412: somebody else wrote                 retry       exit 69
+    │  ├─ TooLarge                   413: fewer entries                            halve       exit 69
+    │  └─ Refused(outcome)           other 4xx for the request as a whole          bisect      exit 69
+    └─ StudyError(cause)             concerns one study, the others go on
+       ├─ StudyVanished              the source does not hold it (any more)        a normal end
+       ├─ StudyChanging              it changed while it was read                  read again
+       ├─ StudyWaits                 what its identity needs cannot be read now    retry
+       └─ StudyUnfit                 it cannot be published as it is               quarantine
+
+Each class says who acts. Edges translate foreign exceptions into these in one place; nobody else catches foreign ones.
+No message or hint may hold patient data: no names, numbers, UIDs, bodies or URLs with a query.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class IndexerError(Exception):
+    """Root of all errors of this product.
+
+    Parameters
+    ----------
+    message
+        What happened, without patient data.
+    hint
+        What the reader can do about it.
+    """
+
+    exit_code: ClassVar[int] = 70
+    default_hint: ClassVar[str] = "Please report this with the log lines around it."
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint or self.default_hint
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class UsageError(IndexerError):
+    """The command line asks for something that cannot be done."""
+
+    exit_code = 64
+    default_hint = "See --help."
+
+
+class ConfigError(IndexerError):
+    """The configuration is wrong; every mistake is listed at once.
+
+    Parameters
+    ----------
+    problems
+        One line each: file, line, key and what is expected.
+    """
+
+    exit_code = 78
+    default_hint = "Mend the lines above, then run 'dicom-fhir-indexer config check'."
+
+    def __init__(self, problems: Sequence[str], *, hint: str | None = None) -> None:
+        super().__init__("\n".join(problems), hint=hint)
+        self.problems = tuple(problems)
+
+
+class LedgerError(IndexerError):
+    """The ledger cannot be used: damaged, newer than this program, or not writable."""
+
+    exit_code = 78
+    default_hint = "See docs/ledger.md for what to check and what losing the ledger costs."
+
+
+class LedgerBusy(LedgerError):
+    """Another process holds the drain lock, or the database stayed locked."""
+
+    exit_code = 75
+    default_hint = "Only one process drains a ledger. Stop the other one, or let it do the work."
+
+
+class LedgerFull(LedgerError):
+    """The ledger's disk has no room left."""
+
+    exit_code = 75
+    default_hint = "Make room on the disk of the ledger; the work goes on by itself."
+
+
+class PeerError(IndexerError):
+    """A server that we talk to did not do what was asked.
+
+    Parameters
+    ----------
+    peer
+        ``orthanc``, ``dicomweb`` or ``fhir``, with the source's name where there are several.
+    status
+        HTTP status code, if an answer came.
+    """
+
+    exit_code = 69
+    default_hint = "Check that the server is up and that its address is right."
+
+    def __init__(self, message: str, *, peer: str, status: int | None = None, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.peer = peer
+        self.status = status
+
+
+class Unavailable(PeerError):
+    """The server cannot be reached or asks us to come back later.
+
+    Parameters
+    ----------
+    retry_after_s
+        Seconds that the server asked us to wait.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        peer: str,
+        status: int | None = None,
+        retry_after_s: float | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, peer=peer, status=status, hint=hint)
+        self.retry_after_s = retry_after_s
+
+
+class AnswerLost(Unavailable):
+    """The request may have been carried out, but no whole answer came back: read before sending again."""
+
+
+class AccessDenied(PeerError):
+    """The server refuses our credentials (401) or our rights (403)."""
+
+    exit_code = 78
+    default_hint = "Check the user name, the password file or the token, and the rights of that account."
+
+
+class ProtocolViolation(PeerError):
+    """The answer is not what the standard or the server's documentation promises."""
+
+    default_hint = "Check that the address is that of the server itself, not of a proxy's login or error page."
+
+
+class Conflict(PeerError):
+    """Somebody else wrote at the same time (409), or the version is not the one that we know (412)."""
+
+    default_hint = "Nothing to do: it is tried again."
+
+
+class TooLarge(PeerError):
+    """The request is too large for the server or for a proxy before it (413)."""
+
+    default_hint = "Raise the server's limit or lower target.bundle.max_bytes."
+
+
+class Refused(PeerError):
+    """The server refuses the request as a whole (400, 404, 405, 422, 501 and the like).
+
+    Parameters
+    ----------
+    outcome
+        The server's OperationOutcome, if one came; it may hold patient data and is never logged as it is.
+    """
+
+    default_hint = "See 'quarantine list' for the study that is to blame."
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        peer: str,
+        status: int | None = None,
+        outcome: dict[str, object] | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, peer=peer, status=status, hint=hint)
+        self.outcome = outcome
+
+
+class StudyError(IndexerError):
+    """One study cannot be published now; the others go on.
+
+    Parameters
+    ----------
+    cause
+        A short word from a closed set, fit for logs and metrics, such as ``no_patient_id``.
+    """
+
+    exit_code = 1
+    default_hint = "See 'show' with the study's UID."
+
+    def __init__(self, message: str, *, cause: str, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.cause = cause
+
+
+class StudyVanished(StudyError):
+    """The source does not hold the study (any more)."""
+
+
+class StudyChanging(StudyError):
+    """The study changed while it was read."""
+
+
+class StudyWaits(StudyError):
+    """Something that the study's identity needs cannot be read now."""
+
+
+class StudyUnfit(StudyError):
+    """The study cannot be published as it is; it goes to quarantine."""
+
+    default_hint = "Mend the study in the archive, then 'quarantine replay' it."

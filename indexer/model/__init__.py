@@ -1,0 +1,48 @@
+"""Frozen values that every layer shares; no behaviour beyond reading themselves."""
+
+from __future__ import annotations
+
+from indexer.model.attributes import Attributes, PersonName
+from indexer.model.feed import Change, ChangePage, FeedPosition, Level
+from indexer.model.study import Copy, Instance, Series, Study
+from indexer.model.target import EntryResult, Fetched, TargetInfo
+from indexer.model.work import (
+    BackfillRun,
+    Deferred,
+    Dropped,
+    Lane,
+    Mark,
+    Patient,
+    Published,
+    Quarantined,
+    Settled,
+    Settlement,
+    Task,
+)
+
+__all__ = [
+    "Attributes",
+    "BackfillRun",
+    "Change",
+    "ChangePage",
+    "Copy",
+    "Deferred",
+    "Dropped",
+    "EntryResult",
+    "FeedPosition",
+    "Fetched",
+    "Instance",
+    "Lane",
+    "Level",
+    "Mark",
+    "Patient",
+    "PersonName",
+    "Published",
+    "Quarantined",
+    "Series",
+    "Settled",
+    "Settlement",
+    "Study",
+    "TargetInfo",
+    "Task",
+]

@@ -1,0 +1,122 @@
+"""A DICOM dataset as the DICOM JSON Model has it, read by keyword.
+
+Source: PS3.18 2024e, Annex F "DICOM JSON Model"; keywords and tags: PS3.6 2024e, chapter 6.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_NOT_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+_PADDING = " \t\r\n\x00"
+
+
+@functools.cache
+def tag_of(keyword: str) -> str:
+    """Tag of a keyword as the DICOM JSON Model writes it, eight hexadecimal digits.
+
+    Raises
+    ------
+    KeyError
+        If the DICOM dictionary has no such keyword.
+    """
+    tag = tag_for_keyword(keyword)
+    if tag is None:
+        raise KeyError(keyword)
+    return f"{tag:08X}"
+
+
+@functools.cache
+def vr_of(keyword: str) -> str:
+    """Value representation of a keyword (the first one where the dictionary allows several)."""
+    return dictionary_VR(int(tag_of(keyword), 16)).split(" ", maxsplit=1)[0]
+
+
+def clean(text: str) -> str:
+    """Text without padding and without the control characters that FHIR forbids in a string."""
+    return _NOT_TEXT.sub("", text).strip(_PADDING)
+
+
+@dataclass(frozen=True, slots=True)
+class PersonName:
+    """The component groups of a PN value, as received, carets and all (PS3.5 2024e, section 6.2)."""
+
+    alphabetic: str = ""
+    ideographic: str = ""
+    phonetic: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """Attributes of one dataset or of one sequence item.
+
+    Unreadable content never raises: a value of a wrong shape is as good as absent.
+    """
+
+    json: Mapping[str, Any]
+
+    @classmethod
+    def from_keywords(cls, values: Mapping[str, str]) -> Attributes:
+        """Attributes from plain strings by keyword, several values joined by a backslash."""
+        return cls({tag_of(key): {"vr": vr_of(key), "Value": text.split("\\")} for key, text in values.items()})
+
+    def values(self, keyword: str) -> list[Any]:
+        """Values as the JSON has them, without nulls."""
+        element = self.json.get(tag_of(keyword))
+        found = element.get("Value") if isinstance(element, dict) else None
+        return [value for value in found if value is not None] if isinstance(found, list) else []
+
+    def texts(self, keyword: str) -> tuple[str, ...]:
+        """Every value that is text or a number, cleaned; empty ones left out."""
+        found = (
+            clean(str(v)) for v in self.values(keyword) if isinstance(v, str | int | float) and not isinstance(v, bool)
+        )
+        return tuple(text for text in found if text)
+
+    def text(self, keyword: str) -> str | None:
+        """First value as text, or None."""
+        return next(iter(self.texts(keyword)), None)
+
+    def items(self, keyword: str) -> tuple[Attributes, ...]:
+        """Items of a sequence."""
+        return tuple(Attributes(value) for value in self.values(keyword) if isinstance(value, dict))
+
+    def item(self, keyword: str) -> Attributes:
+        """First item of a sequence; an empty one where there is none."""
+        return next(iter(self.items(keyword)), NOTHING)
+
+    def person_names(self, keyword: str) -> tuple[PersonName, ...]:
+        """Every value of a PN attribute; Orthanc's database writes one string, DICOMweb an object."""
+        names = (_person_name(value) for value in self.values(keyword))
+        return tuple(name for name in names if name is not None)
+
+    def __contains__(self, keyword: str) -> bool:
+        return bool(self.values(keyword))
+
+    def over(self, other: Attributes) -> Attributes:
+        """These attributes, and those of `other` where these have no value."""
+        held = {
+            tag: element for tag, element in self.json.items() if isinstance(element, dict) and element.get("Value")
+        }
+        return Attributes({**other.json, **held})
+
+
+def _person_name(value: object) -> PersonName | None:
+    if isinstance(value, str):
+        groups = [clean(group) for group in value.split("=")][:3]
+    elif isinstance(value, dict):
+        groups = [clean(str(value.get(group) or "")) for group in ("Alphabetic", "Ideographic", "Phonetic")]
+    else:
+        return None
+    return PersonName(*groups) if any(groups) else None
+
+
+NOTHING = Attributes({})

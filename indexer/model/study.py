@@ -1,0 +1,92 @@
+"""A DICOM study as a source holds it.
+
+Source: PS3.3 2024e, A.1.2 "Composite IOD Information Entity-Relationship Model": Study, Series, Instance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from indexer.model.attributes import NOTHING, Attributes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Copy:
+    """Where a study stands: a source's name and Orthanc's id of the study there."""
+
+    source: str
+    orthanc_id: str
+    study_instance_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One SOP Instance, from the source's database.
+
+    Attributes
+    ----------
+    instance_number, number_of_frames
+        As received (IS), None if absent.
+    """
+
+    sop_instance_uid: str
+    sop_class_uid: str | None = None
+    instance_number: str | None = None
+    number_of_frames: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """One series.
+
+    Attributes
+    ----------
+    attributes
+        What the source's database holds at series level.
+    sampled
+        Whole datasets (without pixel data) of the instances that were read one by one, by SOPInstanceUID: one for a
+        series of images, each one up to a cap for other objects, none where that read is switched off.
+    """
+
+    series_instance_uid: str
+    attributes: Attributes
+    instances: tuple[Instance, ...]
+    sampled: Mapping[str, Attributes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Study:
+    """One whole study, read at one moment from one source.
+
+    Attributes
+    ----------
+    attributes
+        What the source's database holds at study level, the patient's attributes among them.
+    last_update
+        Orthanc's LastUpdate of the study (UTC, ``YYYYMMDDTHHMMSS``), None where the source has no such thing.
+    is_sampled
+        Whether datasets were read beside the database, so that an absent attribute is known to be absent.
+    """
+
+    study_instance_uid: str
+    source: str
+    attributes: Attributes
+    series: tuple[Series, ...]
+    last_update: str | None = None
+    is_sampled: bool = False
+
+    @property
+    def number_of_instances(self) -> int:
+        return sum(len(series.instances) for series in self.series)
+
+    @property
+    def sample(self) -> Attributes:
+        """Dataset of the first sampled instance in the order of series and SOPInstanceUID."""
+        for series in sorted(self.series, key=lambda one: one.series_instance_uid):
+            for uid in sorted(series.sampled):
+                return series.sampled[uid]
+        return NOTHING

@@ -1,0 +1,52 @@
+"""What a FHIR server tells about itself and answers to a Bundle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetInfo:
+    """What a FHIR server says of itself.
+
+    Attributes
+    ----------
+    fhir_version
+        ``CapabilityStatement.fhirVersion`` such as ``4.0.1``, None where it has no readable statement.
+    software
+        Name and version for the log, empty if unsaid.
+    """
+
+    fhir_version: str | None
+    software: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryResult:
+    """The answer to one entry of a Bundle, or to one request.
+
+    Attributes
+    ----------
+    status
+        HTTP status code of this entry.
+    version_id
+        Version that the server gave the resource, if it says so.
+    outcome
+        OperationOutcome as JSON; may hold patient data, never logged as it is.
+    retry_after_s
+        Seconds that the server asks us to wait.
+    """
+
+    status: int
+    version_id: str | None = None
+    outcome: dict[str, Any] | None = None
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """A resource read back from the server."""
+
+    resource: dict[str, Any]
+    version_id: str | None

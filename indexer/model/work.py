@@ -1,0 +1,196 @@
+"""The dirty studies: marks, taken tasks and how they end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from indexer.model.study import Copy
+
+
+class Lane(IntEnum):
+    """Live changes go before backfill marks."""
+
+    LIVE = 0
+    BACKFILL = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """Word that a study may have changed.
+
+    Attributes
+    ----------
+    reason
+        Short word: the ChangeType, or ``backfill``, ``replay``, ``epoch``, ``target``.
+    quiet_s
+        Take the study when nothing was heard of it for this long; 0 takes it at once.
+    max_wait_s
+        Take it at the latest this long after the first mark, however restless it is.
+    force
+        Send even if what would be sent is what was last confirmed.
+    """
+
+    copy: Copy
+    reason: str
+    lane: Lane = Lane.LIVE
+    quiet_s: float = 0.0
+    max_wait_s: float = 0.0
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """What the FHIR server confirmed last of one study.
+
+    Attributes
+    ----------
+    fingerprint
+        SHA-256 of the resource that was sent.
+    mapping_generation
+        Generation of the mapping that made it; a raised one makes everything anew.
+    patient_key
+        Keyed hash of the patient's identifier, None where the study refers to no Patient of ours.
+    """
+
+    study_instance_uid: str
+    fhir_id: str
+    version_id: str | None
+    fingerprint: str
+    mapping_generation: int
+    last_update: str | None
+    number_of_series: int
+    number_of_instances: int
+    patient_key: str | None
+    published_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patient:
+    """What the FHIR server confirmed last of one Patient.
+
+    Attributes
+    ----------
+    patient_key
+        Keyed hash of system and value of the identifier.
+    basis
+        ``StudyDate StudyTime StudyInstanceUID`` of the study whose demographics were sent; a study with a smaller
+        basis does not change them.
+    names
+        Short hashes of the different names that were met under this number, at most `MAX_NAMES`.
+    """
+
+    patient_key: str
+    fhir_id: str
+    fingerprint: str
+    basis: str
+    names: tuple[str, ...] = ()
+
+    MAX_NAMES: ClassVar[int] = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A dirty study, taken under a lease."""
+
+    study_instance_uid: str
+    generation: int
+    copies: tuple[Copy, ...]
+    lane: Lane
+    reason: str
+    attempts: int
+    first_event_at: float
+    force: bool
+    published: Published | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """Published, or found unchanged: the dirty row goes if its generation is still the one that was taken.
+
+    Attributes
+    ----------
+    published
+        What the server confirmed; None if the study was unchanged and nothing was sent.
+    """
+
+    task: Task
+    published: Published | None
+    patient: Patient | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dropped:
+    """The source does not hold the study any more: nothing to publish, nothing is removed from the target."""
+
+    task: Task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deferred:
+    """Tried in vain: stays dirty.
+
+    Attributes
+    ----------
+    due_in_s
+        Seconds until it is taken again.
+    cause
+        Short word for `status`.
+    counts
+        Whether this was the study's own failure, which counts towards quarantine, or only an outage.
+    """
+
+    task: Task
+    due_in_s: float
+    cause: str
+    counts: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quarantined:
+    """Cannot be published; kept aside with its cause until it changes or is replayed.
+
+    Attributes
+    ----------
+    cause
+        Short word from a closed set.
+    text
+        What is wrong, for the operator, without patient data.
+    hint
+        What to do.
+    """
+
+    task: Task
+    cause: str
+    text: str
+    hint: str
+
+
+Settlement = Settled | Dropped | Deferred | Quarantined
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackfillRun:
+    """A backfill that marks, then waits until its marks are settled.
+
+    Attributes
+    ----------
+    digest
+        Hash of the options, so that only a like call resumes it.
+    cursor
+        Last Orthanc id that was marked, in sorted order; empty at the start.
+    marked
+        Studies that were marked so far.
+    rate
+        Studies per second at most, None without a limit.
+    """
+
+    run_id: int
+    digest: str
+    cursor: str
+    marked: int
+    is_marked: bool
+    started_at: float
+    rate: float | None = None

@@ -1,0 +1,1 @@
+"""Poll, note, drain, backfill, verify: the flow, over Protocols that it declares itself."""

@@ -1,0 +1,271 @@
+"""What the flow needs of the world. Edges implement these; tests prove each by a second implementation.
+
+Every method may raise the `PeerError` family (servers) or the `LedgerError` family (ledger). Nothing here is a base
+class: an implementation only has to fit.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from indexer.model import (
+        Attributes,
+        BackfillRun,
+        ChangePage,
+        Copy,
+        EntryResult,
+        FeedPosition,
+        Fetched,
+        Mark,
+        Patient,
+        Published,
+        Series,
+        Settlement,
+        Study,
+        TargetInfo,
+        Task,
+    )
+    from indexer.model.ledger import BackfillProgress, QuarantineRow, StudyRow, Summary
+
+
+class ChangeFeed(Protocol):
+    """One source's feed of changes."""
+
+    def changes(self, since: int, limit: int) -> ChangePage:
+        """Rows with Seq greater than `since`, at most `limit` (≥ 1), ascending."""
+        ...
+
+    def server_time(self) -> str:
+        """The source's own clock, ``YYYYMMDDTHHMMSS`` UTC, for comparison with `Change.date`."""
+        ...
+
+    def locate(self, orthanc_ids: Sequence[str]) -> tuple[Copy, ...]:
+        """Studies that these resources (of any level) belong to; what is gone is left out."""
+        ...
+
+
+class StudySource(Protocol):
+    """The studies of one source, read from its database, never from pixel files."""
+
+    @property
+    def name(self) -> str:
+        """Stable name of the source, part of the state."""
+        ...
+
+    def ping(self) -> str:
+        """Version of the server; raises `Unavailable` when it is down."""
+        ...
+
+    def list_ids(self) -> list[str]:
+        """Orthanc ids of all studies, sorted."""
+        ...
+
+    def holds(self, orthanc_id: str) -> bool:
+        """Whether the study exists; only a clear 404 says no."""
+        ...
+
+    def study_attributes(self, orthanc_ids: Sequence[str]) -> Mapping[str, Attributes]:
+        """Study-level attributes by Orthanc id; what is gone is left out."""
+        ...
+
+    def modalities(self, orthanc_ids: Sequence[str]) -> Mapping[str, frozenset[str]]:
+        """Modality values of each study's series, by Orthanc id of the study."""
+        ...
+
+    def read(self, copy: Copy) -> Study:
+        """The whole study as it stands, `sampled` left empty.
+
+        Raises
+        ------
+        StudyVanished
+            If it does not exist.
+        StudyChanging
+            If it changed while it was read.
+        """
+        ...
+
+
+class AttributeSource(Protocol):
+    """Datasets of single instances, for attributes that no database holds."""
+
+    def sample(self, study: Study) -> tuple[Series, ...]:
+        """The study's series with `sampled` filled.
+
+        Raises
+        ------
+        StudyWaits
+            If the datasets cannot be read now.
+        """
+        ...
+
+
+class FhirTarget(Protocol):
+    """A FHIR server."""
+
+    @property
+    def base_url(self) -> str:
+        """Address without a trailing slash; names the target in the ledger."""
+        ...
+
+    def info(self) -> TargetInfo:
+        """Read ``/metadata``; an unreadable statement is no error, an unreachable server is."""
+        ...
+
+    def send(self, bundle: bytes, count: int) -> tuple[EntryResult, ...]:
+        """POST one Bundle of `count` entries; one result per entry, in order.
+
+        Raises
+        ------
+        AnswerLost, Unavailable, AccessDenied, Conflict, TooLarge, Refused, ProtocolViolation
+            For the Bundle as a whole.
+        """
+        ...
+
+    def fetch(self, references: Sequence[str]) -> tuple[Fetched | None, ...]:
+        """Read ``Type/id`` references in one request; None for each that does not exist or is deleted."""
+        ...
+
+    def find_studies(self, study_instance_uids: Sequence[str]) -> Mapping[str, tuple[Fetched, ...]]:
+        """Every ImagingStudy that bears one of these UIDs as its ``urn:dicom:uid`` identifier, by UID."""
+        ...
+
+    def studies_at(self, endpoint_id: str) -> Iterable[str]:
+        """Ids of every ImagingStudy that refers to this Endpoint."""
+        ...
+
+
+class Ledger(Protocol):
+    """The durable state. Every writing method is one transaction. Times are epoch seconds."""
+
+    def site_key(self) -> bytes:
+        """Secret behind all keyed hashes, 32 bytes, made at first use."""
+        ...
+
+    def patient_system(self, source: str) -> tuple[str, bool]:
+        """``urn:uuid:`` system for this source's numbers without an issuer, and whether it was made just now."""
+        ...
+
+    def open_target(self, base_url: str) -> None:
+        """Make `base_url` the target that `published`, `patients` and `endpoint` speak of."""
+        ...
+
+    def renew_target(self, base_url: str) -> None:
+        """The same address, but another or an emptied server: nothing counts as sent any more."""
+        ...
+
+    def drain_lock(self) -> AbstractContextManager[None]:
+        """Hold the right to drain; ends the leases of a dead owner. Raises `LedgerBusy` if its owner lives."""
+        ...
+
+    def drainer_alive(self) -> bool:
+        """Whether some process holds the drain lock."""
+        ...
+
+    def position(self, source: str) -> FeedPosition | None:
+        """Feed position, None before the first poll."""
+        ...
+
+    def note(self, source: str, marks: Sequence[Mark], position: FeedPosition, now: float) -> None:
+        """Mark studies dirty and move the position, together."""
+        ...
+
+    def mark(self, marks: Sequence[Mark], now: float) -> None:
+        """Mark studies dirty; the generation of each rises."""
+        ...
+
+    def copies(self, source: str, limit: int = 0) -> tuple[Copy, ...]:
+        """Known copies in a source, newest first; all of them without a limit."""
+        ...
+
+    def take(self, now: float, limit: int, lease_s: float) -> tuple[Task, ...]:
+        """Lease due studies: live before backfill, oldest due first."""
+        ...
+
+    def next_due(self, now: float) -> float | None:
+        """Seconds until something is due that is not leased; None if nothing is dirty."""
+        ...
+
+    def release(self, tasks: Sequence[Task]) -> None:
+        """Give leases back unused; the studies stay due."""
+        ...
+
+    def settle(self, settlements: Sequence[Settlement], now: float) -> None:
+        """End tasks; a study that was marked meanwhile stays dirty."""
+        ...
+
+    def published(self, study_instance_uids: Sequence[str]) -> Mapping[str, Published]:
+        """What the present target confirmed, by StudyInstanceUID."""
+        ...
+
+    def published_uids(self) -> frozenset[str]:
+        """Every study that the present target confirmed."""
+        ...
+
+    def patients(self, patient_keys: Sequence[str]) -> Mapping[str, Patient]:
+        """What the present target confirmed of Patients, by key."""
+        ...
+
+    def endpoint(self, source: str) -> tuple[str, str] | None:
+        """Id and fingerprint of the source's Endpoint at the present target."""
+        ...
+
+    def endpoint_id(self, source: str) -> str | None:
+        """Id that the source's Endpoint bears at any target, once one was published."""
+        ...
+
+    def put_endpoint(self, source: str, fhir_id: str, fingerprint: str) -> None:
+        """Record that the present target holds the Endpoint as fingerprinted."""
+        ...
+
+    def backfill_begin(self, digest: str, now: float, rate: float | None) -> BackfillRun:
+        """The unfinished run of the same options, or a new one."""
+        ...
+
+    def backfill_mark(self, run: BackfillRun, marks: Sequence[Mark], cursor: str, now: float) -> BackfillRun:
+        """Mark a chunk for a run and move its cursor, together."""
+        ...
+
+    def backfill_marked(self, run: BackfillRun) -> BackfillRun:
+        """All marks of the run are made."""
+        ...
+
+    def backfill_progress(self, run: BackfillRun) -> BackfillProgress:
+        """How far the run is."""
+        ...
+
+    def backfill_finish(self, run: BackfillRun, now: float) -> None:
+        """Nothing of the run is dirty any more."""
+        ...
+
+    def backfill_rate(self) -> float | None:
+        """Lowest rate that an unfinished run asks for, in studies per second."""
+        ...
+
+    def summary(self, source: str, now: float) -> Summary:
+        """Counts and times for `status`."""
+        ...
+
+    def study(self, study_instance_uid: str) -> StudyRow | None:
+        """All that is known of one study."""
+        ...
+
+    def quarantine(self) -> tuple[QuarantineRow, ...]:
+        """Studies in quarantine, oldest first."""
+        ...
+
+    def replay(self, study_instance_uids: Sequence[str], now: float) -> int:
+        """Mark studies of the quarantine dirty again (all without a UID); how many."""
+        ...
+
+    def heard(self, source: str, now: float) -> None:
+        """A poll of this source went well."""
+        ...
+
+    def backup(self, path: Path) -> None:
+        """Write a consistent copy of the ledger to a new file."""
+        ...

@@ -1,0 +1,187 @@
+"""A real Orthanc with its DICOMweb plugin: Debian 12's 1.10 and Debian 13's 1.12, on any of the hosts."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import requests
+
+from tests.servers.debian import host_suite, unpacked
+from tests.servers.process import Process, answers, free_port
+
+_SUITES = {"1.10": "bookworm", "1.12": "trixie"}
+_PLUGIN = "usr/share/orthanc/plugins/libOrthancDicomWeb.so"
+_PACKAGES = ("orthanc", "orthanc-dicomweb")
+_START_DEADLINE_S = 30
+
+
+@dataclass(frozen=True)
+class _Program:
+    """How to start one build of Orthanc: the command without its configuration, environment and plugin."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    plugin: Path
+
+
+def orthanc_versions() -> list[str]:
+    """Return the labels that ``Orthanc`` takes, oldest first; each works on every supported host."""
+    return list(_SUITES)
+
+
+def prepare_orthanc(version: str) -> None:
+    """Download what ``Orthanc(version)`` needs, so that a later start is quick."""
+    _program(version)
+
+
+def _program(version: str) -> _Program:
+    suite = _SUITES[version]
+    if suite == host_suite() and Path("/usr/sbin/Orthanc").exists() and (Path("/") / _PLUGIN).exists():
+        return _Program(("/usr/sbin/Orthanc",), {}, Path("/") / _PLUGIN)
+    root = unpacked(suite, _PACKAGES)
+    # The program keeps to the C library and the data files that it was built with, not to the host's.
+    loader = next(root.glob("usr/lib/*/ld-linux*.so.*"))
+    dictionaries = sorted(root.glob("usr/share/*dcmtk*/dicom.dic")) + sorted(root.glob("usr/share/*dcmtk*/private.dic"))
+    return _Program(
+        (str(loader), "--library-path", str(loader.parent), str(root / "usr/sbin/Orthanc")),
+        {"DCMDICTPATH": ":".join(map(str, dictionaries)), "GCONV_PATH": str(loader.parent / "gconv")},
+        root / _PLUGIN,
+    )
+
+
+class Orthanc:
+    """An Orthanc of its own: storage, ports and AE title belong to this object alone.
+
+    Use it as a context manager, or call ``start`` and ``close``. The REST API listens on loopback only (1.10
+    refuses remote callers instead); the DICOM port takes any calling and called AE title.
+
+    Parameters
+    ----------
+    version
+        One of ``orthanc_versions()``.
+    stable_age_s
+        Seconds without a new instance after which Orthanc calls a study stable.
+    aet
+        AE title of the server.
+    username, password
+        When given, the REST API asks for them (HTTP Basic); otherwise it is open.
+    overwrite_instances
+        Whether a second instance of the same SOPInstanceUID replaces the first.
+    extra
+        Further keys of Orthanc's configuration; they win over those set here.
+    outlives_parent
+        Leave the server running, with its storage, when this process ends.
+    """
+
+    def __init__(
+        self,
+        version: str = "1.12",
+        *,
+        stable_age_s: int = 1,
+        aet: str = "ORTHANC",
+        username: str | None = None,
+        password: str | None = None,
+        overwrite_instances: bool = False,
+        extra: Mapping[str, Any] | None = None,
+        outlives_parent: bool = False,
+    ) -> None:
+        self._program = _program(version)
+        self._outlives_parent = outlives_parent
+        self._process: Process | None = None
+        self.label = version
+        self.aet = aet
+        self.auth = (username, password) if username is not None and password is not None else None
+        self.http_port, self.dicom_port = free_port(), free_port()
+        self.url = f"http://127.0.0.1:{self.http_port}"
+        self.dicomweb_url = f"{self.url}/dicom-web"
+        self.directory = Path(tempfile.mkdtemp(prefix="orthanc-"))
+        self.log_path = self.directory / "orthanc.log"
+        settings = self._settings(stable_age_s, overwrite_instances) | dict(extra or {})
+        (self.directory / "orthanc.json").write_text(json.dumps(settings, indent=1))
+
+    def _settings(self, stable_age_s: int, overwrite_instances: bool) -> dict[str, Any]:
+        storage = str(self.directory / "storage")
+        return {
+            "Name": "Test",
+            "StorageDirectory": storage,
+            "IndexDirectory": storage,
+            "HttpPort": self.http_port,
+            "HttpBindAddresses": ["127.0.0.1"],
+            "RemoteAccessAllowed": False,
+            "AuthenticationEnabled": self.auth is not None,
+            "RegisteredUsers": dict([self.auth]) if self.auth else {},
+            "DicomPort": self.dicom_port,
+            "DicomAet": self.aet,
+            "DicomCheckCalledAet": False,
+            "DicomAlwaysAllowEcho": True,
+            "DicomAlwaysAllowStore": True,
+            "DicomAlwaysAllowFind": True,
+            "DicomAlwaysAllowGet": True,
+            "UnknownSopClassAccepted": True,
+            "StableAge": stable_age_s,
+            "OverwriteInstances": overwrite_instances,
+            "Plugins": [str(self._program.plugin)],
+            "DicomWeb": {"Enable": True, "Root": "/dicom-web/", "EnableWado": False},
+        }
+
+    @property
+    def version(self) -> str:
+        """The version that the running server states, for example ``1.12.7``."""
+        with requests.Session() as session:
+            session.trust_env = False
+            answer = session.get(f"{self.url}/system", auth=self.auth, timeout=5)
+        answer.raise_for_status()
+        return str(answer.json()["Version"])
+
+    @property
+    def pid(self) -> int | None:
+        """The number of the server process, None while it is stopped."""
+        return self._process.pid if self._process else None
+
+    def start(self) -> Self:
+        """Start the server and wait until it answers; what it stored before is still there.
+
+        Raises
+        ------
+        ServerError
+            It did not answer within 30 s.
+        """
+        (self.directory / "storage").mkdir(exist_ok=True)
+        self._process = Process(
+            [*self._program.argv, self.directory / "orthanc.json"],
+            log_path=self.log_path,
+            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", **self._program.env},
+            outlives_parent=self._outlives_parent,
+        )
+        self._process.wait_until(lambda: answers(f"{self.url}/system", self.auth), deadline_s=_START_DEADLINE_S)
+        return self
+
+    def stop(self) -> None:
+        """Stop the server in good order; the storage stays."""
+        if self._process:
+            self._process.stop()
+            self._process = None
+
+    def kill(self) -> None:
+        """Kill the server at once, as a power cut would; the storage stays."""
+        if self._process:
+            self._process.kill()
+            self._process = None
+
+    def close(self) -> None:
+        """End the server without ceremony (an orderly stop takes Orthanc 3 s) and delete its storage."""
+        self.kill()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,152 @@
+"""Child processes that are watched: own session, log in a file, readiness with a deadline, stop by handle.
+
+A server that the tests start must never outlive them. The kernel kills it when the thread that started it
+ends (``prctl(2)``, PR_SET_PDEATHSIG), so all children are started by one thread that lives as long as this
+process; otherwise a server started in a short-lived worker thread would die with that thread.
+"""
+
+import random
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import requests
+
+_POLL_S = 0.05
+_LOG_TAIL_LINES = 30
+# Below the kernel's range for outgoing connections (32768 and up), so that nobody takes a port between two
+# starts of the same server.
+_FIRST_PORT, _LAST_PORT = 20000, 32000
+
+_spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
+_ports_given: set[int] = set()
+
+
+class ServerError(RuntimeError):
+    """A server did not start, or ended when nobody asked it to."""
+
+
+def free_port() -> int:
+    """Find a TCP port that nobody listens on; the same number is never given twice by this process.
+
+    Returns
+    -------
+    A port number between 20000 and 32000.
+    """
+    for port in random.sample(range(_FIRST_PORT, _LAST_PORT), k=1000):
+        if port not in _ports_given and _can_bind(port):
+            _ports_given.add(port)
+            return port
+    raise ServerError("no free TCP port between 20000 and 32000")
+
+
+def _can_bind(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("0.0.0.0", port))
+        except OSError:
+            return False
+        return True
+
+
+def answers(url: str, auth: tuple[str, str] | None = None) -> bool:
+    """Tell whether ``GET url`` answers 200 within two seconds."""
+    with requests.Session() as session:
+        session.trust_env = False
+        try:
+            return session.get(url, auth=auth, timeout=2, allow_redirects=False).status_code == 200
+        except requests.RequestException:
+            return False
+
+
+class Process:
+    """A running child process.
+
+    Parameters
+    ----------
+    argv
+        Program and arguments.
+    log_path
+        File that receives standard output and standard error; appended to.
+    env
+        The whole environment of the child; None for the parent's.
+    cwd
+        Working directory of the child.
+    outlives_parent
+        Leave the child running when this process ends. Otherwise the kernel kills it then.
+    """
+
+    def __init__(
+        self,
+        argv: Sequence[str | Path],
+        *,
+        log_path: Path,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        outlives_parent: bool = False,
+    ) -> None:
+        self.log_path = log_path
+        self._name = Path(argv[0]).name
+        leash = [] if outlives_parent else ["setpriv", "--pdeathsig", "KILL", "--"]
+        with log_path.open("ab") as log:
+            self._popen = _spawner.submit(
+                subprocess.Popen,
+                [*leash, *map(str, argv)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=None if env is None else dict(env),
+                cwd=cwd,
+                start_new_session=True,
+            ).result()
+
+    @property
+    def pid(self) -> int:
+        """The number of the server process itself (the launcher in front of it has replaced itself)."""
+        return self._popen.pid
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process has not ended yet."""
+        return self._popen.poll() is None
+
+    def wait_until(self, is_ready: Callable[[], bool], *, deadline_s: float) -> None:
+        """Poll a condition; the process is stopped when it does not come true.
+
+        Raises
+        ------
+        ServerError
+            The process ended, or the deadline passed. The text ends with the last lines of the log.
+        """
+        end = time.monotonic() + deadline_s
+        while not is_ready():
+            if not self.is_running:
+                raise ServerError(f"{self._name} ended with code {self._popen.returncode}\n{self.log_tail()}")
+            if time.monotonic() > end:
+                self.stop()
+                raise ServerError(f"{self._name} was not ready after {deadline_s:.0f} s\n{self.log_tail()}")
+            time.sleep(_POLL_S)
+
+    def log_tail(self) -> str:
+        """Return the last lines of the log."""
+        lines = self.log_path.read_text(encoding="utf-8", errors="replace").splitlines()
+        return "\n".join(lines[-_LOG_TAIL_LINES:])
+
+    def stop(self, *, grace_s: float = 10, with_signal: signal.Signals = signal.SIGTERM) -> None:
+        """Ask the process to end; kill it when it has not done so after ``grace_s`` seconds."""
+        if self.is_running:
+            self._popen.send_signal(with_signal)
+        try:
+            self._popen.wait(grace_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        """Kill the process at once (SIGKILL) and wait for its end."""
+        if self.is_running:
+            self._popen.kill()
+        self._popen.wait()

@@ -1,0 +1,42 @@
+"""A proxy between a client and a real server that records every request and injects faults."""
+
+from __future__ import annotations
+
+from tests.proxy.faults import (
+    Fault,
+    cut,
+    drop_reply,
+    fewer_entries,
+    hang,
+    is_bundle,
+    is_read,
+    is_search,
+    is_write,
+    latency,
+    not_json,
+    reset,
+    slow_reply,
+    status,
+)
+from tests.proxy.recording import Entry, Recorded
+from tests.proxy.server import Proxy
+
+__all__ = [
+    "Entry",
+    "Fault",
+    "Proxy",
+    "Recorded",
+    "cut",
+    "drop_reply",
+    "fewer_entries",
+    "hang",
+    "is_bundle",
+    "is_read",
+    "is_search",
+    "is_write",
+    "latency",
+    "not_json",
+    "reset",
+    "slow_reply",
+    "status",
+]

@@ -1,0 +1,117 @@
+"""Faults that the proxy can inject, as values, and predicates that say which requests they hit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import orjson
+
+from tests.proxy.recording import Recorded
+
+When = Callable[[Recorded], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """What happens to one request.
+
+    Attributes
+    ----------
+    forward
+        Whether the server gets the request (and commits it) at all.
+    before_s, after_s
+        Wait before the request is forwarded, and before its answer is given.
+    answer
+        Status, headers and body that replace the server's answer.
+    edit
+        Change of the server's response body.
+    cut_after
+        Bytes of the body after which the connection is closed, though Content-Length promised all.
+    closes
+        Close the connection without any answer.
+    hangs
+        Never answer, until the client gives up or the proxy ends.
+    """
+
+    name: str
+    forward: bool = True
+    before_s: float = 0.0
+    after_s: float = 0.0
+    answer: tuple[int, Mapping[str, str], bytes] | None = None
+    edit: Callable[[bytes], bytes] | None = field(default=None)
+    cut_after: int | None = None
+    closes: bool = False
+    hangs: bool = False
+
+
+def latency(seconds: float) -> Fault:
+    """The request reaches the server late."""
+    return Fault(name="latency", before_s=seconds)
+
+
+def slow_reply(seconds: float) -> Fault:
+    """The server has done its work, but the answer comes late."""
+    return Fault(name="slow_reply", after_s=seconds)
+
+
+def reset() -> Fault:
+    """The connection is reset before the server sees the request."""
+    return Fault(name="reset", forward=False, closes=True)
+
+
+def status(code: int, headers: Mapping[str, str] | None = None, body: bytes = b"", *, forward: bool = False) -> Fault:
+    """Another answer; the server sees the request only with `forward`."""
+    return Fault(name=f"status {code}", forward=forward, answer=(code, headers or {}, body))
+
+
+def not_json(*, forward: bool = True) -> Fault:
+    """The server has done its work, but 200 and an HTML page come back."""
+    page = b"<html><body>Please log in.</body></html>"
+    return Fault(name="not_json", forward=forward, answer=(200, {"Content-Type": "text/html"}, page))
+
+
+def cut(after_bytes: int) -> Fault:
+    """The server has done its work, but its answer ends after so many bytes of the body."""
+    return Fault(name="cut", cut_after=after_bytes)
+
+
+def fewer_entries(count: int = 1) -> Fault:
+    """The server has done its work, but the last `count` entries of its Bundle are missing."""
+
+    def without(body: bytes) -> bytes:
+        bundle = orjson.loads(body)
+        bundle["entry"] = bundle["entry"][:-count]
+        return orjson.dumps(bundle)
+
+    return Fault(name="fewer_entries", edit=without)
+
+
+def drop_reply() -> Fault:
+    """The server has committed, but the connection ends without an answer."""
+    return Fault(name="drop_reply", closes=True)
+
+
+def hang(*, forward: bool = False) -> Fault:
+    """No answer ever; with `forward` the server has committed."""
+    return Fault(name="hang", forward=forward, hangs=True)
+
+
+def is_bundle(request: Recorded) -> bool:
+    """A Bundle that writes something."""
+    return request.bundle_type is not None and bool(request.writes)
+
+
+def is_write(request: Recorded) -> bool:
+    """Anything that writes, in a Bundle or alone."""
+    return bool(request.writes)
+
+
+def is_search(request: Recorded) -> bool:
+    """A search by POST."""
+    return request.path.endswith("/_search")
+
+
+def is_read(request: Recorded) -> bool:
+    """Anything that writes nothing."""
+    return not request.writes

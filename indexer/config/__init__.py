@@ -1,0 +1,35 @@
+"""Configuration: one YAML file, checked as a whole, with every mistake named by its line.
+
+``load`` reads a file, ``from_urls`` builds the configuration of a first try without one, ``example`` and
+``json_schema`` print what may stand in it.
+"""
+
+from __future__ import annotations
+
+from indexer.config.example import example, key_table
+from indexer.config.load import DEFAULT_PATH, PATH_VARIABLE, Loaded, from_urls, load
+from indexer.config.model import BundleLimits, Config, Feed, Log, Retry, Settle, Source, Target
+from indexer.config.schema import json_schema
+from indexer.config.secrets import read_secret
+from indexer.config.values import Instances
+
+__all__ = [
+    "DEFAULT_PATH",
+    "PATH_VARIABLE",
+    "BundleLimits",
+    "Config",
+    "Feed",
+    "Instances",
+    "Loaded",
+    "Log",
+    "Retry",
+    "Settle",
+    "Source",
+    "Target",
+    "example",
+    "from_urls",
+    "json_schema",
+    "key_table",
+    "load",
+    "read_secret",
+]

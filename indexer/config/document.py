@@ -1,0 +1,168 @@
+"""YAML text → plain values that remember their lines.
+
+PyYAML's SafeLoader reads the text. Left out on purpose: aliases and merge keys (a small file can grow to gigabytes),
+tags other than the plain ones, more than one document, and repeated keys (PyYAML keeps the last without a word).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+Path = tuple[str | int, ...]
+MAX_BYTES = 1_048_576
+_MAX_DEPTH = 24
+_STR = "tag:yaml.org,2002:str"
+_PLAIN = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null")}
+# A date is text here: no key of ours takes one, and a source may be named 2024-01-01.
+_AS_TEXT = {"tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value"}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake: where it stands and what is expected there."""
+
+    path: Path
+    expected: str
+    line: int | None = None
+
+
+@dataclass
+class Document:
+    """The values of a file, the line of each key, and the mistakes of form."""
+
+    value: Any = None
+    lines: dict[Path, int] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def line_of(self, path: Path) -> int | None:
+        """Line of a key; that of the nearest key around it when the key is missing."""
+        for end in range(len(path), -1, -1):
+            if path[:end] in self.lines:
+                return self.lines[path[:end]]
+        return None
+
+
+class _RefusedError(Exception):
+    """The text is YAML that we do not take."""
+
+    def __init__(self, expected: str, line: int) -> None:
+        self.expected = expected
+        self.line = line
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader without aliases and without deep nesting."""
+
+    _depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        line = self.peek_event().start_mark.line + 1  # type: ignore[no-untyped-call]
+        if self.check_event(yaml.AliasEvent):
+            raise _RefusedError("aliases (*name) are not taken; write the value out", line)
+        if self._depth >= _MAX_DEPTH:
+            raise _RefusedError(f"expected at most {_MAX_DEPTH} levels of nesting", line)
+        self._depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self._depth -= 1
+
+
+def parse(content: bytes) -> Document:
+    """Read one YAML document.
+
+    Parameters
+    ----------
+    content
+        The file's bytes, UTF-8.
+    """
+    document = Document()
+    try:
+        loader = _Loader(content.decode("utf-8-sig"))
+        try:
+            node = loader.get_single_node()
+            if node is not None:
+                document.value = _value(node, (), document, loader)
+        finally:
+            loader.dispose()
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        document.problems.append(Problem((), "expected text in UTF-8", line))
+    except _RefusedError as error:
+        document.problems.append(Problem((), error.expected, error.line))
+    except yaml.MarkedYAMLError as error:
+        document.problems.append(_syntax_problem(error))
+    except yaml.YAMLError:
+        # ReaderError: its own text would quote what stands in the file.
+        document.problems.append(
+            Problem((), "expected plain text; there is a control character in the file", 1)
+        )
+    return document
+
+
+def _syntax_problem(error: yaml.MarkedYAMLError) -> Problem:
+    # Only PyYAML's fixed phrase: the snippet in str(error) would quote a secret that stands on that line.
+    mark = error.problem_mark or error.context_mark
+    phrase = _QUOTED.sub(_without_words, error.problem or "the text breaks off")
+    line = mark.line + 1 if mark else 1
+    return Problem((), f"not valid YAML: {phrase}; check indentation, quotes and tabs", line)
+
+
+def _without_words(quoted: re.Match[str]) -> str:
+    inner = quoted[0][1:-1]
+    return quoted[0] if inner.startswith("<") or not re.search(r"\w", inner) else "something"
+
+
+def _value(node: yaml.Node, path: Path, document: Document, loader: _Loader) -> Any:
+    document.lines.setdefault(path, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode) and node.tag == "tag:yaml.org,2002:map":
+        return _mapping(node, path, document, loader)
+    if isinstance(node, yaml.SequenceNode) and node.tag == "tag:yaml.org,2002:seq":
+        return [_value(child, (*path, i), document, loader) for i, child in enumerate(node.value)]
+    if isinstance(node, yaml.ScalarNode):
+        return _scalar(node, path, document, loader)
+    document.problems.append(Problem(path, "expected a plain value without a !tag", node.start_mark.line + 1))
+    return None
+
+
+def _mapping(node: yaml.MappingNode, path: Path, document: Document, loader: _Loader) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        line = key_node.start_mark.line + 1
+        if not isinstance(key_node, yaml.ScalarNode) or key_node.tag == "tag:yaml.org,2002:merge":
+            document.problems.append(Problem(path, "expected plain words as keys", line))
+            continue
+        key = str(key_node.value)  # as written: 'no' and '1' are words here, too
+        if key in result:
+            first = document.lines[(*path, key)]
+            document.problems.append(
+                Problem((*path, key), f"the key stands twice, first in line {first}", line)
+            )
+            continue
+        document.lines[(*path, key)] = line
+        result[key] = _value(value_node, (*path, key), document, loader)
+    return result
+
+
+def _scalar(node: yaml.ScalarNode, path: Path, document: Document, loader: _Loader) -> Any:
+    if node.tag in _AS_TEXT:
+        return str(node.value)
+    if node.tag not in _PLAIN:
+        document.problems.append(
+            Problem(path, "expected a plain value without a !tag", node.start_mark.line + 1)
+        )
+        return None
+    try:
+        value = loader.construct_object(node)
+    except ValueError:
+        # An explicit !!int on a word, or thousands of digits.
+        document.problems.append(Problem(path, "expected a number", node.start_mark.line + 1))
+        return None
+    if value is None and path:
+        document.problems.append(Problem(path, "the key has no value; give it one or delete it"))
+    return value

@@ -1,0 +1,165 @@
+"""Files that the configuration names: secrets, keys and certificates.
+
+A path is taken from the folder of the configuration file. A bare name is a systemd credential
+(``LoadCredential=name:/path`` in the unit), found in ``$CREDENTIALS_DIRECTORY``.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr
+
+from indexer.config import document, ledger_url
+from indexer.config.document import Problem
+from indexer.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_MAX_BYTES = 65_536
+_UNREADABLE = "expected a file that this user can read: {reason}"
+_NOT_BOTH = "expected only one of {name} and {name}_file"
+_SECRETS = ("password", "bearer", "ledger_password", "site_key")
+
+
+def read_secret(path: Path) -> SecretStr:
+    """Read a secret anew, for example a token that is renewed while we run.
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be read, is empty, or is no text.
+    """
+    try:
+        return SecretStr(_text_of(path))
+    except _UnreadableError as error:
+        raise ConfigError([f"{path}: {error}"]) from error
+
+
+class _UnreadableError(Exception):
+    """A file cannot be used; the text says why and quotes nothing of it."""
+
+
+def _text_of(path: Path) -> str:
+    content = _bytes_of(path)
+    try:
+        text = content.decode("utf-8").strip("\r\n")
+    except UnicodeDecodeError:
+        raise _UnreadableError("expected a file with text in UTF-8") from None
+    if not text.strip() or "\n" in text or "\0" in text:
+        raise _UnreadableError("expected a file with one line of text")
+    return text
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        if not path.is_file():
+            raise _UnreadableError(_UNREADABLE.format(reason="there is no such file"))
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+    except OSError as error:
+        raise _UnreadableError(_UNREADABLE.format(reason=(error.strerror or "error").lower())) from None
+    if len(content) > _MAX_BYTES:
+        raise _UnreadableError(f"expected a file of at most {_MAX_BYTES // 1024} KiB")
+    return content
+
+
+def _groups(tree: Any) -> Iterator[tuple[document.Path, dict[str, Any]]]:
+    """Yield each group of keys that may name files: the top, the sources, the target."""
+    if not isinstance(tree, dict):
+        return
+    yield (), tree
+    sources = tree.get("sources")
+    for index, source in enumerate(sources if isinstance(sources, list) else []):
+        if isinstance(source, dict):
+            yield ("sources", index), source
+    if isinstance(tree.get("target"), dict):
+        yield ("target",), tree["target"]
+
+
+def fill_in(tree: Any, folder: Path, environ: Mapping[str, str], problems: list[Problem]) -> None:
+    """Make paths absolute and put the text of secret files beside their keys, in place.
+
+    Parameters
+    ----------
+    tree
+        Values of the file after variables were resolved.
+    folder
+        Folder of the configuration file.
+    environ
+        The environment, for ``$CREDENTIALS_DIRECTORY``.
+    problems
+        Gets one problem for each file that cannot be used, and for credentials that do not fit together.
+    """
+    known = {problem.path for problem in problems}
+    for path, group in _groups(tree):
+        _check_credentials(path, group, problems)
+        for key in [key for key in group if isinstance(key, str) and key.endswith("_file")]:
+            value = group[key]
+            if (*path, key) in known or not isinstance(value, str) or not value.strip() or "\0" in value:
+                continue  # said already, or the model says what is expected
+            try:
+                group[key] = file = _located(value, folder, environ)
+                name = key.removesuffix("_file")
+                if name in _SECRETS:
+                    group.setdefault(name, SecretStr(_text_of(file)))
+                else:
+                    _bytes_of(file)
+            except _UnreadableError as error:
+                problems.append(Problem((*path, key), str(error)))
+
+
+def _located(value: str, folder: Path, environ: Mapping[str, str]) -> Path:
+    if "/" in value:
+        return folder / value
+    credentials = environ.get("CREDENTIALS_DIRECTORY")
+    if not credentials:
+        raise _UnreadableError(
+            "expected a path with '/'; a bare name is a systemd credential, and there are none here"
+        )
+    return Path(credentials) / value
+
+
+def _check_credentials(path: document.Path, group: dict[str, Any], problems: list[Problem]) -> None:
+    for name in _SECRETS:
+        if name in group and f"{name}_file" in group:
+            problems.append(Problem((*path, f"{name}_file"), _NOT_BOTH.format(name=name)))
+    password = "password" if "password" in group else "password_file"
+    if path and "username" in group and password not in group:
+        problems.append(Problem((*path, "username"), "expected a password or password_file beside it"))
+    if path and password in group and "username" not in group:
+        problems.append(Problem((*path, password), "expected a username beside it"))
+    bearer = "bearer" if "bearer" in group else "bearer_file"
+    if bearer in group and "username" in group:
+        problems.append(Problem((*path, bearer), "expected either username and password or a bearer token"))
+
+
+def inline(tree: Any, from_environment: frozenset[document.Path]) -> Iterator[document.Path]:
+    """Yield the keys of secrets that are written out in the file.
+
+    Parameters
+    ----------
+    tree
+        Values of the file, before ``fill_in``.
+    from_environment
+        Paths of the values that came from the environment.
+    """
+    for path, group in _groups(tree):
+        for name in _SECRETS:
+            if isinstance(group.get(name), str) and (*path, name) not in from_environment:
+                yield (*path, name)
+    ledger = tree.get("ledger") if isinstance(tree, dict) else None
+    if isinstance(ledger, str) and ("ledger",) not in from_environment and ledger_url.has_password(ledger):
+        yield ("ledger",)
+
+
+def readable_by_all(path: Path) -> bool:
+    """Tell whether every user of the machine may read a file."""
+    try:
+        return bool(os.stat(path).st_mode & stat.S_IROTH)
+    except OSError:
+        return False

@@ -1,0 +1,74 @@
+"""What the answer to one entry means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+if TYPE_CHECKING:
+    from indexer.model import EntryResult
+
+_CAUSES: Final = {
+    400: "invalid",
+    401: "denied",
+    403: "denied",
+    404: "unsupported",
+    405: "unsupported",
+    410: "unsupported",
+    422: "invalid",
+    501: "unsupported",
+}
+
+
+class Judgement(StrEnum):
+    """Who acts next."""
+
+    LANDED = "landed"
+    RETRY = "retry"
+    CONFLICT = "conflict"
+    TOO_LARGE = "too_large"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an entry's answer means.
+
+    Attributes
+    ----------
+    cause
+        For REFUSED a word of a closed set: ``invalid``, ``denied``, ``unsupported``, ``refused``; else empty.
+    retry_after_s
+        For RETRY the seconds that the server asked us to wait, None if it did not say.
+    """
+
+    judgement: Judgement
+    cause: str = ""
+    retry_after_s: float | None = None
+
+
+def judge(result: EntryResult) -> Verdict:
+    """Judge one entry by its status (RFC 9110, section 15; FHIR R4 "RESTful API", section 3.1.0.4)."""
+    status = result.status
+    # 304: some servers answer so to a PUT of what they hold already.
+    if 200 <= status < 300 or status == 304:
+        return Verdict(Judgement.LANDED)
+    if status in (408, 425, 429) or (status >= 500 and status != 501) or _is_throttled(status, result.outcome):
+        return Verdict(Judgement.RETRY, retry_after_s=result.retry_after_s)
+    if status in (409, 412):
+        return Verdict(Judgement.CONFLICT)
+    if status == 413:
+        return Verdict(Judgement.TOO_LARGE)
+    return Verdict(Judgement.REFUSED, cause=_CAUSES.get(status, "refused"))
+
+
+def is_throttled(body: bytes) -> bool:
+    """Whether the body of a 400 says that it came too fast, as AWS HealthLake words it."""
+    return b"ThrottlingException" in body
+
+
+def _is_throttled(status: int, outcome: dict[str, Any] | None) -> bool:
+    return status == 400 and outcome is not None and is_throttled(orjson.dumps(outcome))

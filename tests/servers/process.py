@@ -53,12 +53,12 @@ def _can_bind(port: int) -> bool:
         return True
 
 
-def answers(url: str, auth: tuple[str, str] | None = None) -> bool:
-    """Tell whether ``GET url`` answers 200 within two seconds."""
+def answers(url: str, auth: tuple[str, str] | None = None, *, timeout_s: float = 2) -> bool:
+    """Tell whether ``GET url`` answers 200 in time."""
     with requests.Session() as session:
         session.trust_env = False
         try:
-            return session.get(url, auth=auth, timeout=2, allow_redirects=False).status_code == 200
+            return session.get(url, auth=auth, timeout=timeout_s, allow_redirects=False).status_code == 200
         except requests.RequestException:
             return False
 

@@ -1,0 +1,183 @@
+"""A real HAPI FHIR JPA server (R4, R4B or R5) on H2, built once from Maven Central."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+import requests
+
+from tests.servers.cache import BuildTimes, built, digest
+from tests.servers.process import Process, ServerError, answers, free_port
+
+Release = Literal["r4", "r4b", "r5"]
+
+_SOURCES = Path(__file__).parent / "hapi"
+_START_DEADLINE_S = 180
+_SHARED_CLASSES = "classes.jsa"
+# A test server lives for minutes: the second compiler and the parallel collector cost more than they give.
+_JVM_FLAGS = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-Xmx2g")
+
+
+def prepare_hapi() -> None:
+    """Download and build the server, so that a later start is quick."""
+    _installed()
+
+
+def _installed() -> Path:
+    sources = [path for path in _SOURCES.rglob("*") if path.is_file() and "target" not in path.parts]
+    return built(f"hapi-{digest(sources)}", _build)
+
+
+def _build(draft: Path, times: BuildTimes) -> None:
+    work = draft / "build"
+    shutil.copytree(_SOURCES, work, ignore=shutil.ignore_patterns("target"))
+    start = time.monotonic()
+    _maven(work, "dependency:go-offline")
+    times.download_s += time.monotonic() - start
+    _maven(work, "package")
+    shutil.move(work / "target" / "lib", draft / "lib")
+    shutil.move(work / "target" / "hapi.jar", draft / "hapi.jar")
+    shutil.rmtree(work)
+    _share_classes(draft)
+
+
+def _maven(work: Path, goal: str) -> None:
+    argv = ["mvn", "--quiet", "--batch-mode", "--no-transfer-progress", "-Dstyle.color=never", goal]
+    done = subprocess.run(argv, cwd=work, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise ServerError(f"mvn {goal} failed with code {done.returncode}:\n{done.stdout[-3000:]}")
+
+
+def _share_classes(home: Path) -> None:
+    """Start the server once and keep its loaded classes: every later start is a third quicker.
+
+    The JVM notes the class path as it was given, so it is given relative to ``home``, which is renamed later.
+    """
+    scratch = Path(tempfile.mkdtemp(prefix="hapi-"))
+    port = free_port()
+    flags = [f"-XX:ArchiveClassesAtExit={_SHARED_CLASSES}"]
+    argv = _command(home, "r4", port, "/fhir", "jdbc:h2:mem:fhir", scratch, flags)
+    process = Process(argv, log_path=scratch / "hapi.log", cwd=home)
+    try:
+        url = f"http://127.0.0.1:{port}/fhir/metadata"
+        process.wait_until(lambda: answers(url, timeout_s=30), deadline_s=_START_DEADLINE_S)
+        process.stop(grace_s=120)
+    finally:
+        process.kill()
+        shutil.rmtree(scratch)
+
+
+def _command(
+    home: Path, release: Release, port: int, base_path: str, jdbc: str, scratch: Path, flags: list[str]
+) -> list[str]:
+    libraries = sorted(str(path.relative_to(home)) for path in (home / "lib").glob("*.jar"))
+    class_path = ":".join(["hapi.jar", *libraries])
+    temporary = f"-Djava.io.tmpdir={scratch}"
+    arguments = ["testserver.Hapi", release, str(port), base_path, jdbc]
+    return [_java(), *_JVM_FLAGS, *flags, temporary, "-cp", class_path, *arguments]
+
+
+def _java() -> str:
+    """Return the ``java`` beside ``javac``: the one on the path may be an older runtime."""
+    compiler = shutil.which("javac")
+    if compiler is None:
+        raise ServerError("no JDK found; scripts/install-system.sh installs one")
+    return str(Path(os.path.realpath(compiler)).with_name("java"))
+
+
+class Hapi:
+    """A HAPI FHIR server of its own, on loopback.
+
+    Use it as a context manager, or call ``start`` and ``close``.
+
+    Parameters
+    ----------
+    release
+        FHIR release that it serves.
+    base_path
+        Path of the FHIR base below the host, for example ``/fhir``.
+    jdbc_file
+        H2 database file (without suffix) that survives ``stop`` and ``kill``; None for a database in memory,
+        which is empty after each start.
+    client_ids
+        HAPI's ``ClientIdStrategyEnum``: ``ALPHANUMERIC`` (its default), ``ANY`` or ``NOT_ALLOWED``.
+    outlives_parent
+        Leave the server running when this process ends.
+    """
+
+    def __init__(
+        self,
+        release: Release = "r4",
+        *,
+        base_path: str = "/fhir",
+        jdbc_file: Path | None = None,
+        client_ids: Literal["ALPHANUMERIC", "ANY", "NOT_ALLOWED"] = "ALPHANUMERIC",
+        outlives_parent: bool = False,
+    ) -> None:
+        self._home = _installed()
+        self._client_ids = client_ids
+        self._outlives_parent = outlives_parent
+        self._process: Process | None = None
+        self._jdbc = f"jdbc:h2:file:{jdbc_file}" if jdbc_file else "jdbc:h2:mem:fhir;DB_CLOSE_DELAY=-1"
+        self.release: Release = release
+        self.port = free_port()
+        self.base_path = base_path
+        self.url = f"http://127.0.0.1:{self.port}{base_path}"
+        self.directory = Path(tempfile.mkdtemp(prefix="hapi-"))
+        self.log_path = self.directory / "hapi.log"
+
+    @property
+    def pid(self) -> int | None:
+        """The number of the server process, None while it is stopped."""
+        return self._process.pid if self._process else None
+
+    def start(self) -> Self:
+        """Start the server and wait until it answers.
+
+        Raises
+        ------
+        ServerError
+            It did not answer within three minutes.
+        """
+        flags = [f"-XX:SharedArchiveFile={_SHARED_CLASSES}", f"-Dtestserver.ids={self._client_ids}"]
+        argv = _command(self._home, self.release, self.port, self.base_path, self._jdbc, self.directory, flags)
+        self._process = Process(argv, log_path=self.log_path, cwd=self._home, outlives_parent=self._outlives_parent)
+        self._process.wait_until(lambda: answers(f"{self.url}/metadata", timeout_s=30), deadline_s=_START_DEADLINE_S)
+        return self
+
+    def stop(self) -> None:
+        """Stop the server in good order; a database in memory is gone then."""
+        if self._process:
+            self._process.stop()
+            self._process = None
+
+    def kill(self) -> None:
+        """Kill the server at once."""
+        if self._process:
+            self._process.kill()
+            self._process = None
+
+    def wipe(self) -> None:
+        """Delete every resource with its history, which is much quicker than a restart."""
+        order = {"resourceType": "Parameters", "parameter": [{"name": "expungeEverything", "valueBoolean": True}]}
+        with requests.Session() as session:
+            session.trust_env = False
+            session.post(f"{self.url}/$expunge", json=order, timeout=120).raise_for_status()
+
+    def close(self) -> None:
+        """Kill the server and delete its logs; a database file that was given stays."""
+        self.kill()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

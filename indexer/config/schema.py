@@ -49,13 +49,8 @@ def _with_default(kind: dict[str, Any], default: Any) -> dict[str, Any]:
 
 def _or_variable(kind: dict[str, Any]) -> dict[str, Any]:
     """Let ``${NAME}`` stand where a number, a word of a list or a patterned text is expected."""
-    plain = {
-        key: kind.pop(key)
-        for key in ("type", "enum", "const", "pattern", "minimum", "maximum")
-        if key in kind
-    }
-    if plain.get("type") in {"object", "array"} or not (
-        plain.keys() - {"type"} or plain.get("type") != "string"
-    ):
+    plain = {key: kind.pop(key) for key in _CONSTRAINTS if key in kind}
+    takes_any_text = set(plain) == {"type"} and plain["type"] == "string"
+    if takes_any_text or plain.get("type") in {"object", "array"}:
         return {**kind, **plain}
     return {**kind, "anyOf": [plain, _VARIABLE]} if plain else kind

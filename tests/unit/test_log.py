@@ -1,0 +1,274 @@
+"""Logs hold the facts that help and nothing about a patient, and writing them never stops the work."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from indexer import log
+from indexer.errors import Unavailable
+from indexer.log import Event
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+OURS = logging.getLogger("indexer.some_module")
+ROOT = Path(__file__).resolve().parents[2]
+UID = "1.2.276.0.7230010.3.1.2.8323329.4711"
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    logging.captureWarnings(capture=False)
+    for handler in list(root.handlers):
+        root.removeHandler(handler)
+    for handler in handlers:
+        root.addHandler(handler)
+    root.setLevel(level)
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def _written(log_format: str = "json", **record: Any) -> str:
+    stream = io.StringIO()
+    log.configure(log_format, "debug", stream)
+    OURS.info("Study published.", **record)
+    return stream.getvalue()
+
+
+def test_a_record_is_one_json_object_with_its_facts() -> None:
+    line = json.loads(
+        _written(extra={"event": Event.STUDY_PUBLISHED, "source": "main", "entries": 3, "duration_ms": 12.5})
+    )
+    assert line.pop("time").endswith("Z")
+    assert line == {
+        "level": "info",
+        "logger": "indexer.some_module",
+        "message": "Study published.",
+        "event": "study_published",
+        "source": "main",
+        "entries": 3,
+        "duration_ms": 12.5,
+    }
+
+
+def test_text_is_one_line_for_people() -> None:
+    text = _written("text", extra={"event": Event.STUDY_WAITS, "cause": "no issuer yet"})
+    assert text.endswith('INFO    Study published. event=study_waits cause="no issuer yet"\n')
+
+
+@pytest.mark.parametrize(("stream", "start"), [(io.StringIO(), "{"), (_Terminal(), "2")])
+def test_auto_writes_text_only_on_a_terminal(stream: io.StringIO, start: str) -> None:
+    log.configure("auto", "info", stream)
+    OURS.info("Started.")
+    assert stream.getvalue().startswith(start)
+
+
+def test_the_level_is_kept() -> None:
+    stream = io.StringIO()
+    log.configure("json", "warning", stream)
+    OURS.info("Not written.")
+    OURS.warning("Written.")
+    assert [json.loads(line)["message"] for line in stream.getvalue().splitlines()] == ["Written."]
+
+
+PHI = {
+    "patient_name": "Doe^Jane",
+    "patient_id": "PID-0815",
+    "birth_date": "19700101",
+    "accession_number": "ACC-4711",
+    "study_instance_uid": UID,
+    "url": "http://x/Patient?identifier=PID-0815",
+    "body": "Doe^Jane",
+    "resource": {"name": "Doe^Jane"},
+    "outcome": "Doe^Jane is not unique",
+}
+
+
+@pytest.mark.parametrize("key", sorted(PHI))
+@pytest.mark.parametrize("log_format", ["json", "text"])
+def test_facts_that_are_not_on_the_list_are_dropped(key: str, log_format: str) -> None:
+    written = _written(log_format, extra={key: PHI[key], "count": 7})
+    assert key not in written
+    assert "Doe" not in written
+    assert "0815" not in written
+    assert "7" in written
+
+
+@pytest.mark.parametrize(
+    ("value", "canary"),
+    [
+        (f"study {UID} is odd", UID),
+        (f"urn:oid:{UID}", UID),
+        ("GET https://user:secret@pacs.example/Patient?identifier=PID-0815 failed", "0815"),
+        ("GET https://user:secret@pacs.example/studies/x", "secret"),
+        ("Patient?identifier=PID-0815", "0815"),
+        ({"name": "Doe^Jane"}, "Doe"),
+        (["Doe^Jane"], "Doe"),
+        (b"Doe^Jane", "Doe"),
+    ],
+)
+def test_allowed_facts_are_scrubbed_too(value: object, canary: str) -> None:
+    assert canary not in _written(extra={"cause": value})
+
+
+def test_an_event_outside_the_closed_set_is_dropped() -> None:
+    assert "event" not in json.loads(_written(extra={"event": "something_else"}))
+
+
+def test_arguments_are_never_formatted_in() -> None:
+    stream = io.StringIO()
+    log.configure("json", "info", stream)
+    OURS.info("Study of %s published.", "Doe^Jane")
+    assert json.loads(stream.getvalue())["message"] == "Study of %s published."
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["urllib3.connectionpool", "requests", "pynetdicom.acse", "sqlalchemy.engine", "indexer_plugin", "x"],
+)
+def test_foreign_libraries_cannot_leak(name: str) -> None:
+    stream = io.StringIO()
+    log.configure("json", "info", stream)
+    logging.getLogger(name).error("Retrying %s", "/Patient?identifier=PID-0815")
+    logging.getLogger(name).error("PatientName is " + "Doe^Jane")  # noqa: G003 - what libraries do
+    first, second = (json.loads(line) for line in stream.getvalue().splitlines())
+    assert first["message"] == "Retrying %s"
+    assert second["message"] == "A library wrote a message; its text is withheld."
+    assert second["place"].startswith("test_log:")
+    assert "Doe" not in stream.getvalue()
+    assert "0815" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("name", log._QUIET)
+def test_chatty_libraries_are_heard_from_warning_on(name: str) -> None:
+    log.configure("json", "debug", io.StringIO())
+    assert logging.getLogger(name).getEffectiveLevel() == logging.WARNING
+    log.configure("json", "error", io.StringIO())
+    assert logging.getLogger(name).getEffectiveLevel() == logging.ERROR
+
+
+def _fail() -> None:
+    try:
+        raise KeyError("Doe^Jane")
+    except KeyError as error:
+        raise OSError("no route to /Patient?identifier=PID-0815") from error
+
+
+def test_a_traceback_shows_classes_and_places_but_no_texts() -> None:
+    stream = io.StringIO()
+    log.configure("json", "info", stream)
+    try:
+        _fail()
+    except OSError:
+        OURS.exception("The work stopped.")
+    line = json.loads(stream.getvalue())
+    assert line["error"] == "OSError from KeyError"
+    assert "test_log.py:" in line["at"]
+    assert "Doe" not in stream.getvalue()
+    assert "0815" not in stream.getvalue()
+
+
+def test_the_text_of_our_own_errors_is_shown() -> None:
+    stream = io.StringIO()
+    log.configure("json", "info", stream)
+    try:
+        raise Unavailable("Orthanc does not answer.", peer="orthanc")
+    except Unavailable:
+        OURS.exception("The poll failed.")
+    assert json.loads(stream.getvalue())["problem"] == "Orthanc does not answer."
+
+
+INJECTIONS = [
+    "a\r\nb",
+    'x\n{"level": "info"}',
+    "\x1b[31mred",
+    "\x1b]0;title\x07",
+    "null\x00byte",
+    "back\x08space",
+    "del\x7f",
+    "c1\x9b31m",
+    "line\u2028separator",
+    "right\u202eleft",
+    "isolate\u2066",
+    "zero\u200bwidth",
+    "lone\ud800surrogate",
+]
+
+
+@pytest.mark.parametrize("text", INJECTIONS)
+@pytest.mark.parametrize("log_format", ["json", "text"])
+def test_control_characters_cannot_forge_a_line(text: str, log_format: str) -> None:
+    written = _written(log_format, extra={"cause": text, "source": text})
+    assert written.count("\n") == 1
+    assert written.endswith("\n")
+    assert written[:-1].isprintable()
+    stream = io.StringIO()
+    log.configure(log_format, "info", stream)
+    OURS.info(text)
+    assert stream.getvalue()[:-1].isprintable()
+
+
+def test_long_texts_are_cut() -> None:
+    assert len(json.loads(_written(extra={"cause": "x" * 100_000}))["cause"]) < 400
+
+
+def test_study_key_is_keyed_and_stable() -> None:
+    # HMAC-SHA256 of "study|1.2.3" under the key 32 x 01, computed with OpenSSL 3.
+    assert log.study_key(b"\x01" * 32, "1.2.3") == "c234e7454374"
+    assert log.study_key(b"\x02" * 32, "1.2.3") != log.study_key(b"\x01" * 32, "1.2.3")
+    assert log.orthanc_key(b"\x01" * 32, "1.2.3") != log.study_key(b"\x01" * 32, "1.2.3")
+
+
+PROGRAM = """
+import logging, sys
+from indexer import log
+log.configure("json", "info")
+for number in range(200):
+    logging.getLogger("indexer.x").info("Page noted.", extra={"count": number})
+print("done")
+"""
+
+
+@pytest.mark.parametrize(
+    "redirection", ["2>/dev/full", "2>&-", "2> >(exec true)", "2>/dev/null </dev/null", "2</dev/null"]
+)
+def test_logging_never_stops_the_work(redirection: str) -> None:
+    ended = subprocess.run(
+        ["bash", "-c", f'"$0" -c "$1" {redirection}', sys.executable, PROGRAM],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout) == (0, "done\n")
+
+
+def test_a_closed_stream_is_no_error() -> None:
+    stream = io.StringIO()
+    log.configure("json", "info", stream)
+    stream.close()
+    OURS.info("Nobody reads this.")
+
+
+def test_a_stream_with_a_descriptor_is_written_whole(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("w") as stream:
+        log.configure("json", "info", stream)
+        OURS.info("Started.", extra={"source": "Straße"})
+        # Written past the buffer: it is there before the stream is flushed or closed.
+        line = json.loads((tmp_path / "log").read_text())
+    assert line["source"] == "Straße"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer.bundle import BundleType, Entry, build, halves, waves
@@ -54,6 +54,7 @@ def test_one_id_of_two_types_is_two_identities() -> None:
     assert build([entry("Patient", "x"), entry("ImagingStudy", "x")], BundleType.BATCH).count == 2
 
 
+@settings(deadline=None)
 @given(some_entries().filter(bool), st.sampled_from(BundleType))
 def test_sizes_add_up(entries: list[Entry], bundle_type: BundleType) -> None:
     bundle = build(entries, bundle_type)
@@ -64,6 +65,7 @@ def test_sizes_add_up(entries: list[Entry], bundle_type: BundleType) -> None:
     ]
 
 
+@settings(deadline=None)
 @given(some_entries())
 def test_waves_hold_every_entry_once_and_no_mixture(entries: list[Entry]) -> None:
     found = waves(entries)
@@ -78,6 +80,7 @@ def test_one_entry_has_no_halves() -> None:
         halves([entry("Patient", "p")])
 
 
+@settings(deadline=None)
 @given(some_entries().filter(lambda entries: len(entries) > 1))
 def test_halves_are_smaller_complete_and_keep_patients(entries: list[Entry]) -> None:
     parts = halves(entries)
@@ -103,6 +106,7 @@ def test_halves_of_two_patients_under_one_key() -> None:
     assert halves([first, second]) == ((first,), (second,))
 
 
+@settings(deadline=None)
 @given(some_entries().filter(bool))
 def test_bisecting_ends_and_finds_every_entry_alone(entries: list[Entry]) -> None:
     alone, waiting = set(), [tuple(entries)]

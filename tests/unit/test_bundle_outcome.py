@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from indexer.bundle import mask, strip
@@ -109,6 +109,7 @@ VALUES = st.text(st.characters(codec="utf-8", exclude_characters="[…]"), min_s
 )
 
 
+@settings(deadline=None)
 @given(st.lists(VALUES, min_size=1, max_size=6), st.data())
 def test_no_sent_value_survives(values: list[str], data: st.DataObject) -> None:
     words = st.one_of(st.sampled_from(values), st.sampled_from([" ", "is", "'", '"', ": ", "-"]), st.text(max_size=5))
@@ -118,6 +119,7 @@ def test_no_sent_value_survives(values: list[str], data: st.DataObject) -> None:
     assert not re.search(r"\d{4,}", masked)
 
 
+@settings(deadline=None)
 @given(st.lists(VALUES, min_size=1, max_size=6), st.data())
 def test_no_sent_value_survives_in_an_outcome(values: list[str], data: st.DataObject) -> None:
     said = " ".join(data.draw(st.lists(st.sampled_from(values), min_size=1)))

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer.bundle import BundleType, Limits, Sizer, TypePolicy
@@ -69,6 +69,7 @@ def test_settles_below_a_limit_of_the_server_after_few_refusals() -> None:
     assert limit // 2 < sizer.aim_bytes <= limit
 
 
+@settings(deadline=None)
 @given(
     st.integers(min_value=65536, max_value=1024 * MIB),
     st.lists(

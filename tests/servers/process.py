@@ -76,6 +76,8 @@ class Process:
         The whole environment of the child; None for the parent's.
     cwd
         Working directory of the child.
+    user
+        Name of the user to run as; only root may give one.
     outlives_parent
         Leave the child running when this process ends. Otherwise the kernel kills it then.
     """
@@ -87,6 +89,7 @@ class Process:
         log_path: Path,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
+        user: str | None = None,
         outlives_parent: bool = False,
     ) -> None:
         self.log_path = log_path
@@ -101,6 +104,9 @@ class Process:
                 stderr=subprocess.STDOUT,
                 env=None if env is None else dict(env),
                 cwd=cwd,
+                user=user,
+                group=user,
+                extra_groups=None if user is None else [],
                 start_new_session=True,
             ).result()
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _NOT_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-_PADDING = " \t\r\n\x00"
+_MAX_INTEGER = 10**18
+"""Larger numbers stand in no DICOM attribute, and writing them out may be forbidden or slow."""
 
 
 @functools.cache
@@ -42,7 +43,7 @@ def vr_of(keyword: str) -> str:
 
 def clean(text: str) -> str:
     """Text without padding and without the control characters that FHIR forbids in a string."""
-    return _NOT_TEXT.sub("", text).strip(_PADDING)
+    return _NOT_TEXT.sub("", text).strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +77,7 @@ class Attributes:
 
     def texts(self, keyword: str) -> tuple[str, ...]:
         """Every value that is text or a number, cleaned; empty ones left out."""
-        found = (
-            clean(str(v)) for v in self.values(keyword) if isinstance(v, str | int | float) and not isinstance(v, bool)
-        )
-        return tuple(text for text in found if text)
+        return tuple(text for text in map(_text, self.values(keyword)) if text)
 
     def text(self, keyword: str) -> str | None:
         """First value as text, or None."""
@@ -109,11 +107,19 @@ class Attributes:
         return Attributes({**other.json, **held})
 
 
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return ""
+    return str(value) if -_MAX_INTEGER < value < _MAX_INTEGER else ""
+
+
 def _person_name(value: object) -> PersonName | None:
     if isinstance(value, str):
         groups = [clean(group) for group in value.split("=")][:3]
     elif isinstance(value, dict):
-        groups = [clean(str(value.get(group) or "")) for group in ("Alphabetic", "Ideographic", "Phonetic")]
+        groups = [_text(value.get(group)) for group in ("Alphabetic", "Ideographic", "Phonetic")]
     else:
         return None
     return PersonName(*groups) if any(groups) else None

@@ -1,0 +1,34 @@
+"""A source's DICOMweb service → Endpoint.
+
+Source: FHIR R4 ImagingStudy, "Notes": a WADO-RS address is the service's root, without a query and a trailing slash.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from indexer.mapping import coding
+from indexer.mapping.release import SHAPES
+
+if TYPE_CHECKING:
+    from indexer.mapping.rules import Rules
+
+CONNECTION_TYPE = "http://terminology.hl7.org/CodeSystem/endpoint-connection-type"
+MIME_TYPE = "application/dicom"
+
+
+def endpoint(address: str, *, endpoint_id: str, source: str, rules: Rules) -> dict[str, Any]:
+    """The Endpoint of one source.
+
+    Its identifier is the ``urn:uuid:`` of its id, because not every server can search by address.
+    """
+    connection = coding.concept(coding.coding(CONNECTION_TYPE, "dicom-wado-rs", "DICOM WADO-RS"))
+    return {
+        "resourceType": "Endpoint",
+        "id": endpoint_id,
+        "identifier": [{"use": "official", "system": coding.URI_SYSTEM, "value": f"urn:uuid:{endpoint_id}"}],
+        "status": "active",
+        "name": source,
+        **SHAPES[rules.release].connection(connection, {"text": "DICOM WADO-RS"}, MIME_TYPE),
+        "address": address.rstrip("/"),
+    }

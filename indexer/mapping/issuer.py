@@ -1,0 +1,76 @@
+"""Issuers of patient and accession numbers → ``identifier.system``.
+
+Source: PS3.3 2024e, section 10.14 "Issuer of Patient ID Macro" and 10.14.1 "HL7v2 Hierarchic Designator Macro".
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import TYPE_CHECKING
+
+from indexer.mapping.syntax import OID, URI
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from indexer.mapping.rules import Rules
+    from indexer.model import Attributes
+
+_WEB_URI = re.compile(r"(urn:|https?://)[^\s<>\"{}|\\^`]+")
+
+
+def patient_id_system(dataset: Attributes, rules: Rules) -> str | None:
+    """System of the PatientID of a dataset that names its issuer, None if it names none.
+
+    An issuer that is neither configured nor worldwide unique still keeps patients apart: its system is a ``urn:uuid:``
+    made from the source's own system and the issuer's text (UUIDv5; RFC 9562, section 5.5).
+    """
+    local = dataset.text("IssuerOfPatientID")
+    qualifiers = dataset.item("IssuerOfPatientIDQualifiersSequence")
+    universal = qualifiers.text("UniversalEntityID")
+    known = _known(local, universal, rules.issuer_systems)
+    if known or not (local or universal):
+        return known
+    worldwide = worldwide_system(universal, qualifiers.text("UniversalEntityIDType"))
+    if worldwide:
+        return worldwide
+    return local if local and _WEB_URI.fullmatch(local) else _own(rules, local or universal or "")
+
+
+def accession_system(issuer: Attributes, rules: Rules) -> str | None:
+    """System of an accession number by an item of IssuerOfAccessionNumberSequence; None where it is not known."""
+    local = issuer.text("LocalNamespaceEntityID")
+    universal = issuer.text("UniversalEntityID")
+    known = _known(local, universal, rules.accession_systems)
+    worldwide = worldwide_system(universal, issuer.text("UniversalEntityIDType"))
+    if known or worldwide or local or universal:
+        return known or worldwide
+    return rules.accession_system
+
+
+def worldwide_system(universal: str | None, kind: str | None) -> str | None:
+    """URI of a universal entity id of the kind ISO, UUID or URI; other kinds need the configuration."""
+    if universal is None:
+        return None
+    if kind == "ISO" and OID.fullmatch(universal):
+        return f"urn:oid:{universal}"
+    if kind == "UUID":
+        return _uuid_urn(universal)
+    return universal if kind == "URI" and URI.fullmatch(universal) else None
+
+
+def _known(local: str | None, universal: str | None, systems: Mapping[str, str]) -> str | None:
+    return next((systems[text] for text in (local, universal) if text and text in systems), None)
+
+
+def _uuid_urn(text: str) -> str | None:
+    try:
+        return uuid.UUID(text).urn
+    except ValueError:
+        return None
+
+
+def _own(rules: Rules, issuer: str) -> str:
+    namespace = uuid.uuid5(uuid.NAMESPACE_URL, rules.patient_id_system)
+    return uuid.uuid5(namespace, issuer).urn

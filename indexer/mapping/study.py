@@ -1,0 +1,83 @@
+"""One study as a whole: its ImagingStudy, its Patient, and what was left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from indexer.mapping import patient
+from indexer.mapping.evidence import Evidence
+from indexer.mapping.imaging_study import map_imaging_study, study_uid
+from indexer.mapping.issues import Issue, Issues
+from indexer.mapping.when import parse_date, parse_time
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from indexer.mapping.rules import Rules
+    from indexer.model import Study
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mapped:
+    """What one study becomes.
+
+    Attributes
+    ----------
+    patient
+        The Patient resource as it would be created.
+    patient_key
+        Keyed hash of the patient's identifier.
+    basis
+        ``StudyDate StudyTime StudyInstanceUID`` in a form that sorts by time, zeros where unknown: of two studies of
+        one patient the one with the greater basis tells the demographics.
+    name_digest
+        Short keyed hash of the patient's name, empty without a name.
+    issues
+        What was left out or read in another way than it stands.
+    """
+
+    imaging_study: dict[str, Any]
+    patient: dict[str, Any]
+    patient_key: str
+    basis: str
+    name_digest: str
+    issues: tuple[Issue, ...]
+
+
+def map_study(study: Study, rules: Rules, *, endpoint_ids: Sequence[str]) -> Mapped:
+    """Map one study.
+
+    Raises
+    ------
+    StudyUnfit
+        With the cause ``bad_study_uid``, ``no_patient_id`` or ``identity_conflict``.
+    StudyWaits
+        With the cause ``issuer_unread``.
+    """
+    uid = study_uid(study)
+    identity = patient.identify(study, rules)
+    issues = Issues()
+    evidence = Evidence(study.attributes, patient.datasets_of(study), issues)
+    demographics = patient.patient_evidence(study, issues)
+    key = patient.key_of(identity, rules)
+    resource = patient.map_patient(demographics, identity, key)
+    imaging_study = map_imaging_study(
+        study, evidence, rules, patient_id=resource["id"], endpoint_ids=endpoint_ids, issues=issues
+    )
+    return Mapped(
+        imaging_study=imaging_study,
+        patient=resource,
+        patient_key=key,
+        basis=_basis(evidence, uid),
+        name_digest=patient.name_digest(demographics, rules),
+        issues=issues.listed(),
+    )
+
+
+def _basis(evidence: Evidence, uid: str) -> str:
+    day = parse_date(evidence.text("StudyDate") or "")
+    at = parse_time(evidence.text("StudyTime") or "")
+    date_part = f"{day:%Y%m%d}" if day else "0" * 8
+    time_part = f"{at:%H%M%S}" if at else "0" * 6
+    return f"{date_part} {time_part} {uid}"

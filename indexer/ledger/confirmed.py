@@ -1,0 +1,95 @@
+"""What a target confirmed: studies, Patients and Endpoints."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from sqlalchemy import Connection, Table, select
+
+from indexer.ledger import schema
+from indexer.ledger.engine import chunks, upsert
+from indexer.model import Patient, Published
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_PUBLISHED = [schema.published.c[field.name] for field in dataclasses.fields(Published)]
+_PATIENT = [schema.patient.c[field.name] for field in dataclasses.fields(Patient)]
+
+
+def published(transaction: Connection, target_id: int, study_instance_uids: Sequence[str]) -> dict[str, Published]:
+    """Studies that the target confirmed, by StudyInstanceUID."""
+    table = schema.published.c
+    found: dict[str, Published] = {}
+    for some in chunks(study_instance_uids):
+        query = select(*_PUBLISHED).where(table.target_id == target_id, table.study_instance_uid.in_(some))
+        for row in transaction.execute(query).mappings():
+            one = Published(**row)
+            found[one.study_instance_uid] = one
+    return found
+
+
+def published_uids(transaction: Connection, target_id: int) -> frozenset[str]:
+    """Every study that the target confirmed."""
+    table = schema.published.c
+    return frozenset(transaction.scalars(select(table.study_instance_uid).where(table.target_id == target_id)))
+
+
+def put_published(transaction: Connection, target_id: int, published: Sequence[Published], now: float) -> None:
+    """Record studies that the target confirmed; `now` where they do not say when."""
+    rows = [dataclasses.asdict(one) | {"target_id": target_id} for one in published]
+    _put(transaction, schema.published, [row | {"published_at": row["published_at"] or now} for row in rows])
+
+
+def patients(transaction: Connection, target_id: int, patient_keys: Sequence[str]) -> Mapping[str, Patient]:
+    """Patients that the target confirmed, by key."""
+    table = schema.patient.c
+    found: dict[str, Patient] = {}
+    for some in chunks(patient_keys):
+        query = select(*_PATIENT).where(table.target_id == target_id, table.patient_key.in_(some))
+        for row in transaction.execute(query).mappings():
+            names = tuple(orjson.loads(row["names"]))
+            one = Patient(**{**row, "names": names})
+            found[one.patient_key] = one
+    return found
+
+
+def put_patients(transaction: Connection, target_id: int, patients: Sequence[Patient]) -> None:
+    """Record Patients that the target confirmed."""
+    rows = [dataclasses.asdict(one) | {"target_id": target_id} for one in patients]
+    _put(transaction, schema.patient, [row | {"names": orjson.dumps(row["names"]).decode()} for row in rows])
+
+
+def endpoint(transaction: Connection, target_id: int, source: str) -> tuple[str, str] | None:
+    """Id and fingerprint of a source's Endpoint at the target."""
+    query = (
+        select(schema.source.c.endpoint_id, schema.endpoint.c.fingerprint)
+        .join(schema.endpoint, schema.endpoint.c.source == schema.source.c.name)
+        .where(schema.source.c.name == source, schema.endpoint.c.target_id == target_id)
+    )
+    row = transaction.execute(query).one_or_none()
+    return None if row is None else (row.endpoint_id, row.fingerprint)
+
+
+def endpoint_id(transaction: Connection, source: str) -> str | None:
+    """Id that a source's Endpoint bears at any target."""
+    kept: str | None = transaction.scalar(select(schema.source.c.endpoint_id).where(schema.source.c.name == source))
+    return kept
+
+
+def put_endpoint(transaction: Connection, target_id: int, source: str, fhir_id: str, fingerprint: str) -> None:
+    """Record a source's Endpoint as the target holds it; its id holds at every target."""
+    _put(transaction, schema.source, [{"name": source, "endpoint_id": fhir_id}])
+    _put(transaction, schema.endpoint, [{"target_id": target_id, "source": source, "fingerprint": fingerprint}])
+
+
+def _put(transaction: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+    """Write rows by their keys; columns that are not named keep their values."""
+    if not rows:
+        return
+    row = upsert(transaction, table)
+    keys = [column.name for column in table.primary_key]
+    values = {name: row.excluded[name] for name in rows[0] if name not in keys}
+    transaction.execute(row.on_conflict_do_update(index_elements=keys, set_=values), rows)

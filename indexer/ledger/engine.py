@@ -1,0 +1,203 @@
+"""Connections and transactions, on SQLite and on PostgreSQL.
+
+Writing transactions come one at a time on both: SQLite by ``BEGIN IMMEDIATE``, PostgreSQL by an advisory lock at their
+start. So no transaction ever waits for one that waits for it, and what a transaction reads stays true until it ends.
+A deferred transaction of SQLite that reads first and writes later would fail at once, whatever its patience.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import tenacity
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url, text
+from sqlalchemy.dialects import postgresql, sqlite
+
+from indexer.errors import LedgerBusy, LedgerError
+from indexer.ledger.translation import translated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_T = TypeVar("_T")
+_CHUNK = 500
+_CONNECTIONS = 16
+_WAL_BYTES = 64 * 1024 * 1024
+# First number of every advisory lock of ours; the second one names the schema, so that several ledgers share a server.
+ADVISORY_WRITE = 0x44494658
+ADVISORY_DRAIN = 0x44494659
+
+
+def chunks(values: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    """Cut values into pieces that fit into one statement's parameters."""
+    for start in range(0, len(values), _CHUNK):
+        yield values[start : start + _CHUNK]
+
+
+def upsert(transaction: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT that takes ``on_conflict_do_update``, in the transaction's dialect."""
+    if transaction.dialect.name == "postgresql":
+        return postgresql.insert(table)
+    return sqlite.insert(table)
+
+
+class Database:
+    """Transactions on one ledger's database.
+
+    Parameters
+    ----------
+    url
+        ``sqlite:///…`` or ``postgresql://…``.
+    patience_s
+        How long a transaction waits for another process before it gives up with `LedgerBusy`.
+
+    Raises
+    ------
+    LedgerError
+        If the address is wrong, or the file cannot be made or opened.
+    """
+
+    def __init__(self, url: str, *, patience_s: float) -> None:
+        with translated():
+            self.url = _with_driver(make_url(url))
+            self._patience_s = patience_s
+            self.engine = _sqlite(self.url, patience_s) if self.path else _postgresql(self.url, patience_s)
+
+    @property
+    def path(self) -> Path | None:
+        """The ledger's file, None on PostgreSQL."""
+        return Path(self.url.database or "") if self.url.get_backend_name() == "sqlite" else None
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that only reads."""
+        with translated(), self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that writes; there is one at a time per ledger."""
+        with translated(), self.engine.connect() as connection:
+            connection.execution_options(writes=True)
+            with connection.begin():
+                yield connection
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def _with_driver(url: URL) -> URL:
+    if url.drivername in {"postgresql", "postgres"}:
+        return url.set(drivername="postgresql+psycopg")
+    if url.drivername not in {"sqlite", "sqlite+pysqlite", "postgresql+psycopg"}:
+        raise LedgerError(
+            "The ledger is neither SQLite nor PostgreSQL.",
+            hint="Write sqlite:////absolute/path/ledger.db or postgresql://user@host/database.",
+        )
+    if url.get_backend_name() == "sqlite" and (url.database in {None, "", ":memory:"} or url.query):
+        raise LedgerError("The ledger must be a plain file.", hint="Write sqlite:////absolute/path/ledger.db.")
+    return url
+
+
+def _sqlite(url: URL, patience_s: float) -> Engine:
+    path = Path(url.database or "")
+    _make_file(path)
+    # Without an isolation level the driver starts no transactions of its own; the begin event below does.
+    options = {"isolation_level": None, "timeout": patience_s, "check_same_thread": False}
+    engine = create_engine(url, connect_args=options, pool_size=_CONNECTIONS, max_overflow=-1, hide_parameters=True)
+    event.listen(engine, "connect", _set_pragmas)
+    event.listen(engine, "begin", _begin_sqlite)
+    _switch_to_wal(engine, patience_s)
+    return engine
+
+
+def _set_pragmas(connection: Any, _record: object) -> None:
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute(f"PRAGMA journal_size_limit={_WAL_BYTES}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    is_writing = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writing else "BEGIN")
+
+
+def _switch_to_wal(engine: Engine, patience_s: float) -> None:
+    """Write-ahead log: readers and the writer do not stop each other. The mode stays with the file."""
+    for attempt in tenacity.Retrying(  # SQLite does not wait here if another process switches at the same time
+        retry=tenacity.retry_if_exception_type(LedgerBusy),
+        stop=tenacity.stop_after_delay(patience_s),
+        wait=tenacity.wait_random(0.01, 0.05),
+        reraise=True,
+    ):
+        with attempt, translated(), engine.connect() as connection:
+            # The driver's connection, because a PRAGMA of the journal fails inside a transaction.
+            (mode,) = connection.connection.cursor().execute("PRAGMA journal_mode=WAL").fetchone()
+    if mode != "wal":
+        raise LedgerError(
+            "The ledger's file system cannot hold SQLite's write-ahead log.",
+            hint="Put the ledger on a local disk, not on a network share.",
+        )
+
+
+def _make_file(path: Path) -> None:
+    """Make the file for this user's eyes only; SQLite gives its side files the same mode.
+
+    An existing file is never opened here: closing it would end the locks that SQLite holds on it in this process.
+    """
+    try:
+        make_directory(path.parent)
+        if path.exists():
+            _tighten(path)
+            return
+        os.close(open_private(path, os.O_RDWR | os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return  # another process made it at the same moment
+    except OSError as error:
+        raise LedgerError(
+            f"The ledger cannot be made or opened: {error.strerror}.",
+            hint="Check that its directory exists and belongs to this user.",
+        ) from error
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory for this user's eyes only, unless it exists."""
+    if not path.is_dir():
+        path.mkdir(mode=0o700, parents=True)
+
+
+def open_private(path: Path, flags: int) -> int:
+    """Open a file of mode 0600; one that root makes belongs to the directory's owner, who runs the daemon."""
+    descriptor = os.open(path, flags, 0o600)
+    if os.geteuid() == 0:
+        owner = path.parent.stat()
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+    return descriptor
+
+
+def _tighten(path: Path) -> None:
+    status = path.stat()
+    if status.st_mode & 0o077 and status.st_uid == os.geteuid():
+        path.chmod(0o600)
+
+
+def _postgresql(url: URL, patience_s: float) -> Engine:
+    engine = create_engine(
+        url,
+        connect_args={"application_name": f"dicom-fhir-indexer {os.getpid()}"},
+        pool_size=_CONNECTIONS,
+        pool_pre_ping=True,
+        pool_timeout=patience_s,
+        hide_parameters=True,
+    )
+
+    def begin(connection: Connection) -> None:
+        if connection.get_execution_options().get("writes", False):
+            connection.execute(text(f"SET LOCAL lock_timeout = {int(patience_s * 1000)}"))
+            connection.execute(text(f"SELECT pg_advisory_xact_lock({ADVISORY_WRITE}, hashtext(current_schema()))"))
+
+    event.listen(engine, "begin", begin)
+    return engine

@@ -1,0 +1,153 @@
+"""The right to drain: one process per ledger, whose death frees it at once."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from sqlalchemy import Connection, text
+
+from indexer.errors import LedgerBusy, LedgerError
+from indexer.ledger.engine import ADVISORY_DRAIN, Database, open_private
+from indexer.ledger.translation import translated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+# `is_held` takes the lock for an instant; who meets that instant tries again.
+_TRIES = 10
+_BETWEEN_TRIES_S = 0.01
+
+
+class DrainLock(Protocol):
+    """Held by one process per ledger."""
+
+    def hold(self) -> AbstractContextManager[None]:
+        """Hold the lock; raises `LedgerBusy` if somebody else does."""
+        ...
+
+    def is_held(self) -> bool:
+        """Whether some process, this one included, holds the lock."""
+        ...
+
+    def confirm(self) -> None:
+        """Raise `LedgerBusy` if this process held the lock and lost it unnoticed."""
+        ...
+
+
+def drain_lock(database: Database) -> DrainLock:
+    """The lock that fits the database."""
+    path = database.path
+    return AdvisoryLock(database) if path is None else FileLock(path.with_name(path.name + ".drain.lock"))
+
+
+def _busy(holder: str) -> LedgerBusy:
+    return LedgerBusy(f"Another process drains this ledger: {holder}.")
+
+
+class FileLock:
+    """``flock`` on a file beside the ledger, which names the holder's process id.
+
+    Parameters
+    ----------
+    path
+        The lock's file. It stays when the lock is given back: removing it would let two processes lock two files.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        descriptor = self._open()
+        try:
+            if not any(_locked(descriptor, fcntl.LOCK_EX, after_s=try_ * _BETWEEN_TRIES_S) for try_ in range(_TRIES)):
+                raise _busy(f"process {os.pread(descriptor, 32, 0).decode('ascii', 'replace').strip() or 'unknown'}")
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def is_held(self) -> bool:
+        descriptor = self._open()
+        try:
+            return not _locked(descriptor, fcntl.LOCK_SH)
+        finally:
+            os.close(descriptor)
+
+    def confirm(self) -> None:
+        """Nothing to do: the kernel keeps the lock as long as the process lives."""
+
+    def _open(self) -> int:
+        try:
+            return open_private(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+        except OSError as error:
+            raise LedgerError(
+                f"The ledger's lock file cannot be opened: {error.strerror}.",
+                hint="Check that the ledger's directory and the .drain.lock file in it belong to this user.",
+            ) from error
+
+
+def _locked(descriptor: int, kind: int, after_s: float = 0.0) -> bool:
+    time.sleep(after_s)
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+class AdvisoryLock:
+    """Advisory lock of a PostgreSQL session, on a connection that does nothing else.
+
+    Parameters
+    ----------
+    database
+        The ledger; its connections bear the process id in their application_name.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._session: Connection | None = None
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        with translated():
+            session = self._database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        try:
+            with translated():
+                if not session.scalar(text(f"SELECT pg_try_advisory_lock({_KEYS})")):
+                    raise _busy(session.scalar(_HOLDER) or "unknown")
+            self._session = session
+            yield
+        finally:
+            self._session = None
+            session.invalidate()  # ends the session, and the lock with it, even if the server is gone
+            session.close()
+
+    def is_held(self) -> bool:
+        with self._database.read() as transaction:
+            return transaction.scalar(_HOLDER) is not None
+
+    def confirm(self) -> None:
+        if self._session is None:
+            return
+        with translated():
+            self._session.execute(text("SELECT 1"))
+
+
+_KEYS = f"{ADVISORY_DRAIN}, hashtext(current_schema())"
+_HOLDER = text(
+    # The two halves of the key stand unsigned in pg_locks (PostgreSQL 15 documentation, 54.12 "pg_locks").
+    "SELECT coalesce(activity.application_name, 'pid ' || locks.pid) FROM pg_locks AS locks "
+    "LEFT JOIN pg_stat_activity AS activity ON activity.pid = locks.pid "
+    "WHERE locks.locktype = 'advisory' AND locks.granted AND locks.objsubid = 2 AND locks.classid = :lock "
+    "AND locks.objid::bigint = (hashtext(current_schema())::bigint & 4294967295) "
+    "AND locks.database = (SELECT oid FROM pg_database WHERE datname = current_database()) LIMIT 1"
+).bindparams(lock=ADVISORY_DRAIN)

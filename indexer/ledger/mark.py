@@ -1,0 +1,134 @@
+"""Marking studies dirty: the statements behind `note`, `mark`, `backfill_mark` and `replay`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, or_, select
+
+from indexer.ledger.engine import upsert
+from indexer.ledger.schema import copy, dirty, study
+from indexer.model import Lane
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from indexer.model import Mark
+
+
+def mark(transaction: Connection, marks: Sequence[Mark], now: float, run_id: int | None = None) -> None:
+    """Raise the generation of each study and make it dirty.
+
+    Parameters
+    ----------
+    run_id
+        The backfill that marks, if one does.
+    """
+    if not marks:
+        return
+    copies = [
+        {
+            "mark_source": one.copy.source,
+            "mark_orthanc_id": one.copy.orthanc_id,
+            "mark_uid": one.copy.study_instance_uid,
+            "mark_now": now,
+        }
+        for one in marks
+    ]
+    transaction.execute(_copy(transaction), copies)
+    touch(transaction, [_row(one, now, run_id) for one in marks])
+
+
+def _row(mark: Mark, now: float, run_id: int | None) -> dict[str, Any]:
+    return {
+        "mark_uid": mark.copy.study_instance_uid,
+        "mark_lane": int(mark.lane),
+        "mark_reason": mark.reason,
+        "mark_force": mark.force,
+        "mark_now": now,
+        "mark_quiet_until": now + mark.quiet_s,
+        "mark_max_wait_s": mark.max_wait_s,
+        "mark_run": run_id,
+    }
+
+
+def replay(transaction: Connection, study_instance_uids: Sequence[str], now: float) -> None:
+    """Make known studies due at once, whatever their copies."""
+    if not study_instance_uids:
+        return
+    common = {
+        "mark_lane": int(Lane.LIVE),
+        "mark_reason": "replay",
+        "mark_force": False,
+        "mark_now": now,
+        "mark_quiet_until": now,
+        "mark_max_wait_s": 0.0,
+        "mark_run": None,
+    }
+    touch(transaction, [{"mark_uid": uid, **common} for uid in study_instance_uids])
+
+
+def touch(transaction: Connection, rows: list[dict[str, Any]]) -> None:
+    """Carry out marks whose copies are known."""
+    transaction.execute(_study(transaction), [{"mark_uid": row["mark_uid"]} for row in rows])
+    transaction.execute(_dirty(transaction), rows)
+
+
+def _copy(transaction: Connection) -> Any:
+    row = upsert(transaction, copy).values(
+        source=bindparam("mark_source"),
+        orthanc_id=bindparam("mark_orthanc_id"),
+        study_instance_uid=bindparam("mark_uid"),
+        marked_at=bindparam("mark_now"),
+    )
+    return row.on_conflict_do_update(
+        index_elements=["source", "orthanc_id"],
+        set_={"study_instance_uid": row.excluded.study_instance_uid, "marked_at": row.excluded.marked_at},
+    )
+
+
+def _study(transaction: Connection) -> Any:
+    row = upsert(transaction, study).values(study_instance_uid=bindparam("mark_uid"), generation=1)
+    return row.on_conflict_do_update(index_elements=["study_instance_uid"], set_={"generation": study.c.generation + 1})
+
+
+def _dirty(transaction: Connection) -> Any:
+    generation = select(study.c.generation).where(study.c.study_instance_uid == bindparam("mark_uid"))
+    row = upsert(transaction, dirty).values(
+        study_instance_uid=bindparam("mark_uid"),
+        generation=generation.scalar_subquery(),
+        lane=bindparam("mark_lane"),
+        reason=bindparam("mark_reason"),
+        force=bindparam("mark_force"),
+        first_event_at=bindparam("mark_now"),
+        last_event_at=bindparam("mark_now"),
+        due_at=bindparam("mark_quiet_until"),
+        attempts=0,
+        run_id=bindparam("mark_run"),
+    )
+    return row.on_conflict_do_update(index_elements=["study_instance_uid"], set_=_again(row.excluded))
+
+
+def _again(new: Any) -> dict[str, ColumnElement[Any]]:
+    """What a mark changes in a study that is dirty already."""
+    old = dirty.c
+    is_live = new.lane == int(Lane.LIVE)
+    was_deferred = or_(old.attempts > 0, old.last_cause.is_not(None))
+    # What is being read now covers the marks before it: the first one after it begins a new wait. Otherwise a study
+    # that grows for hours would, once it waited for its longest, be written again at every single change.
+    is_first_since_taken = and_(old.taken_generation.is_not(None), old.taken_generation == old.generation)
+    first_event_at = case((is_first_since_taken, new.first_event_at), else_=old.first_event_at)
+    latest = first_event_at + bindparam("mark_max_wait_s")
+    settled = case((new.due_at < latest, new.due_at), else_=latest)
+    return {
+        "generation": new.generation,
+        "lane": case((new.lane < old.lane, new.lane), else_=old.lane),
+        "reason": case((new.lane <= old.lane, new.reason), else_=old.reason),
+        "force": or_(old.force, new.force),
+        "first_event_at": first_event_at,
+        "last_event_at": new.last_event_at,
+        "due_at": case((is_live, settled), (was_deferred, new.last_event_at), else_=old.due_at),
+        "attempts": case((is_live, 0), else_=old.attempts),
+        "last_cause": case((is_live, None), else_=old.last_cause),
+        "run_id": case((new.run_id.is_(None), old.run_id), else_=new.run_id),
+    }

@@ -1,0 +1,62 @@
+"""Bring the tables up to this program's schema."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, inspect, text
+
+from indexer.errors import LedgerError
+
+if TYPE_CHECKING:
+    from indexer.ledger.engine import Database
+
+# The newest file of migrations/versions. Alembic itself is imported only when there is something to migrate.
+HEAD = "0001"
+
+
+def migrate(database: Database) -> None:
+    """Make or upgrade the tables, in one transaction; nothing is done when they are up to date.
+
+    Raises
+    ------
+    LedgerError
+        If the ledger was written by a newer version of this program, or the database holds something else.
+    """
+    with database.read() as transaction:
+        if _revision(transaction) == HEAD:
+            return
+    with database.write() as transaction:
+        revision = _revision(transaction)  # again: another process may have been faster
+        if revision != HEAD:
+            _upgrade(transaction, revision)
+
+
+def _revision(transaction: Connection) -> str | None:
+    tables = inspect(transaction).get_table_names()
+    if "alembic_version" in tables:
+        version: str | None = transaction.scalar(text("SELECT version_num FROM alembic_version"))
+        return version
+    if tables:
+        raise LedgerError(
+            "The database holds tables of another program.",
+            hint="Name an empty database, or a schema of its own, in 'ledger'.",
+        )
+    return None
+
+
+def _upgrade(transaction: Connection, revision: str | None) -> None:
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config(attributes={"connection": transaction})
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if revision is not None and revision not in known:
+        raise LedgerError(
+            f"The ledger was written by a newer version of this program (schema {revision}, known {HEAD}).",
+            hint="Install that version again, or put back the backup that was made before the upgrade.",
+        )
+    command.upgrade(config, "head")

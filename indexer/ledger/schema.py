@@ -1,0 +1,182 @@
+"""The ledger's tables.
+
+There are no foreign keys: each table is written by one module, in transactions that keep the tables in step, and the
+checks would cost a look-up per row in markings of a million studies. Times are epoch seconds.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, MetaData, Table, Text, text
+
+metadata = MetaData(naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s", "pk": "pk_%(table_name)s"})
+
+# Names and secrets that live as long as the ledger: the site key.
+meta = Table(
+    "meta",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# What belongs to a source itself, whatever its feed or the target does.
+source = Table(
+    "source",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("patient_system", Text),
+    Column("endpoint_id", Text),
+    Column("last_poll_at", Double),
+    Column("last_write_at", Double),
+    sqlite_with_rowid=False,
+)
+
+# How far a source's feed was read; `above` and `anchors` are JSON objects keyed by Seq.
+feed = Table(
+    "feed",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("low", BigInteger, nullable=False),
+    Column("above", Text, nullable=False),
+    Column("anchors", Text, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Every study that was ever marked. `generation` never falls, so that a late settlement cannot end a newer mark.
+study = Table(
+    "study",
+    metadata,
+    Column("study_instance_uid", Text, primary_key=True),
+    Column("generation", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Where a study stands.
+copy = Table(
+    "copy",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("orthanc_id", Text, primary_key=True),
+    Column("study_instance_uid", Text, nullable=False),
+    Column("marked_at", Double, nullable=False),
+    Index(None, "study_instance_uid"),
+    Index(None, "source", "marked_at"),
+    sqlite_with_rowid=False,
+)
+
+# The work. `taken_generation` is the generation that the present lease was given for.
+dirty = Table(
+    "dirty",
+    metadata,
+    Column("study_instance_uid", Text, primary_key=True),
+    Column("generation", BigInteger, nullable=False),
+    Column("lane", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("force", Boolean, nullable=False),
+    Column("first_event_at", Double, nullable=False),
+    Column("last_event_at", Double, nullable=False),
+    Column("due_at", Double, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("last_cause", Text),
+    Column("lease_until", Double),
+    Column("taken_generation", BigInteger),
+    Column("run_id", Integer),
+    Index(None, "lane", "due_at"),
+    Index(
+        "ix_dirty_leased",
+        "lease_until",
+        sqlite_where=text("lease_until IS NOT NULL"),
+        postgresql_where=text("lease_until IS NOT NULL"),
+    ),
+    Index(
+        "ix_dirty_run",
+        "run_id",
+        sqlite_where=text("run_id IS NOT NULL"),
+        postgresql_where=text("run_id IS NOT NULL"),
+    ),
+    sqlite_with_rowid=False,
+)
+
+# FHIR servers by address. A server that was replaced under its address gets a new row; one row per address is active.
+target = Table(
+    "target",
+    metadata,
+    Column("target_id", Integer, primary_key=True),
+    Column("base_url", Text, nullable=False),
+    Column("is_active", Boolean, nullable=False),
+    Index(
+        "ix_target_active",
+        "base_url",
+        unique=True,
+        sqlite_where=text("is_active"),
+        postgresql_where=text("is_active"),
+    ),
+)
+
+# What a target confirmed of each study, of each Patient and of each source's Endpoint.
+published = Table(
+    "published",
+    metadata,
+    Column("target_id", Integer, primary_key=True, autoincrement=False),
+    Column("study_instance_uid", Text, primary_key=True),
+    Column("fhir_id", Text, nullable=False),
+    Column("version_id", Text),
+    Column("fingerprint", Text, nullable=False),
+    Column("mapping_generation", Integer, nullable=False),
+    Column("last_update", Text),
+    Column("number_of_series", Integer, nullable=False),
+    Column("number_of_instances", Integer, nullable=False),
+    Column("patient_key", Text),
+    Column("published_at", Double, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+patient = Table(
+    "patient",
+    metadata,
+    Column("target_id", Integer, primary_key=True, autoincrement=False),
+    Column("patient_key", Text, primary_key=True),
+    Column("fhir_id", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("basis", Text, nullable=False),
+    Column("names", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+endpoint = Table(
+    "endpoint",
+    metadata,
+    Column("target_id", Integer, primary_key=True, autoincrement=False),
+    Column("source", Text, primary_key=True),
+    Column("fingerprint", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Studies that could not be published as they were.
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("study_instance_uid", Text, primary_key=True),
+    Column("cause", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("hint", Text, nullable=False),
+    Column("since", Double, nullable=False),
+    Column("run_id", Integer),
+    sqlite_with_rowid=False,
+)
+
+# Backfills; `instances` counts those of the run's studies that were settled as published.
+backfill = Table(
+    "backfill",
+    metadata,
+    Column("run_id", Integer, primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("cursor", Text, nullable=False),
+    Column("marked", Integer, nullable=False),
+    Column("is_marked", Boolean, nullable=False),
+    Column("started_at", Double, nullable=False),
+    Column("finished_at", Double),
+    Column("rate", Double),
+    Column("instances", BigInteger, nullable=False),
+)

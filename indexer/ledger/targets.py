@@ -1,0 +1,70 @@
+"""FHIR servers that the ledger knows: what one confirmed says nothing about another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Column, Connection, delete, insert, select, update
+
+from indexer.errors import LedgerError
+from indexer.ledger.schema import endpoint, patient, published, target
+
+if TYPE_CHECKING:
+    from indexer.ledger.engine import Database
+
+_DELETED_AT_ONCE = 5000
+
+
+def present(transaction: Connection, base_url: str | None) -> int:
+    """Id of the active target at this address.
+
+    It is looked up anew in each transaction, so that a renewal by another process counts at once.
+
+    Raises
+    ------
+    LedgerError
+        If no target was opened.
+    """
+    target_id = _active(transaction, base_url)
+    if target_id is None:
+        raise LedgerError("The ledger was not told which FHIR server it speaks of.", hint="Call open_target first.")
+    return target_id
+
+
+def _active(transaction: Connection, base_url: str | None) -> int | None:
+    active = select(target.c.target_id).where(target.c.base_url == base_url, target.c.is_active)
+    target_id: int | None = transaction.scalar(active)
+    return target_id
+
+
+def open_target(database: Database, base_url: str) -> None:
+    """Make sure that this address has an active target."""
+    with database.read() as transaction:
+        is_known = _active(transaction, base_url) is not None
+    if is_known:
+        return
+    with database.write() as transaction:
+        if _active(transaction, base_url) is None:
+            transaction.execute(insert(target).values(base_url=base_url, is_active=True))
+
+
+def renew_target(database: Database, base_url: str) -> None:
+    """Retire the active target of this address for a new one of which nothing is known."""
+    with database.write() as transaction:
+        transaction.execute(update(target).where(target.c.base_url == base_url).values(is_active=False))
+        transaction.execute(insert(target).values(base_url=base_url, is_active=True))
+    with database.read() as transaction:
+        retired = transaction.scalars(select(target.c.target_id).where(~target.c.is_active)).all()
+    for target_id in retired:
+        for key in (published.c.study_instance_uid, patient.c.patient_key, endpoint.c.source):
+            while _delete_some(database, key, target_id):
+                pass
+
+
+def _delete_some(database: Database, key: Column[Any], target_id: int) -> int:
+    """Delete some rows of a retired target in a short transaction; how many. What a kill leaves goes next time."""
+    table = key.table
+    some = select(key).where(table.c.target_id == target_id).limit(_DELETED_AT_ONCE)
+    with database.write() as transaction:
+        gone = transaction.execute(delete(table).where(table.c.target_id == target_id, key.in_(some)))
+    return gone.rowcount

@@ -1,0 +1,119 @@
+"""Due work: taken under a lease, given back, waited for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Double, bindparam, case, func, or_, select, update
+
+from indexer.ledger import confirmed, copies
+from indexer.ledger.engine import chunks
+from indexer.ledger.schema import dirty
+from indexer.model import Lane, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Row, Select, Update
+
+# Nothing is put off for so long on purpose: the clock was set back since. The study is due.
+HORIZON_S = 7 * 86400.0
+
+NO_LEASE: dict[str, Any] = {"lease_until": None, "taken_generation": None}
+
+
+def take(transaction: Connection, target_id: int, now: float, limit: int, lease_s: float) -> tuple[Task, ...]:
+    """Lease due studies: live before backfill, oldest due first."""
+    rows = _due(transaction, now, limit)
+    uids = [row.study_instance_uid for row in rows]
+    for some in chunks(uids):
+        lease = {"lease_until": now + lease_s, "taken_generation": dirty.c.generation}
+        transaction.execute(update(dirty).where(dirty.c.study_instance_uid.in_(some)).values(lease))
+    published = confirmed.published(transaction, target_id, uids)
+    stands = copies.of_studies(transaction, uids)
+    return tuple(
+        Task(
+            study_instance_uid=row.study_instance_uid,
+            generation=row.generation,
+            copies=stands.get(row.study_instance_uid, ()),
+            lane=Lane(row.lane),
+            reason=row.reason,
+            attempts=row.attempts,
+            first_event_at=row.first_event_at,
+            force=row.force,
+            published=published.get(row.study_instance_uid),
+        )
+        for row in rows
+    )
+
+
+def _due(transaction: Connection, now: float, limit: int) -> list[Row[Any]]:
+    """Rows to take. One question per lane and range: each is a walk along the index that ends at the limit."""
+    rows: list[Row[Any]] = []
+    for lane in Lane:
+        for query in (due_before(lane, now), due_after(lane, now + HORIZON_S)):
+            is_free = or_(dirty.c.lease_until.is_(None), dirty.c.lease_until <= now)
+            rows += transaction.execute(query.where(is_free).limit(max(limit - len(rows), 0))).all()
+    return rows
+
+
+def due_before(lane: Lane, moment: float) -> Select[Any]:
+    """Dirty studies of a lane that are due at `moment`, oldest due first."""
+    return _in_order(lane).where(dirty.c.due_at <= moment)
+
+
+def due_after(lane: Lane, moment: float) -> Select[Any]:
+    """Dirty studies of a lane that are due later than `moment`."""
+    return _in_order(lane).where(dirty.c.due_at > moment)
+
+
+def _in_order(lane: Lane) -> Select[Any]:
+    return select(dirty).where(dirty.c.lane == int(lane)).order_by(dirty.c.due_at)
+
+
+def next_due(transaction: Connection, now: float) -> float | None:
+    """Seconds until a study can be taken, by its time or by the end of its lease; None if nothing is dirty."""
+    moments = [_next_lease_end(transaction)]
+    for lane in Lane:
+        free = _in_order(lane).with_only_columns(dirty.c.due_at).where(dirty.c.lease_until.is_(None)).limit(1)
+        moments.append(transaction.scalar(free))
+        if transaction.scalar(free.where(dirty.c.due_at > now + HORIZON_S)) is not None:
+            return 0.0
+    known = [moment for moment in moments if moment is not None]
+    return max(min(known) - now, 0.0) if known else None
+
+
+def _next_lease_end(transaction: Connection) -> float | None:
+    later = case((dirty.c.due_at > dirty.c.lease_until, dirty.c.due_at), else_=dirty.c.lease_until)
+    moment: float | None = transaction.scalar(select(func.min(later)).where(dirty.c.lease_until.is_not(None)))
+    return moment
+
+
+def end_lease(transaction: Connection, tasks: Sequence[Task]) -> None:
+    """End the leases of published studies; what was marked since begins a wait of its own."""
+    if tasks:
+        transaction.execute(_leased().values(NO_LEASE), [_key(task) for task in tasks])
+
+
+def give_back(transaction: Connection, tasks: Sequence[Task]) -> None:
+    """End leases of studies that were not published: they have waited since the first mark of the task."""
+    first = bindparam("task_first", type_=Double)
+    earlier = case((dirty.c.first_event_at > first, first), else_=dirty.c.first_event_at)
+    rows = [_key(task) | {"task_first": task.first_event_at} for task in tasks]
+    if rows:
+        transaction.execute(_leased().values(NO_LEASE | {"first_event_at": earlier}), rows)
+
+
+def _leased() -> Update:
+    """UPDATE of a task's row, unless its lease ran out and was given for a newer generation since."""
+    same_study = dirty.c.study_instance_uid == bindparam("task_uid")
+    return update(dirty).where(same_study, dirty.c.taken_generation == bindparam("task_generation"))
+
+
+def _key(task: Task) -> dict[str, Any]:
+    return {"task_uid": task.study_instance_uid, "task_generation": task.generation}
+
+
+def end_leases(transaction: Connection) -> None:
+    """End all leases: their owner is dead."""
+    transaction.execute(update(dirty).where(dirty.c.lease_until.is_not(None)).values(NO_LEASE))

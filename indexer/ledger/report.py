@@ -33,7 +33,7 @@ def summary(transaction: Connection, target_id: int, name: str, now: float) -> S
         feed_epoch=position.epoch if position else None,
         dirty=_count(transaction, dirty, name),
         dirty_live=_count(transaction, dirty, name, dirty.c.lane == int(Lane.LIVE)),
-        waiting={cause: count for cause, count in transaction.execute(causes.group_by(dirty.c.last_cause))},
+        waiting=dict(transaction.execute(causes.group_by(dirty.c.last_cause)).tuples().all()),
         oldest_dirty_at=None if oldest is None else min(oldest, now),
         published=_count(transaction, published, name, published.c.target_id == target_id),
         quarantined=_count(transaction, quarantine, name),

@@ -1,0 +1,232 @@
+"""A FHIR server over HTTP.
+
+Patient numbers and UIDs stand in bodies, never in URLs, as far as the server allows it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
+
+import orjson
+
+from indexer.bundle import Judgement, is_throttled, judge
+from indexer.errors import AccessDenied, AnswerLost, ProtocolViolation, Refused, TooLarge, Unavailable
+from indexer.fhir.answer import EntryAnswer, entries, fetched, matches, next_page
+from indexer.model import EntryResult, Fetched, TargetInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from indexer.transport import Response, Transport
+
+_JSON: Final = "application/fhir+json"
+_WRITE: Final = {"Content-Type": _JSON, "Accept": _JSON, "Prefer": "return=minimal"}
+# HAPI answers a search from a cache for a minute.
+_READ: Final = {"Accept": _JSON, "Cache-Control": "no-cache"}
+_READ_BUNDLE: Final = {**_READ, "Content-Type": _JSON}
+_SEARCH: Final = {**_READ, "Content-Type": "application/x-www-form-urlencoded"}
+_REFERENCES_AT_ONCE: Final = 50
+_UIDS_AT_ONCE: Final = 50
+_PAGE: Final = "200"
+_STUDY_UID: Final = "urn:dicom:uid"
+
+
+class FhirServer:
+    """A `FhirTarget`.
+
+    Parameters
+    ----------
+    transport
+        Leads to the base address of the server.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    @property
+    def base_url(self) -> str:
+        """Address without a trailing slash."""
+        return self._transport.base_url
+
+    def info(self) -> TargetInfo:
+        """Read ``/metadata``; servers without a readable statement exist.
+
+        Raises
+        ------
+        Unavailable, AccessDenied, ProtocolViolation
+            If it cannot be reached, does not know us, or leads elsewhere.
+        """
+        try:
+            response = self._transport.request("GET", "/metadata", headers=_READ)
+        except Refused:
+            return TargetInfo(fhir_version=None)
+        except AccessDenied as error:
+            if error.status == 401:
+                raise
+            return TargetInfo(fhir_version=None)
+        return _info(response)
+
+    def send(self, bundle: bytes, count: int) -> tuple[EntryResult, ...]:
+        """POST one Bundle of `count` entries; one result per entry, in order.
+
+        Raises
+        ------
+        AnswerLost
+            If it may have been carried out; also after a success whose answer is cut, no JSON or not whole.
+        Unavailable, AccessDenied, Conflict, TooLarge, Refused, ProtocolViolation
+            For the Bundle as a whole.
+        """
+        response = self._post(bundle, _WRITE, idempotent=False)
+        try:
+            return tuple(one.result for one in entries(response, count))
+        except ProtocolViolation as error:
+            raise AnswerLost(error.message, peer=error.peer, status=error.status, hint=error.hint) from None
+
+    def fetch(self, references: Sequence[str]) -> tuple[Fetched | None, ...]:
+        """Read ``Type/id`` references, many at once; None for each that does not exist or is deleted.
+
+        Raises
+        ------
+        Unavailable, AccessDenied, TooLarge, Refused, ProtocolViolation
+            If one of them cannot be read.
+        """
+        chunks = _chunks(references, _REFERENCES_AT_ONCE)
+        return tuple(found for chunk in chunks for found in self._fetch(chunk))
+
+    def find_studies(self, study_instance_uids: Sequence[str]) -> Mapping[str, tuple[Fetched, ...]]:
+        """Every ImagingStudy that bears one of these UIDs, by UID; UIDs that none bears are left out.
+
+        Raises
+        ------
+        Unavailable, AccessDenied, Refused, ProtocolViolation
+            If the search fails.
+        """
+        found: dict[str, list[Fetched]] = {}
+        for chunk in _chunks(study_instance_uids, _UIDS_AT_ONCE):
+            tokens = ",".join(f"{_STUDY_UID}|urn:oid:{uid}" for uid in chunk)
+            for resource in self._search({"identifier": tokens, "_count": _PAGE}):
+                for uid in _study_uids(resource) & set(chunk):
+                    found.setdefault(uid, []).append(fetched(resource))
+        return {uid: tuple(studies) for uid, studies in found.items()}
+
+    def studies_at(self, endpoint_id: str) -> Iterator[str]:
+        """Ids of every ImagingStudy that refers to this Endpoint, page by page.
+
+        Raises
+        ------
+        Refused
+            If the server does not know the search parameter.
+        Unavailable, AccessDenied, ProtocolViolation
+            If the search fails.
+        """
+        wanted = f"Endpoint/{endpoint_id}"
+        # A lenient server ignores a parameter that it does not know, so the reference itself is looked at.
+        params = {"endpoint": wanted, "_elements": "id,endpoint", "_count": _PAGE}
+        first = self._transport.request("GET", "/ImagingStudy", params=params, headers=_READ)
+        for resource in self._pages(first):
+            if wanted in _endpoints(resource):
+                yield str(resource["id"])
+
+    def _fetch(self, references: Sequence[str]) -> tuple[Fetched | None, ...]:
+        requests = [{"request": {"method": "GET", "url": reference}} for reference in references]
+        bundle = orjson.dumps({"resourceType": "Bundle", "type": "batch", "entry": requests})
+        try:
+            response = self._post(bundle, _READ_BUNDLE, idempotent=True)
+        except TooLarge:
+            if len(references) == 1:
+                raise
+            middle = len(references) // 2
+            return self._fetch(references[:middle]) + self._fetch(references[middle:])
+        return tuple(self._read(one) for one in entries(response, len(references)))
+
+    def _read(self, answer: EntryAnswer) -> Fetched | None:
+        result, peer = answer.result, self._transport.peer
+        if result.status in (404, 410):
+            return None
+        verdict, text = judge(result), f"{peer} cannot read a resource: status {result.status}"
+        if verdict.judgement is Judgement.RETRY:
+            raise Unavailable(text, peer=peer, status=result.status, retry_after_s=verdict.retry_after_s)
+        if verdict.cause == "denied":
+            raise AccessDenied(text, peer=peer, status=result.status)
+        if verdict.judgement is not Judgement.LANDED:
+            raise Refused(text, peer=peer, status=result.status, outcome=result.outcome)
+        if answer.resource is None:
+            raise ProtocolViolation(f"{peer} answered a read without a resource", peer=peer, status=result.status)
+        return fetched(answer.resource, result.version_id)
+
+    def _search(self, params: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+        """Search ImagingStudies by POST; by GET where the server does not offer that."""
+        form = urlencode(params).encode()
+        response = self._transport.request(
+            "POST", "/ImagingStudy/_search", body=form, headers=_SEARCH, idempotent=True, accept_statuses=(404, 405)
+        )
+        if response.status in (404, 405):
+            response = self._transport.request("GET", "/ImagingStudy", params=params, headers=_READ)
+        return self._pages(response)
+
+    def _pages(self, response: Response) -> Iterator[dict[str, Any]]:
+        seen: set[str] = set()
+        while True:
+            yield from matches(response, "ImagingStudy")
+            following = next_page(response, self.base_url)
+            if following is None:
+                return
+            if following in seen:
+                text = f"{self._transport.peer} leads through the pages of a search in a circle"
+                raise ProtocolViolation(text, peer=self._transport.peer, status=response.status)
+            seen.add(following)
+            response = self._transport.request("GET", following, headers=_READ)
+
+    def _post(self, bundle: bytes, headers: Mapping[str, str], *, idempotent: bool) -> Response:
+        response = self._transport.request(
+            "POST", "/", body=bundle, headers=headers, idempotent=idempotent, accept_statuses=(400,)
+        )
+        if response.status == 400:
+            raise self._refusal(response)
+        return response
+
+    def _refusal(self, response: Response) -> Unavailable | Refused:
+        """A Bundle that was refused whole with 400, which some servers say for 'too fast' as well."""
+        text = f"POST to {response.peer}: status {response.status}"
+        if is_throttled(response.body):
+            return Unavailable(text, peer=response.peer, status=response.status)
+        return Refused(text, peer=response.peer, status=response.status, outcome=_outcome(response))
+
+
+def _info(response: Response) -> TargetInfo:
+    try:
+        statement = response.json()
+    except ProtocolViolation:
+        return TargetInfo(fhir_version=None)
+    if not isinstance(statement, dict):
+        return TargetInfo(fhir_version=None)
+    version, software = statement.get("fhirVersion"), statement.get("software")
+    named = software if isinstance(software, dict) else {}
+    return TargetInfo(
+        fhir_version=version if isinstance(version, str) else None,
+        software=" ".join(str(named[key]) for key in ("name", "version") if named.get(key)),
+    )
+
+
+def _outcome(response: Response) -> dict[str, Any] | None:
+    try:
+        found = response.json()
+    except ProtocolViolation:
+        return None
+    return found if isinstance(found, dict) and found.get("resourceType") == "OperationOutcome" else None
+
+
+def _study_uids(resource: dict[str, Any]) -> set[str]:
+    identifiers = [one for one in resource.get("identifier") or [] if isinstance(one, dict)]
+    return {str(one.get("value")).removeprefix("urn:oid:") for one in identifiers if one.get("system") == _STUDY_UID}
+
+
+def _endpoints(resource: dict[str, Any]) -> set[str]:
+    """``Endpoint/id`` of each reference, be it absolute or of one version."""
+    references = [str(one.get("reference")) for one in resource.get("endpoint") or [] if isinstance(one, dict)]
+    return {"/".join(reference.split("/_history/")[0].split("/")[-2:]) for reference in references}
+
+
+def _chunks(items: Sequence[str], size: int) -> Iterable[Sequence[str]]:
+    return (items[start : start + size] for start in range(0, len(items), size))

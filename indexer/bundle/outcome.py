@@ -17,7 +17,7 @@ _MAX_SCANNED: Final = 10_000
 _SEVERITIES: Final = frozenset({"fatal", "error", "warning", "information", "success"})
 # http://hl7.org/fhir/issue-type, R4 (4.0.1) and R5 (5.0.0).
 _CODES: Final = frozenset(
-    [
+    {
         "invalid",
         "structure",
         "required",
@@ -51,7 +51,7 @@ _CODES: Final = frozenset(
         "informational",
         "success",
         "limited-filter",
-    ]
+    }
 )
 _PATH: Final = re.compile(r"([A-Z][A-Za-z]+)(?:\.ofType\([A-Z][A-Za-z]+\)|\.[a-z][A-Za-z]*(?:\[\d{1,6}\])?)*")
 
@@ -110,7 +110,7 @@ def mask(text: str, values: Iterable[str]) -> str:
 
 def _issue(issue: dict[str, Any], types: set[str], values: set[str]) -> str:
     words = [word for word in (_among(_SEVERITIES, issue, "severity"), _among(_CODES, issue, "code")) if word]
-    words += [path for path in _paths(issue) if (found := _PATH.fullmatch(path)) and found[1] in types]
+    words += [path for path in _paths(issue) if path not in values and _is_path(path, types)]
     details = issue.get("details")
     said = [issue.get("diagnostics"), details.get("text") if isinstance(details, dict) else None]
     texts = [mask(one, values) for one in said if isinstance(one, str)]
@@ -124,6 +124,11 @@ def _among(known: frozenset[str], issue: dict[str, Any], key: str) -> str:
 
 def _paths(issue: dict[str, Any]) -> list[str]:
     return [path for key in ("expression", "location") for path in _list(issue.get(key)) if isinstance(path, str)]
+
+
+def _is_path(text: str, types: set[str]) -> bool:
+    found = _PATH.fullmatch(text)
+    return found is not None and found[1] in types
 
 
 def _list(value: object) -> list[Any]:

@@ -108,7 +108,10 @@ def parse(content: bytes) -> Document:
 def _syntax_problem(error: yaml.MarkedYAMLError) -> Problem:
     # Only PyYAML's fixed phrase: the snippet in str(error) would quote a secret that stands on that line.
     mark = error.problem_mark or error.context_mark
-    phrase = _QUOTED.sub(_without_words, error.problem or "the text breaks off")
+    phrase = error.problem or "the text breaks off"
+    if phrase.startswith("but "):
+        phrase = f"{error.context}, {phrase}"
+    phrase = _QUOTED.sub(_without_words, phrase)
     line = mark.line + 1 if mark else 1
     return Problem((), f"not valid YAML: {phrase}; check indentation, quotes and tabs", line)
 

@@ -24,7 +24,6 @@ _FIXED = {
     "model_type": "expected keys with values, one per line",
     "model_attributes_type": "expected keys with values, one per line",
     "tuple_type": "expected a list; start each entry with '- '",
-    "too_short": "expected at least one entry",
 }
 # What other programs call these keys: too far from ours for difflib.
 _SYNONYMS = {
@@ -32,6 +31,7 @@ _SYNONYMS = {
     "user": ("username",),
     "token": ("bearer",),
     "token_file": ("bearer_file",),
+    "max_size": ("max_bytes",),
     "tz": ("timezone",),
     "database": ("ledger",),
     "logging": ("log",),

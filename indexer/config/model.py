@@ -25,6 +25,7 @@ from indexer.config.ledger_url import with_password
 from indexer.config.values import (
     Count,
     Duration,
+    Entries,
     FilePath,
     HexKey,
     InstanceLevel,
@@ -307,7 +308,9 @@ class Log(Keys):
 class Config(Keys):
     """The whole file."""
 
-    sources: tuple[Source, ...] = Field(min_length=1, description="The archives, one entry each.")
+    sources: Annotated[tuple[Source, ...], Entries] = Field(
+        json_schema_extra={"minItems": 1}, description="The archives, one entry each."
+    )
     target: Target = Field(description="The FHIR server.")
     ledger: LedgerUrl = Field(
         description="The database of what is dirty and what was published: an SQLite file or PostgreSQL. Back it up.",

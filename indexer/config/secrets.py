@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from indexer.config import document, ledger_url
 from indexer.config.document import Problem
+from indexer.config.fields import fields_at
 from indexer.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def fill_in(tree: Any, folder: Path, environ: Mapping[str, str], problems: list[
     known = {problem.path for problem in problems}
     for path, group in _groups(tree):
         _check_credentials(path, group, problems)
-        for key in [key for key in group if isinstance(key, str) and key.endswith("_file")]:
+        for key in [key for key in fields_at(path) if key.endswith("_file") and key in group]:
             value = group[key]
             if (*path, key) in known or not isinstance(value, str) or not value.strip() or "\0" in value:
                 continue  # said already, or the model says what is expected

@@ -84,6 +84,13 @@ def _size(value: Any) -> int:
     return parse_size(value)
 
 
+def _entries(value: Any) -> Any:
+    # Not min_length: pydantic counts only the sound entries, and would report one mistake twice.
+    if value == []:
+        raise ValueError("expected at least one entry")
+    return value
+
+
 def _count(value: Any) -> Any:
     # YAML's 'yes' is a bool, and Python's bool is an int.
     if isinstance(value, bool | float):
@@ -195,6 +202,7 @@ Size = Annotated[
     PlainSerializer(show_size),
     _schema(type="string", pattern=SIZE_PATTERN, title="size"),
 ]
+Entries = BeforeValidator(_entries)
 Count = Annotated[int, BeforeValidator(_count)]
 Name = Annotated[str, AfterValidator(_name), _schema(type="string", pattern=_NAME_PATTERN, title="name")]
 Url = Annotated[str, AfterValidator(_url), _schema(type="string", pattern="^https?://[^?#@]+$", title="URL")]

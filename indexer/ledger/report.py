@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, Table, exists, func, select
 
-from indexer.ledger import confirmed, copies
-from indexer.ledger.schema import copy, dirty, feed, published, quarantine, source, study
+from indexer.ledger import confirmed, copies, schema
+from indexer.ledger.schema import copy, dirty, feed, quarantine, source, study
 from indexer.model import Lane
 from indexer.model.ledger import DirtyRow, QuarantineRow, StudyRow, Summary
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from indexer.model import Copy
 
 
-def summary(transaction: Connection, target_id: int, name: str, now: float) -> Summary:
-    """Counts and times of one source."""
+def summary(transaction: Connection, target_id: int | None, name: str, now: float) -> Summary:
+    """Counts and times of one source; nothing is published at no target."""
     position = transaction.execute(select(feed.c.low, feed.c.epoch).where(feed.c.source == name)).one_or_none()
     times = select(source.c.last_poll_at, source.c.last_write_at).where(source.c.name == name)
     last = transaction.execute(times).one_or_none()
@@ -35,7 +35,7 @@ def summary(transaction: Connection, target_id: int, name: str, now: float) -> S
         dirty_live=_count(transaction, dirty, name, dirty.c.lane == int(Lane.LIVE)),
         waiting=dict(transaction.execute(causes.group_by(dirty.c.last_cause)).tuples().all()),
         oldest_dirty_at=None if oldest is None else min(oldest, now),
-        published=_count(transaction, published, name, published.c.target_id == target_id),
+        published=_count(transaction, schema.published, name, schema.published.c.target_id == target_id),
         quarantined=_count(transaction, quarantine, name),
         last_poll_at=last.last_poll_at if last else None,
         last_write_at=last.last_write_at if last else None,
@@ -52,19 +52,20 @@ def _count(transaction: Connection, table: Table, name: str, *conditions: Column
     return transaction.scalar(query) or 0
 
 
-def study_row(transaction: Connection, target_id: int, study_instance_uid: str) -> StudyRow | None:
+def study_row(transaction: Connection, target_id: int | None, study_instance_uid: str) -> StudyRow | None:
     """All that is known of one study; None if it was never marked."""
     if transaction.scalar(select(study.c.generation).where(study.c.study_instance_uid == study_instance_uid)) is None:
         return None
     row = transaction.execute(select(dirty).where(dirty.c.study_instance_uid == study_instance_uid)).one_or_none()
     aside = select(quarantine).where(quarantine.c.study_instance_uid == study_instance_uid)
+    published = {} if target_id is None else confirmed.published(transaction, target_id, [study_instance_uid])
     stands = copies.of_studies(transaction, [study_instance_uid]).get(study_instance_uid, ())
     kept = transaction.execute(aside).one_or_none()
     return StudyRow(
         study_instance_uid=study_instance_uid,
         copies=stands,
         dirty=_dirty_row(row) if row else None,
-        published=confirmed.published(transaction, target_id, [study_instance_uid]).get(study_instance_uid),
+        published=published.get(study_instance_uid),
         quarantine=_quarantine_row(kept, stands) if kept else None,
     )
 

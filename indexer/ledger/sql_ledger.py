@@ -10,6 +10,7 @@ from indexer.ledger.backup import backup
 from indexer.ledger.engine import Database
 from indexer.ledger.lock import drain_lock
 from indexer.ledger.migrate import migrate
+from indexer.model import Lane
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -154,8 +155,8 @@ class SqlLedger:
         with self._database.read() as transaction:
             return copies.of_source(transaction, source, limit)
 
-    def take(self, now: float, limit: int, lease_s: float) -> tuple[Task, ...]:
-        """Lease due studies: live before backfill, oldest due first.
+    def take(self, now: float, limit: int, lease_s: float, lane: Lane | None = None) -> tuple[Task, ...]:
+        """Lease due studies: live before backfill, oldest due first; of one lane only if one is given.
 
         Raises
         ------
@@ -164,17 +165,13 @@ class SqlLedger:
         """
         self._lock.confirm()
         with self._database.write() as transaction:
-            return work.take(transaction, self._target(transaction), now, limit, lease_s)
+            target_id = self._target(transaction)
+            return work.take(transaction, target_id, now, limit, lease_s, Lane if lane is None else [lane])
 
     def next_due(self, now: float) -> float | None:
-        """Seconds until something is due that is not leased; None if nothing is dirty."""
+        """Seconds until something is due that is not leased; None if nothing else is dirty."""
         with self._database.read() as transaction:
             return work.next_due(transaction, now)
-
-    def release(self, tasks: Sequence[Task]) -> None:
-        """Give leases back unused; the studies stay due."""
-        with self._database.write() as transaction:
-            work.give_back(transaction, tasks)
 
     def settle(self, settlements: Sequence[Settlement], now: float) -> None:
         """End tasks; a study that was marked meanwhile stays dirty."""
@@ -250,12 +247,12 @@ class SqlLedger:
     def summary(self, source: str, now: float) -> Summary:
         """Counts and times for `status`."""
         with self._database.read() as transaction:
-            return report.summary(transaction, self._target(transaction), source, now)
+            return report.summary(transaction, targets.active(transaction, self._base_url), source, now)
 
     def study(self, study_instance_uid: str) -> StudyRow | None:
         """All that is known of one study."""
         with self._database.read() as transaction:
-            return report.study_row(transaction, self._target(transaction), study_instance_uid)
+            return report.study_row(transaction, targets.active(transaction, self._base_url), study_instance_uid)
 
     def quarantine(self) -> tuple[QuarantineRow, ...]:
         """Studies in quarantine, oldest first."""

@@ -25,26 +25,27 @@ def present(transaction: Connection, base_url: str | None) -> int:
     LedgerError
         If no target was opened.
     """
-    target_id = _active(transaction, base_url)
+    target_id = active(transaction, base_url)
     if target_id is None:
         raise LedgerError("The ledger was not told which FHIR server it speaks of.", hint="Call open_target first.")
     return target_id
 
 
-def _active(transaction: Connection, base_url: str | None) -> int | None:
-    active = select(target.c.target_id).where(target.c.base_url == base_url, target.c.is_active)
-    target_id: int | None = transaction.scalar(active)
+def active(transaction: Connection, base_url: str | None) -> int | None:
+    """Id of the active target at this address, None if it was never opened."""
+    query = select(target.c.target_id).where(target.c.base_url == base_url, target.c.is_active)
+    target_id: int | None = transaction.scalar(query)
     return target_id
 
 
 def open_target(database: Database, base_url: str) -> None:
     """Make sure that this address has an active target."""
     with database.read() as transaction:
-        is_known = _active(transaction, base_url) is not None
+        is_known = active(transaction, base_url) is not None
     if is_known:
         return
     with database.write() as transaction:
-        if _active(transaction, base_url) is None:
+        if active(transaction, base_url) is None:
             transaction.execute(insert(target).values(base_url=base_url, is_active=True))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Double, bindparam, case, func, or_, select, update
+from sqlalchemy import Connection, Double, bindparam, case, or_, select, update
 
 from indexer.ledger import confirmed, copies
 from indexer.ledger.engine import chunks
@@ -12,7 +12,7 @@ from indexer.ledger.schema import dirty
 from indexer.model import Lane, Task
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from sqlalchemy import Row, Select, Update
 
@@ -22,9 +22,11 @@ HORIZON_S = 7 * 86400.0
 NO_LEASE: dict[str, Any] = {"lease_until": None, "taken_generation": None}
 
 
-def take(transaction: Connection, target_id: int, now: float, limit: int, lease_s: float) -> tuple[Task, ...]:
-    """Lease due studies: live before backfill, oldest due first."""
-    rows = _due(transaction, now, limit)
+def take(
+    transaction: Connection, target_id: int, now: float, limit: int, lease_s: float, lanes: Iterable[Lane] = Lane
+) -> tuple[Task, ...]:
+    """Lease due studies of these lanes: live before backfill, oldest due first."""
+    rows = _due(transaction, now, limit, lanes)
     uids = [row.study_instance_uid for row in rows]
     for some in chunks(uids):
         lease = {"lease_until": now + lease_s, "taken_generation": dirty.c.generation}
@@ -47,46 +49,31 @@ def take(transaction: Connection, target_id: int, now: float, limit: int, lease_
     )
 
 
-def _due(transaction: Connection, now: float, limit: int) -> list[Row[Any]]:
+def _due(transaction: Connection, now: float, limit: int, lanes: Iterable[Lane]) -> list[Row[Any]]:
     """Rows to take. One question per lane and range: each is a walk along the index that ends at the limit."""
     rows: list[Row[Any]] = []
-    for lane in Lane:
-        for query in (due_before(lane, now), due_after(lane, now + HORIZON_S)):
-            is_free = or_(dirty.c.lease_until.is_(None), dirty.c.lease_until <= now)
-            rows += transaction.execute(query.where(is_free).limit(max(limit - len(rows), 0))).all()
+    for lane in lanes:
+        free = free_rows(lane, now)
+        for is_due in (dirty.c.due_at <= now, dirty.c.due_at > now + HORIZON_S):
+            rows += transaction.execute(free.where(is_due).limit(max(limit - len(rows), 0))).all()
     return rows
 
 
-def due_before(lane: Lane, moment: float) -> Select[Any]:
-    """Dirty studies of a lane that are due at `moment`, oldest due first."""
-    return _in_order(lane).where(dirty.c.due_at <= moment)
-
-
-def due_after(lane: Lane, moment: float) -> Select[Any]:
-    """Dirty studies of a lane that are due later than `moment`."""
-    return _in_order(lane).where(dirty.c.due_at > moment)
-
-
-def _in_order(lane: Lane) -> Select[Any]:
-    return select(dirty).where(dirty.c.lane == int(lane)).order_by(dirty.c.due_at)
+def free_rows(lane: Lane, now: float) -> Select[Any]:
+    """Dirty studies of a lane without a lease that still runs, oldest due first."""
+    is_free = or_(dirty.c.lease_until.is_(None), dirty.c.lease_until <= now)
+    return select(dirty).where(dirty.c.lane == int(lane), is_free).order_by(dirty.c.due_at)
 
 
 def next_due(transaction: Connection, now: float) -> float | None:
-    """Seconds until a study can be taken, by its time or by the end of its lease; None if nothing is dirty."""
-    moments = [_next_lease_end(transaction)]
+    """Seconds until a study can be taken that is not leased; None if there is no such study."""
+    moments: list[float] = []
     for lane in Lane:
-        free = _in_order(lane).with_only_columns(dirty.c.due_at).where(dirty.c.lease_until.is_(None)).limit(1)
-        moments.append(transaction.scalar(free))
-        if transaction.scalar(free.where(dirty.c.due_at > now + HORIZON_S)) is not None:
+        first = free_rows(lane, now).with_only_columns(dirty.c.due_at).limit(1)
+        if transaction.scalar(first.where(dirty.c.due_at > now + HORIZON_S)) is not None:
             return 0.0
-    known = [moment for moment in moments if moment is not None]
-    return max(min(known) - now, 0.0) if known else None
-
-
-def _next_lease_end(transaction: Connection) -> float | None:
-    later = case((dirty.c.due_at > dirty.c.lease_until, dirty.c.due_at), else_=dirty.c.lease_until)
-    moment: float | None = transaction.scalar(select(func.min(later)).where(dirty.c.lease_until.is_not(None)))
-    return moment
+        moments += transaction.scalars(first)
+    return max(min(moments) - now, 0.0) if moments else None
 
 
 def end_lease(transaction: Connection, tasks: Sequence[Task]) -> None:

@@ -15,7 +15,9 @@
     │  ├─ ProtocolViolation          the answer breaks the standard                retry       exit 69
     │  ├─ Conflict                   409, 412: somebody else wrote                 retry       exit 69
     │  ├─ TooLarge                   413: fewer entries                            halve       exit 69
+    │  ├─ TargetReplaced             the FHIR server lost what it had confirmed    send anew   exit 69
     │  └─ Refused(outcome)           other 4xx for the request as a whole          bisect      exit 69
+    ├─ Interrupted                   a stop was asked for                          a normal end  exit 0
     └─ StudyError(cause)             concerns one study, the others go on
        ├─ StudyVanished              the source does not hold it (any more)        a normal end
        ├─ StudyChanging              it changed while it was read                  read again
@@ -173,6 +175,12 @@ class TooLarge(PeerError):
     default_hint = "Raise the server's limit or lower target.bundle.max_bytes."
 
 
+class TargetReplaced(PeerError):
+    """The server at the target's address is another one, or was emptied: nothing counts as sent any more."""
+
+    default_hint = "Nothing to do: every known study is sent again."
+
+
 class Refused(PeerError):
     """The server refuses the request as a whole (400, 404, 405, 422, 501 and the like).
 
@@ -230,3 +238,10 @@ class StudyUnfit(StudyError):
     """The study cannot be published as it is; it goes to quarantine."""
 
     default_hint = "Mend the study in the archive, then 'quarantine replay' it."
+
+
+class Interrupted(IndexerError):
+    """Work was abandoned because a stop was asked for; what was taken stays dirty."""
+
+    exit_code = 0
+    default_hint = "Start again; nothing is lost."

@@ -44,10 +44,11 @@ class Event(StrEnum):
     STUDY_VANISHED = "study_vanished"
     BUNDLE_SENT = "bundle_sent"
     BUNDLE_REFUSED = "bundle_refused"
-    SOURCE_UNAVAILABLE = "source_unavailable"
-    SOURCE_BACK = "source_back"
-    TARGET_UNAVAILABLE = "target_unavailable"
-    TARGET_BACK = "target_back"
+    STUDY_FAILED = "study_failed"
+    PEER_LOST = "peer_lost"
+    PEER_BACK = "peer_back"
+    TARGET_REPLACED = "target_replaced"
+    LEDGER_WAITS = "ledger_waits"
     FEED_EPOCH = "feed_epoch"
     DRAIN_STARTED = "drain_started"
     BACKFILL_PROGRESS = "backfill_progress"
@@ -76,6 +77,7 @@ ALLOWED = frozenset(
         "loop",
         "orthanc_key",
         "pending",
+        "peer",
         "pid",
         "problem",
         "published",

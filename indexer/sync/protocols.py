@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         EntryResult,
         FeedPosition,
         Fetched,
+        Lane,
         Mark,
         Patient,
         Published,
@@ -38,6 +39,10 @@ class ChangeFeed(Protocol):
 
     def changes(self, since: int, limit: int) -> ChangePage:
         """Rows with Seq greater than `since`, at most `limit` (≥ 1), ascending."""
+        ...
+
+    def newest(self) -> int:
+        """Seq of the newest row that can be read now; 0 where there is none."""
         ...
 
     def server_time(self) -> str:
@@ -182,16 +187,12 @@ class Ledger(Protocol):
         """Known copies in a source, newest first; all of them without a limit."""
         ...
 
-    def take(self, now: float, limit: int, lease_s: float) -> tuple[Task, ...]:
-        """Lease due studies: live before backfill, oldest due first."""
+    def take(self, now: float, limit: int, lease_s: float, lane: Lane | None = None) -> tuple[Task, ...]:
+        """Lease due studies: live before backfill, oldest due first; of one lane only if one is given."""
         ...
 
     def next_due(self, now: float) -> float | None:
         """Seconds until something is due that is not leased; None if nothing is dirty."""
-        ...
-
-    def release(self, tasks: Sequence[Task]) -> None:
-        """Give leases back unused; the studies stay due."""
         ...
 
     def settle(self, settlements: Sequence[Settlement], now: float) -> None:

@@ -6,9 +6,9 @@ ignored, and no error text holds a URL, a query or a body: they may name patient
 
 from __future__ import annotations
 
-from indexer.transport.auth import basic, bearer
+from indexer.transport.auth import Auth, basic, bearer
 from indexer.transport.response import Response
 from indexer.transport.retry import RetryPolicy, retrying
 from indexer.transport.session import Transport
 
-__all__ = ["Response", "RetryPolicy", "Transport", "basic", "bearer", "retrying"]
+__all__ = ["Auth", "Response", "RetryPolicy", "Transport", "basic", "bearer", "retrying"]

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     import requests
 
 
+Auth = AuthBase
+"""What a `Transport` takes as credentials."""
+
+
 class _Bearer(AuthBase):
     def __init__(self, token: Callable[[], str]) -> None:
         self._token = token
@@ -21,11 +25,11 @@ class _Bearer(AuthBase):
         return request
 
 
-def basic(username: str, password: str) -> AuthBase:
+def basic(username: str, password: str) -> Auth:
     """HTTP Basic with UTF-8 (RFC 7617, section 2.1)."""
     return HTTPBasicAuth(username.encode(), password.encode())
 
 
-def bearer(token: Callable[[], str]) -> AuthBase:
+def bearer(token: Callable[[], str]) -> Auth:
     """A bearer token (RFC 6750, section 2.1), asked for anew at each request."""
     return _Bearer(token)

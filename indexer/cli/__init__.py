@@ -1,0 +1,62 @@
+"""The command line: reads the options, composes the objects, turns errors into sentences and exit codes."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING
+
+import click
+import typer
+
+from indexer.cli import backfill, config, ledger, quarantine, run, show, status, verify
+from indexer.cli.options import ERRORS, EXIT_CODES
+from indexer.errors import IndexerError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_log = logging.getLogger(__name__)
+
+app = typer.Typer(
+    name="dicom-fhir-indexer",
+    help="Keeps a FHIR server's ImagingStudy index true to one or more Orthanc PACS.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("run")(run.run)
+app.command("backfill")(backfill.backfill)
+app.command("status")(status.status)
+app.command("show")(show.show)
+app.command("verify")(verify.verify)
+app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(config.app, name="config")
+app.add_typer(ledger.app, name="ledger")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code (sysexits; see ``--help``)."""
+    try:
+        code = app(arguments, standalone_mode=False)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.exceptions.Abort:
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return 64
+    except IndexerError as error:
+        ERRORS.print(f"{error}\n{error.hint}")
+        return error.exit_code
+    except Exception as error:  # noqa: BLE001 - the last word: no traceback with patient data reaches the terminal
+        _log.critical("the program failed", exc_info=error)
+        ERRORS.print(f"The program failed ({type(error).__name__}). Please report this with the log lines above.")
+        return 70
+    return code if isinstance(code, int) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,137 @@
+"""``backfill``: every study that is already there."""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from indexer.cli.options import OUTPUT, ConfigOption, FhirOption, LedgerOption, OrthancOption, open_site
+from indexer.cli.preview import preview
+from indexer.cli.progress import Display
+from indexer.cli.signals import stop_on_signal
+from indexer.crew import Crew
+from indexer.errors import LedgerBusy, UsageError
+from indexer.sync.backfill import Backfill, Seen, Selection
+
+if TYPE_CHECKING:
+    from indexer.cli.compose import Site
+    from indexer.model import BackfillRun
+
+WATCH_S = 0.5
+
+STOP_S = 8.0
+
+PATIENCE_S = 30.0
+"""When all that is left is put off for longer than this, it is left to the daemon or to the next call."""
+
+
+def backfill(
+    config: ConfigOption = None,
+    orthanc: OrthancOption = None,
+    fhir: FhirOption = None,
+    ledger: LedgerOption = None,
+    since: Annotated[str | None, typer.Option(help="First StudyDate, YYYY-MM-DD.")] = None,
+    until: Annotated[str | None, typer.Option(help="Last StudyDate, YYYY-MM-DD.")] = None,
+    modality: Annotated[list[str] | None, typer.Option(help="Only studies with a series of it; repeatable.")] = None,
+    study: Annotated[list[str] | None, typer.Option(help="Only this StudyInstanceUID; repeatable.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Send even what is unchanged.")] = False,
+    rate: Annotated[float | None, typer.Option(min=0.01, help="At most so many studies per second.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be written; write nothing.")] = False,
+) -> int:
+    """Index every study that is already there; a call that was cut short goes on where it was.
+
+    Beside a running daemon this marks the studies and shows the daemon's progress; alone it drains them itself.
+    """
+    site = open_site(config, orthanc, fhir, ledger)
+    selection = Selection(
+        sources=tuple(source.name for source in site.config.sources),
+        since=_date(since, "--since"),
+        until=_date(until, "--until"),
+        modalities=tuple(sorted({one.upper() for one in modality or ()})),
+        study_instance_uids=tuple(sorted(set(study or ()))),
+        force=force,
+    )
+    if dry_run:
+        return preview(site, selection)
+    stop = threading.Event()
+    stop_on_signal(stop)
+    return _Run(site, selection, stop).carry_out(rate)
+
+
+class _Run:
+    """One call of the command."""
+
+    def __init__(self, site: Site, selection: Selection, stop: threading.Event) -> None:
+        self.site = site
+        self.selection = selection
+        self.stop = stop
+        self.seen = Seen()
+
+    def carry_out(self, rate: float | None) -> int:
+        """Mark, then drain or watch until all is settled; the exit code."""
+        ledger = self.site.ledger
+        run = ledger.backfill_begin(self.selection.digest, self._now(), rate)
+        pairs = [(source, source) for source in self.site.sources.values()]
+        run = Backfill(ledger=ledger, sources=pairs, selection=self.selection, clock=self._now).mark(run, self.seen)
+        with Display(ledger, run) as display:
+            self._drained(run, display)
+        return self._said(run)
+
+    def _drained(self, run: BackfillRun, display: Display) -> None:
+        """Let somebody drain: us while nobody else does."""
+        while not self.stop.is_set() and not self._is_over(run):
+            try:
+                with self.site.ledger.drain_lock():
+                    self._drain(run, display)
+            except LedgerBusy:
+                display.show()
+                self.stop.wait(WATCH_S)
+
+    def _drain(self, run: BackfillRun, display: Display) -> None:
+        crew = Crew(threading.Event())
+        crew.start(lambda: self.site.drain(crew.stop).run(lambda: self._is_over(run)))
+        while crew.is_alive and not self.stop.is_set():
+            display.show()
+            self.stop.wait(WATCH_S)
+        crew.join(STOP_S)
+
+    def _is_over(self, run: BackfillRun) -> bool:
+        if self.site.ledger.backfill_progress(run).remaining == 0:
+            return True
+        due_s = self.site.ledger.next_due(self._now())
+        return due_s is not None and due_s > PATIENCE_S
+
+    def _said(self, run: BackfillRun) -> int:
+        """Say how it ended; the exit code."""
+        progress = self.site.ledger.backfill_progress(run)
+        done = progress.marked - progress.remaining - progress.quarantined
+        OUTPUT.print(f"{done} studies ({progress.instances} instances) settled of {progress.marked}.")
+        if self.seen.undated:
+            OUTPUT.print(f"{self.seen.undated} studies have no StudyDate and were left out by --since/--until.")
+        if progress.remaining:
+            OUTPUT.print(f"{progress.remaining} studies are still dirty; 'status' says why. Call again to go on.")
+            return 75
+        self.site.ledger.backfill_finish(run, self._now())
+        if not progress.quarantined:
+            return 0
+        OUTPUT.print(f"{progress.quarantined} studies are in quarantine:")
+        for row in self.site.ledger.quarantine():
+            if row.since >= run.started_at:
+                OUTPUT.print(f"  {row.study_instance_uid}  {row.cause}: {row.text}", markup=False)
+        return 1
+
+    def _now(self) -> float:
+        return time.time()
+
+
+def _date(text: str | None, option: str) -> str | None:
+    if text is None:
+        return None
+    try:
+        return datetime.strptime(text.replace("-", ""), "%Y%m%d").strftime("%Y%m%d")  # noqa: DTZ007 - a date has no zone
+    except ValueError:
+        raise UsageError(f"{option} expects a date such as 2024-01-31") from None

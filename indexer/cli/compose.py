@@ -1,0 +1,199 @@
+"""Builds every object from the configuration; nothing else in the program builds an edge."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
+
+from indexer import mapping
+from indexer.bundle import Limits, Sizer, TypePolicy
+from indexer.config import read_secret
+from indexer.dicomweb import DicomWebSamples
+from indexer.errors import ConfigError
+from indexer.fhir import FhirServer
+from indexer.ledger import open_ledger
+from indexer.log import Event
+from indexer.mapping import Instances, Release, Rules
+from indexer.orthanc import OrthancSource
+from indexer.plan import SettlingRule
+from indexer.sync.deliver import Deliverer
+from indexer.sync.drain import Drain
+from indexer.sync.patience import Patience
+from indexer.sync.poll import Poller
+from indexer.sync.prepare import Channel, Reader, resource_entry
+from indexer.sync.targeting import make_ready, replaced
+from indexer.transport import Transport, basic, bearer
+
+if TYPE_CHECKING:
+    import threading
+
+    from indexer.config import Config
+    from indexer.config.model import Source, Target
+    from indexer.ledger import SqlLedger
+    from indexer.transport import Auth
+
+_log = logging.getLogger(__name__)
+
+RELEASES = {"4.0": Release.R4}
+"""FHIR releases by the first two parts of ``CapabilityStatement.fhirVersion``."""
+
+
+@dataclass
+class Site:
+    """One configured installation; its parts are built when they are first asked for."""
+
+    config: Config
+
+    @cached_property
+    def ledger(self) -> SqlLedger:
+        return open_ledger(self.config.ledger_url, site_key=self.config.site_key_bytes)
+
+    @cached_property
+    def sources(self) -> dict[str, OrthancSource]:
+        return {source.name: _orthanc(source) for source in self.config.sources}
+
+    @cached_property
+    def target(self) -> FhirServer:
+        target = self.config.target
+        auth = _bearer(target) if target.bearer else _basic(target.username, target.password)
+        return FhirServer(
+            Transport(target.fhir, peer="fhir", auth=auth, ca_file=target.ca_file, timeout_s=target.timeout_s)
+        )
+
+    @cached_property
+    def release(self) -> Release:
+        """Release of the FHIR server, asked for once if the configuration leaves it open."""
+        if self.config.target.release != "auto":
+            return Release(self.config.target.release)
+        version = self.target.info().fhir_version
+        release = RELEASES.get(".".join((version or "").split(".")[:2]))
+        if release is None:
+            raise ConfigError(
+                [f"target.release: the FHIR server says version {version or 'nothing'}, which 'auto' does not know"],
+                hint=f"Set target.release to one of {', '.join(RELEASES.values())} if the server speaks it.",
+            )
+        return release
+
+    @cached_property
+    def channels(self) -> dict[str, Channel]:
+        return {source.name: self._channel(source) for source in self.config.sources}
+
+    def _channel(self, source: Source) -> Channel:
+        rules = Rules(
+            site_key=self.ledger.site_key(),
+            patient_id_system=source.patient_id_system or self._own_system(source.name),
+            release=self.release,
+            timezone=source.zone,
+            issuer=source.issuer,
+            issuer_systems=source.issuer_systems,
+            instances=Instances(self.config.instances.level, self.config.instances.cap),
+        )
+        fhir_id = self.ledger.endpoint_id(source.name) or mapping.endpoint_id(source.public_dicomweb)
+        resource = mapping.endpoint(source.public_dicomweb, endpoint_id=fhir_id, source=source.name, rules=rules)
+        return Channel(
+            source=self.sources[source.name],
+            samples=self._samples(source),
+            rules=rules,
+            endpoint_id=fhir_id,
+            endpoint=resource_entry(resource, None, None),
+            endpoint_resource=resource,
+            endpoint_fingerprint=mapping.fingerprint(resource),
+        )
+
+    def _own_system(self, source: str) -> str:
+        system, is_new = self.ledger.patient_system(source)
+        if is_new:
+            _log.warning(
+                "no patient_id_system is configured: PatientIDs without an issuer get a system made for this source",
+                extra={"event": Event.PATIENT_SYSTEM_MADE, "source": source},
+            )
+        return system
+
+    def _samples(self, source: Source) -> DicomWebSamples | None:
+        if not source.read_dicomweb:
+            return None
+        transport = _transport(source, source.dicomweb_url, "dicomweb")
+        return DicomWebSamples(transport, cap=self.config.sampled_instances)
+
+    def poller(self, name: str) -> Poller:
+        """The poller of one source."""
+        source = next(one for one in self.config.sources if one.name == name)
+        settle = self.config.settle
+        quiet_s = max(source.stable_age_s, settle.quiet_s) + settle.margin_s
+        return Poller(
+            feed=self.sources[name],
+            source=self.sources[name],
+            ledger=self.ledger,
+            rule=SettlingRule(quiet_s=quiet_s, max_wait_s=settle.max_wait_s),
+            clock=time.time,
+            page=source.feed.page,
+            hole_grace_s=source.feed.hole_grace_s,
+            starts_now=source.feed.start == "now",
+        )
+
+    @cached_property
+    def reader(self) -> Reader:
+        return Reader(ledger=self.ledger, channels=self.channels, clock=time.time, site_key=self.ledger.site_key())
+
+    def drain(self, stop: threading.Event) -> Drain:
+        """A drain whose FHIR server is ready; waits for the server as long as it takes.
+
+        Raises
+        ------
+        Interrupted
+            If `stop` is set meanwhile.
+        """
+        target = self.config.target
+        patience = self.patience("fhir", stop)
+        patience.persist(lambda: self.release)
+        deliverer = Deliverer(
+            target=self.target,
+            sizer=Sizer.begin(
+                Limits(max_entries=target.bundle.max_entries, max_bytes=target.bundle.max_bytes),
+                target.bundle.target_time_s,
+            ),
+            types=TypePolicy(wanted=target.bundle.type),
+            patience=patience,
+            clock=time.monotonic,
+        )
+        patience.persist(lambda: make_ready(self.ledger, self.target, deliverer, self.channels, time.time))
+        return Drain(
+            ledger=self.ledger,
+            reader=self.reader,
+            deliverer=deliverer,
+            patience=self.patience("orthanc", stop),
+            stop=stop,
+            on_replaced=lambda: replaced(self.ledger, self.target, deliverer, self.channels, time.time),
+            readers=max(source.readers for source in self.config.sources),
+            site_key=self.ledger.site_key(),
+        )
+
+    def patience(self, peer: str, stop: threading.Event) -> Patience:
+        """How outages of a peer are waited out."""
+        retry = self.config.target.retry
+        return Patience(peer=peer, stop=stop, clock=time.monotonic, first_s=retry.initial_s, most_s=retry.max_s)
+
+
+def _orthanc(source: Source) -> OrthancSource:
+    return OrthancSource(_transport(source, source.orthanc, "orthanc"), source.name, page_size=source.page_size)
+
+
+def _transport(source: Source, url: str, peer: str) -> Transport:
+    auth = _basic(source.username, source.password)
+    return Transport(url, peer=peer, auth=auth, ca_file=source.ca_file, timeout_s=source.timeout_s)
+
+
+def _basic(username: str | None, password: SecretStr | None) -> Auth | None:
+    return basic(username, password.get_secret_value() if password else "") if username else None
+
+
+def _bearer(target: Target) -> Auth:
+    """The token as configured; one in a file is read anew at each request, for it is renewed while we run."""
+    fixed = target.bearer or SecretStr("")
+    path = target.bearer_file
+    return bearer(fixed.get_secret_value if path is None else lambda: read_secret(path).get_secret_value())

@@ -1,0 +1,61 @@
+"""Options that all commands share, and what they open."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from indexer import config, log
+from indexer.cli.compose import Site
+from indexer.errors import UsageError
+
+OUTPUT = Console(soft_wrap=True, highlight=False)
+ERRORS = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+
+EXIT_CODES = (
+    "Exit codes: 0 done; 1 some studies are in quarantine or differ; 64 wrong use; 69 a server is out of reach; "
+    "75 try again later; 78 wrong configuration."
+)
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", envvar=config.PATH_VARIABLE, help=f"Configuration file; default {config.DEFAULT_PATH}."),
+]
+OrthancOption = Annotated[str | None, typer.Option("--orthanc", help="Orthanc's REST address, for a try without file.")]
+FhirOption = Annotated[str | None, typer.Option("--fhir", help="FHIR base address, for a try without file.")]
+LedgerOption = Annotated[Path | None, typer.Option("--ledger", help="Ledger file, for a try without file.")]
+
+_log = logging.getLogger(__name__)
+
+
+def open_site(path: Path | None, orthanc: str | None, fhir: str | None, ledger: Path | None) -> Site:
+    """The site that the options speak of: a file, or two addresses.
+
+    Raises
+    ------
+    UsageError
+        If the options contradict each other.
+    ConfigError
+        If the configuration is wrong.
+    """
+    loaded = load(path, orthanc, fhir, ledger)
+    log.configure(loaded.config.log.format, loaded.config.log.level)
+    for warning in loaded.warnings:
+        ERRORS.print(f"warning: {warning}")
+    return Site(loaded.config)
+
+
+def load(path: Path | None, orthanc: str | None, fhir: str | None, ledger: Path | None) -> config.Loaded:
+    """Read the configuration that the options speak of."""
+    if orthanc or fhir:
+        if not (orthanc and fhir):
+            raise UsageError("--orthanc and --fhir go together")
+        return config.Loaded(config=config.from_urls(orthanc, fhir, ledger), warnings=())
+    if ledger:
+        raise UsageError("--ledger goes with --orthanc and --fhir; with a file, set 'ledger' in it")
+    return config.load(path or config.DEFAULT_PATH, os.environ)

@@ -1,0 +1,105 @@
+"""``show``: one study, three views."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from indexer import mapping
+from indexer.cli.options import OUTPUT, ConfigOption, FhirOption, LedgerOption, OrthancOption, open_site
+from indexer.difference import differences
+from indexer.errors import StudyError, StudyVanished, UsageError
+from indexer.plan import epoch_text
+
+if TYPE_CHECKING:
+    from indexer.cli.compose import Site
+    from indexer.mapping import Mapped
+    from indexer.model import Copy
+    from indexer.model.ledger import StudyRow
+
+
+def show(
+    study_instance_uid: Annotated[str, typer.Argument(metavar="UID", help="StudyInstanceUID.")],
+    config: ConfigOption = None,
+    orthanc: OrthancOption = None,
+    fhir: FhirOption = None,
+    ledger: LedgerOption = None,
+    resource: Annotated[bool, typer.Option("--resource", help="Print what would be sent, as JSON.")] = False,
+) -> int:
+    """Show what the source, the ledger and the FHIR server say of one study, and where they differ."""
+    site = open_site(config, orthanc, fhir, ledger)
+    site.ledger.open_target(site.target.base_url)
+    row = site.ledger.study(study_instance_uid)
+    mapped = _mapped(site, row.copies if row and row.copies else _found(site, study_instance_uid))
+    if resource:
+        if isinstance(mapped, StudyError):
+            raise mapped
+        OUTPUT.print_json(json.dumps([mapped.imaging_study, mapped.patient]))
+        return 0
+    _source(mapped)
+    _ledger(row)
+    return _target(site, study_instance_uid, mapped)
+
+
+def _found(site: Site, uid: str) -> tuple[Copy, ...]:
+    copies = tuple(copy for source in site.sources.values() for copy in source.find(uid))
+    if not copies:
+        raise UsageError("no source holds this study, and the ledger does not know it")
+    return copies
+
+
+def _mapped(site: Site, copies: tuple[Copy, ...]) -> Mapped | StudyError:
+    try:
+        study, channel = site.reader.read(copies)
+        return mapping.map_study(study, channel.rules, endpoint_ids=(channel.endpoint_id,))
+    except StudyError as error:
+        return error
+
+
+def _source(mapped: Mapped | StudyError) -> None:
+    if isinstance(mapped, StudyError):
+        OUTPUT.print(f"Source: {mapped.message} ({mapped.cause}). {mapped.hint}", markup=False)
+        return
+    study = mapped.imaging_study
+    modalities = ", ".join(sorted({one["modality"]["code"] for one in study.get("series", ())}))
+    OUTPUT.print(f"Source: {study['numberOfSeries']} series ({modalities}), {study['numberOfInstances']} instances")
+    for issue in mapped.issues:
+        OUTPUT.print(f"  left out: {issue}", markup=False)
+
+
+def _ledger(row: StudyRow | None) -> None:
+    if row is None:
+        OUTPUT.print("Ledger: unknown")
+        return
+    for copy in row.copies:
+        OUTPUT.print(f"Ledger: stands in {copy.source}")
+    if row.published:
+        at = epoch_text(row.published.published_at)
+        OUTPUT.print(f"Ledger: ImagingStudy/{row.published.fhir_id} confirmed at {at}")
+    if row.dirty:
+        OUTPUT.print(
+            f"Ledger: dirty since {epoch_text(row.dirty.first_event_at)} ({row.dirty.reason}), due at "
+            f"{epoch_text(row.dirty.due_at)}, {row.dirty.attempts} failed tries, last cause "
+            f"{row.dirty.last_cause or '-'}"
+        )
+    if row.quarantine:
+        OUTPUT.print(f"Ledger: in quarantine, {row.quarantine.cause}: {row.quarantine.text}", markup=False)
+        OUTPUT.print(f"  {row.quarantine.hint}", markup=False)
+
+
+def _target(site: Site, uid: str, mapped: Mapped | StudyError) -> int:
+    held = [one.resource for one in site.target.find_studies([uid]).get(uid, ())]
+    for one in held:
+        version = one.get("meta", {}).get("versionId", "?")
+        counts = f"{one.get('numberOfSeries')} series, {one.get('numberOfInstances')} instances"
+        OUTPUT.print(f"FHIR: ImagingStudy/{one['id']} version {version}, {counts}")
+    if not held:
+        OUTPUT.print("FHIR: no ImagingStudy bears this UID")
+    if isinstance(mapped, StudyError):
+        return 0 if isinstance(mapped, StudyVanished) and not held else 1
+    found = differences(mapped.imaging_study, held)
+    for difference in found:
+        OUTPUT.print(f"Different: {difference}", markup=False)
+    return 1 if found else 0

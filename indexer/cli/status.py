@@ -1,0 +1,89 @@
+"""``status``: how it stands."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from indexer.cli.options import OUTPUT, ConfigOption, FhirOption, LedgerOption, OrthancOption, open_site
+from indexer.errors import PeerError
+from indexer.plan import epoch_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from indexer.cli.compose import Site
+
+
+def status(
+    config: ConfigOption = None,
+    orthanc: OrthancOption = None,
+    fhir: FhirOption = None,
+    ledger: LedgerOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+) -> int:
+    """Say per source what is reachable, how far the feed is read, and what is dirty, published or quarantined."""
+    site = open_site(config, orthanc, fhir, ledger)
+    site.ledger.open_target(site.target.base_url)
+    report: dict[str, Any] = {
+        "target": _target(site),
+        "drainer": site.ledger.drainer_alive(),
+        "sources": [_source(site, name) for name in site.sources],
+    }
+    if as_json:
+        OUTPUT.print_json(json.dumps(report))
+    else:
+        _print(report)
+    reachable = [report["target"]["reachable"], *(one["reachable"] for one in report["sources"])]
+    return 0 if all(reachable) else 69
+
+
+def _target(site: Site) -> dict[str, Any]:
+    try:
+        info = site.target.info()
+    except PeerError as error:
+        return {"reachable": False, "problem": error.message}
+    return {"reachable": True, "fhir_version": info.fhir_version, "software": info.software}
+
+
+def _source(site: Site, name: str) -> dict[str, Any]:
+    source = site.sources[name]
+    facts = asdict(site.ledger.summary(name, time.time()))
+    for key in ("oldest_dirty_at", "last_poll_at", "last_write_at"):
+        facts[key] = epoch_text(facts[key]) if facts[key] is not None else None
+    try:
+        return {**facts, "reachable": True, "version": source.ping(), "feed_end": source.newest()}
+    except PeerError as error:
+        return {**facts, "reachable": False, "problem": error.message}
+
+
+def _print(report: dict[str, Any]) -> None:
+    target = report["target"]
+    OUTPUT.print(f"FHIR server: {_reachable(target)} {target.get('software', '')} {target.get('fhir_version') or ''}")
+    OUTPUT.print(f"Draining: {'yes' if report['drainer'] else 'nobody, start the daemon or a backfill'}")
+    table = Table("", *(one["source"] for one in report["sources"]), box=None, pad_edge=False)
+    rows: dict[str, Callable[[dict[str, Any]], str]] = {
+        "Orthanc": lambda one: f"{_reachable(one)} {one.get('version', '')}",
+        "feed position": lambda one: (
+            f"{one['feed_low'] if one['feed_low'] is not None else 'never polled'} of {one.get('feed_end', '?')}"
+        ),
+        "dirty": lambda one: f"{one['dirty']} ({one['dirty_live']} live)",
+        "waiting": lambda one: ", ".join(f"{count} {cause}" for cause, count in one["waiting"].items()) or "-",
+        "oldest dirty": lambda one: one["oldest_dirty_at"] or "-",
+        "published": lambda one: str(one["published"]),
+        "in quarantine": lambda one: str(one["quarantined"]),
+        "last poll": lambda one: one["last_poll_at"] or "never",
+        "last write": lambda one: one["last_write_at"] or "never",
+    }
+    for title, cell in rows.items():
+        table.add_row(title, *(cell(one) for one in report["sources"]))
+    OUTPUT.print(table)
+
+
+def _reachable(facts: dict[str, Any]) -> str:
+    return "reachable" if facts["reachable"] else f"NOT reachable: {facts['problem']}"

@@ -1,0 +1,55 @@
+"""``verify``: is the index true?"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from indexer.cli.options import OUTPUT, ConfigOption, FhirOption, LedgerOption, OrthancOption, open_site
+from indexer.sync.verify import Verifier
+
+if TYPE_CHECKING:
+    from indexer.sync.verify import Report
+
+
+def verify(
+    config: ConfigOption = None,
+    orthanc: OrthancOption = None,
+    fhir: FhirOption = None,
+    ledger: LedgerOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+) -> int:
+    """Compare whole sources with the FHIR server: studies, series, instances, counts, subjects, endpoints.
+
+    Exit 0 only if all is equal, except for studies in quarantine or not yet settled, which are listed apart.
+    """
+    site = open_site(config, orthanc, fhir, ledger)
+    site.ledger.open_target(site.target.base_url)
+    verifier = Verifier(
+        ledger=site.ledger,
+        target=site.target,
+        reader=site.reader,
+        feeds=site.sources,
+        threads=max(source.readers for source in site.config.sources),
+    )
+    report = verifier.verify()
+    if as_json:
+        OUTPUT.print_json(json.dumps({"equal": report.is_equal, **asdict(report)}))
+    else:
+        _print(report)
+    return 0 if report.is_equal else 1
+
+
+def _print(report: Report) -> None:
+    OUTPUT.print(f"Compared {report.studies} studies, {report.series} series, {report.instances} instances.")
+    for finding in report.findings:
+        OUTPUT.print(f"DIFFERENT {finding.study_instance_uid}: {'; '.join(finding.differences[:10])}", markup=False)
+    for word, uids in (("in quarantine", report.quarantined), ("not yet settled", report.unsettled)):
+        if uids:
+            OUTPUT.print(f"{len(uids)} {word}: {', '.join(uids[:20])}{' …' if len(uids) > 20 else ''}", markup=False)
+    for note in report.notes:
+        OUTPUT.print(f"Note: {note}")
+    OUTPUT.print("Equal." if report.is_equal else f"{len(report.findings)} differ.")

@@ -1,0 +1,103 @@
+"""The daemon: one polling loop per source and one draining loop, until a stop is asked for."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from indexer.crew import Crew
+from indexer.errors import LedgerBusy, LedgerFull, PeerError
+from indexer.log import Event
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
+
+    from indexer.sync.drain import Drain
+    from indexer.sync.patience import Patience
+    from indexer.sync.poll import Poller
+
+_log = logging.getLogger(__name__)
+
+LOCK_AGAIN_S = 2.0
+
+STOP_S = 8.0
+"""After a stop, the loops have this long; what they cannot end is abandoned and stays dirty."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Follower:
+    """One source, polled for ever.
+
+    Attributes
+    ----------
+    interval_s
+        From the end of a poll to the next one.
+    """
+
+    poller: Poller
+    patience: Patience
+    interval_s: float
+
+    def follow(self, stop: threading.Event) -> None:
+        """Poll until a stop is asked for; an outage is waited out."""
+        while not stop.is_set():
+            try:
+                self.poller.poll()
+            except PeerError as error:
+                self.patience.wait(error)
+            except (LedgerBusy, LedgerFull) as error:
+                facts = {"event": Event.LEDGER_WAITS, "cause": type(error).__name__}
+                _log.warning("the ledger cannot be written; trying again", extra=facts)
+                stop.wait(self.interval_s)
+            else:
+                self.patience.well()
+                stop.wait(self.interval_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """Runs the loops and ends all of them when one of them fails.
+
+    Attributes
+    ----------
+    drain_lock
+        Gives the right to drain; another process may hold it for a while, such as a backfill that runs alone.
+    drain
+        Builds the drain once the right is ours.
+    """
+
+    followers: Sequence[Follower]
+    drain_lock: Callable[[], AbstractContextManager[None]]
+    drain: Callable[[threading.Event], Drain]
+    stop: threading.Event
+
+    def run(self) -> None:
+        """Run until a stop is asked for.
+
+        Raises
+        ------
+        IndexerError
+            What ended a loop.
+        """
+        _log.info("started", extra={"event": Event.STARTED})
+        crew = Crew(self.stop)
+        crew.start(self._drain)
+        for follower in self.followers:
+            crew.start(functools.partial(follower.follow, self.stop))
+        self.stop.wait()
+        _log.info("stopping", extra={"event": Event.STOP_REQUESTED})
+        crew.join(STOP_S)
+        _log.info("stopped", extra={"event": Event.STOPPED})
+
+    def _drain(self) -> None:
+        while not self.stop.is_set():
+            try:
+                with self.drain_lock():
+                    _log.info("draining", extra={"event": Event.DRAIN_STARTED})
+                    self.drain(self.stop).run()
+            except LedgerBusy:
+                self.stop.wait(LOCK_AGAIN_S)

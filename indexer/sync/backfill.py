@@ -1,0 +1,146 @@
+"""Mark every study of the sources that a filter lets through; draining is the drain's business."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import orjson
+
+from indexer.model import Attributes, FeedPosition, Lane, Mark
+from indexer.sync.poll import CHUNK
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from indexer.model import BackfillRun, Copy
+    from indexer.sync.protocols import ChangeFeed, Ledger, StudySource
+
+
+OVERLAP = 1000
+"""Rows before the newest that are read again, for some may be committed late."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which studies a backfill is about.
+
+    Attributes
+    ----------
+    since, until
+        First and last StudyDate, ``YYYYMMDD``; a study without one is left out and counted.
+    modalities
+        Studies with a series of one of these; empty for all.
+    study_instance_uids
+        Only these; empty for all.
+    force
+        Send even what is unchanged.
+    """
+
+    sources: tuple[str, ...]
+    since: str | None = None
+    until: str | None = None
+    modalities: tuple[str, ...] = ()
+    study_instance_uids: tuple[str, ...] = ()
+    force: bool = False
+
+    @property
+    def digest(self) -> str:
+        """Names the selection, so that only a like call resumes its run."""
+        return hashlib.sha256(orjson.dumps(asdict(self), option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+    @property
+    def has_dates(self) -> bool:
+        return self.since is not None or self.until is not None
+
+
+@dataclass(slots=True)
+class Seen:
+    """What a selection met: studies listed and chosen, and those left out for want of a StudyDate."""
+
+    listed: int = 0
+    chosen: int = 0
+    undated: int = 0
+
+
+def select(
+    feed: ChangeFeed, source: StudySource, selection: Selection, seen: Seen, *, after: str = ""
+) -> Iterator[tuple[str, tuple[Copy, ...]]]:
+    """Chosen studies of one source, chunk by chunk in the order of Orthanc ids, each chunk with its last id.
+
+    Parameters
+    ----------
+    seen
+        Counts up as chunks are made.
+    after
+        Orthanc id to begin after, from an earlier run that was cut short.
+    """
+    orthanc_ids = [one for one in source.list_ids() if one > after]
+    for start in range(0, len(orthanc_ids), CHUNK):
+        chunk = orthanc_ids[start : start + CHUNK]
+        copies = tuple(sorted(feed.locate(chunk), key=lambda copy: copy.orthanc_id))
+        chosen = _chosen(source, copies, selection, seen)
+        seen.listed += len(chunk)
+        seen.chosen += len(chosen)
+        yield chunk[-1], chosen
+
+
+def _chosen(source: StudySource, copies: tuple[Copy, ...], selection: Selection, seen: Seen) -> tuple[Copy, ...]:
+    if selection.study_instance_uids:
+        wanted = frozenset(selection.study_instance_uids)
+        copies = tuple(copy for copy in copies if copy.study_instance_uid in wanted)
+    if selection.has_dates and copies:
+        attributes = source.study_attributes([copy.orthanc_id for copy in copies])
+        seen.undated += sum(1 for copy in copies if _date(attributes, copy) is None)
+        copies = tuple(copy for copy in copies if _is_within(_date(attributes, copy), selection))
+    if selection.modalities and copies:
+        found = source.modalities([copy.orthanc_id for copy in copies])
+        wanted = frozenset(selection.modalities)
+        copies = tuple(copy for copy in copies if wanted & found.get(copy.orthanc_id, frozenset()))
+    return copies
+
+
+def _date(attributes: Mapping[str, Attributes], copy: Copy) -> str | None:
+    held = attributes.get(copy.orthanc_id)
+    text = held.text("StudyDate") if held else None
+    digits = text.replace(".", "") if text else ""
+    return digits if len(digits) == 8 and digits.isdigit() else None
+
+
+def _is_within(date: str | None, selection: Selection) -> bool:
+    return date is not None and (selection.since or "") <= date <= (selection.until or "99999999")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backfill:
+    """Marks the selected studies of all sources for one run, resuming where an earlier one was killed."""
+
+    ledger: Ledger
+    sources: Sequence[tuple[ChangeFeed, StudySource]]
+    selection: Selection
+    clock: Callable[[], float]
+
+    def mark(self, run: BackfillRun, seen: Seen) -> BackfillRun:
+        """Make the marks that are still missing."""
+        if run.is_marked:
+            return run
+        name, _, after = run.cursor.partition("/")
+        todo = [pair for pair in self.sources if pair[1].name in self.selection.sources]
+        names = [source.name for _, source in todo]
+        for feed, source in todo[names.index(name) if name in names else 0 :]:
+            self._begin_feed(feed, source)
+            for last, copies in select(feed, source, self.selection, seen, after=after if source.name == name else ""):
+                run = self._mark(run, source, copies, last)
+        return self.ledger.backfill_marked(run)
+
+    def _mark(self, run: BackfillRun, source: StudySource, copies: Sequence[Copy], last: str) -> BackfillRun:
+        marks = [Mark(copy=copy, reason="backfill", lane=Lane.BACKFILL, force=self.selection.force) for copy in copies]
+        return self.ledger.backfill_mark(run, marks, f"{source.name}/{last}", self.clock())
+
+    def _begin_feed(self, feed: ChangeFeed, source: StudySource) -> None:
+        """A whole backfill covers all that the feed says of the past: the daemon may follow from here."""
+        is_whole = not (self.selection.has_dates or self.selection.modalities or self.selection.study_instance_uids)
+        if is_whole and self.ledger.position(source.name) is None:
+            start = FeedPosition(low=max(0, feed.newest() - OVERLAP))
+            self.ledger.note(source.name, (), start, self.clock())

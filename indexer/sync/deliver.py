@@ -1,0 +1,237 @@
+"""Send entries until each is judged: as a transaction, else as batches in waves, bisected where one spoils the rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import orjson
+
+from indexer import bundle
+from indexer.bundle import BundleType, Judgement
+from indexer.errors import (
+    AccessDenied,
+    AnswerLost,
+    Conflict,
+    ProtocolViolation,
+    Refused,
+    TargetReplaced,
+    TooLarge,
+    Unavailable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from indexer.bundle import Entry, Sizer, TypePolicy
+    from indexer.model import EntryResult, Fetched
+    from indexer.sync.patience import Patience
+    from indexer.sync.protocols import FhirTarget
+
+CONFLICTS = 8
+"""Whole-Bundle conflicts in a row after which the entries are put off instead."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What became of one entry.
+
+    Attributes
+    ----------
+    cause
+        Short word for `status` and `quarantine`, empty if the entry landed.
+    text
+        The server's words without patient data.
+    """
+
+    judgement: Judgement
+    cause: str = ""
+    text: str = ""
+    version_id: str | None = None
+    retry_after_s: float | None = None
+
+    @property
+    def has_landed(self) -> bool:
+        return self.judgement is Judgement.LANDED
+
+    @property
+    def is_final(self) -> bool:
+        """Whether sending the same again is of no use."""
+        return self.judgement in (Judgement.REFUSED, Judgement.TOO_LARGE)
+
+
+Answers = dict[str, Answer]
+"""By reference, ``Type/id``."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Deliverer:
+    """Brings entries to one FHIR server.
+
+    Attributes
+    ----------
+    sizer, types
+        What size and type of Bundle suits the server, as learnt so far.
+    patience
+        How outages are waited out.
+    witness
+        References (``Endpoint/id``) that the server must hold; if it does not, it is not the server that we know.
+    clock
+        Monotonic seconds.
+    busy_s
+        Time spent inside requests that carried a Bundle.
+    """
+
+    target: FhirTarget
+    sizer: Sizer
+    types: TypePolicy
+    patience: Patience
+    clock: Callable[[], float]
+    witness: tuple[str, ...] = ()
+    busy_s: float = 0.0
+
+    @property
+    def max_entries(self) -> int:
+        """Most entries that the next Bundle should hold."""
+        return self.types.max_entries(self.sizer.limits.max_entries)
+
+    def deliver(self, entries: Sequence[Entry]) -> Answers:
+        """Bring every entry to an answer.
+
+        Raises
+        ------
+        Interrupted
+            If a stop was asked for while the server was out of reach.
+        TargetReplaced
+            If the server refuses entries and does not hold what it confirmed before.
+        """
+        if len(entries) < 2 or self.types.choose(len(entries)) is BundleType.BATCH:
+            return self._waves(entries)
+        try:
+            return self._post(entries, BundleType.TRANSACTION)
+        except Refused:
+            self._check_witness()
+            answers = self._waves(entries)
+            if all(answer.has_landed for answer in answers.values()):
+                self.types = self.types.only_batch_took(len(entries))
+            return answers
+
+    def _waves(self, entries: Sequence[Entry]) -> Answers:
+        """What others refer to goes first; a study goes only if its Patient is in."""
+        answers: Answers = {}
+        failed: dict[str, Answer] = {}
+        for wave in bundle.waves(entries):
+            held_back = {entry.reference: failed[key] for entry in wave if (key := entry.patient_key or "") in failed}
+            sent = self._batch([entry for entry in wave if entry.reference not in held_back])
+            answers |= held_back | sent
+            failed |= {
+                entry.patient_key: sent[entry.reference]
+                for entry in wave
+                if entry.resource_type == "Patient" and entry.patient_key and not sent[entry.reference].has_landed
+            }
+        return answers
+
+    def _batch(self, entries: Sequence[Entry]) -> Answers:
+        """One Bundle; halved as long as it is refused whole, until the guilty entry stands alone."""
+        if not entries:
+            return {}
+        try:
+            return self._post(entries, BundleType.BATCH)
+        except Refused as error:
+            self._check_witness()
+            if len(entries) == 1:
+                return {entries[0].reference: _refused(error, entries[0])}
+            first, second = bundle.halves(entries)
+            return self._batch(first) | self._batch(second)
+
+    def _post(self, entries: Sequence[Entry], bundle_type: BundleType) -> Answers:
+        """Post until the server answers for the Bundle as a whole.
+
+        Raises
+        ------
+        Refused
+            If it will not have the Bundle.
+        """
+        answers: Answers = {}
+        left = list(entries)
+        conflicts = 0
+        while left:
+            try:
+                answers |= self._send(left, bundle_type)
+                left = []
+            except TooLarge as error:
+                return answers | self._halved(left, bundle_type, error)
+            except Conflict as error:
+                conflicts += 1
+                if conflicts > CONFLICTS:
+                    return answers | dict.fromkeys((entry.reference for entry in left), _CONFLICT)
+                self.patience.wait(error)
+            except AnswerLost as error:
+                self.sizer = self.sizer.timed_out(sum(entry.size for entry in left))
+                self.patience.wait(error)
+                answers |= self._landed(left)
+                left = [entry for entry in left if entry.reference not in answers]
+            except (Unavailable, AccessDenied, ProtocolViolation) as error:
+                self.patience.wait(error)
+        self.patience.well()
+        return answers
+
+    def _send(self, entries: Sequence[Entry], bundle_type: BundleType) -> Answers:
+        packed = bundle.build(entries, bundle_type)
+        began = self.clock()
+        try:
+            results = self.target.send(packed.body, packed.count)
+        finally:
+            elapsed_s = self.clock() - began
+            self.busy_s += elapsed_s
+        self.sizer = self.sizer.succeeded(len(packed.body), elapsed_s)
+        return {entry.reference: _answer(result, entry) for entry, result in zip(packed.entries, results, strict=True)}
+
+    def _halved(self, entries: Sequence[Entry], bundle_type: BundleType, error: TooLarge) -> Answers:
+        self.sizer = self.sizer.too_large(sum(entry.size for entry in entries))
+        if len(entries) == 1:
+            return {entries[0].reference: Answer(judgement=Judgement.TOO_LARGE, cause="too_large", text=error.message)}
+        first, second = bundle.halves(entries)
+        return self._post(first, bundle_type) | self._post(second, bundle_type)
+
+    def _landed(self, entries: Sequence[Entry]) -> Answers:
+        """Which entries the server holds already as they were sent."""
+        held = self._fetch([entry.reference for entry in entries])
+        return {
+            entry.reference: Answer(judgement=Judgement.LANDED, version_id=found.version_id)
+            for entry, found in zip(entries, held, strict=True)
+            if found is not None and _is_held(entry, found.resource)
+        }
+
+    def _check_witness(self) -> None:
+        if self.witness and None in self._fetch(self.witness):
+            raise TargetReplaced("the FHIR server no longer holds what it confirmed", peer="fhir")
+
+    def _fetch(self, references: Sequence[str]) -> tuple[Fetched | None, ...]:
+        return self.patience.persist(lambda: self.target.fetch(references))
+
+
+_CONFLICT = Answer(judgement=Judgement.CONFLICT, cause="conflict")
+
+
+def _answer(result: EntryResult, entry: Entry) -> Answer:
+    verdict = bundle.judge(result)
+    if verdict.judgement is Judgement.LANDED:
+        return Answer(judgement=verdict.judgement, version_id=result.version_id)
+    return Answer(
+        judgement=verdict.judgement,
+        cause=verdict.cause or str(verdict.judgement),
+        text=f"status {result.status}: {bundle.strip(result.outcome, [orjson.loads(entry.body)])}",
+        retry_after_s=verdict.retry_after_s,
+    )
+
+
+def _refused(error: Refused, entry: Entry) -> Answer:
+    said = bundle.strip(error.outcome, [orjson.loads(entry.body)])
+    return Answer(judgement=Judgement.REFUSED, cause="invalid", text=f"status {error.status}: {said}")
+
+
+def _is_held(entry: Entry, held: dict[str, object]) -> bool:
+    """Whether the server's resource has all that the entry says; its own ``meta`` and narrative aside."""
+    sent = orjson.loads(entry.body)
+    return all(held.get(key) == value for key, value in sent.items() if key not in ("meta", "text"))

@@ -1,0 +1,289 @@
+"""Drain the dirty studies: take, read, map, pack, send, settle, with reading and sending overlapping.
+
+One thread takes, a few read and map, one sends. Between them stand bounded queues, so that memory stays bounded when
+the FHIR server is slow, and full Bundles form by themselves when reading is faster than writing.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import random
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from indexer.crew import Crew
+from indexer.errors import LedgerBusy, LedgerFull, PeerError, TargetReplaced
+from indexer.log import Event, study_key
+from indexer.model import Deferred, Lane, Quarantined, Settled
+from indexer.sync import outbox
+from indexer.sync.prepare import Prepared
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from indexer.model import Settlement, Task
+    from indexer.sync.deliver import Deliverer
+    from indexer.sync.patience import Patience
+    from indexer.sync.prepare import Reader
+    from indexer.sync.protocols import Ledger
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+LEASE_S = 900.0
+IDLE_S = 0.5
+"""Longest sleep of an idle loop; a new mark of another process is seen after this long at the latest."""
+
+BUSY_S = 5.0
+
+ABANDON_S = 7.0
+"""After a stop, requests under way may end for this long; then they are abandoned and their studies stay dirty."""
+
+LINGER_S = 1.0
+"""A prepared study waits this long for company as long as others are being read."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a drain did so far."""
+
+    published: int = 0
+    unchanged: int = 0
+    deferred: int = 0
+    quarantined: int = 0
+    instances: int = 0
+
+    def count(self, settlement: Settlement) -> None:
+        """Add one settlement."""
+        match settlement:
+            case Settled(published=None):
+                self.unchanged += 1
+            case Settled(published=published) if published is not None:
+                self.published += 1
+                self.instances += published.number_of_instances
+            case Deferred():
+                self.deferred += 1
+            case Quarantined():
+                self.quarantined += 1
+
+
+@dataclass(slots=True, kw_only=True)
+class Drain:
+    """One draining process; the caller holds the drain lock.
+
+    Attributes
+    ----------
+    stop
+        Ends the drain; what is under way is abandoned and stays dirty.
+    on_replaced
+        Called when the FHIR server turns out to be another one; makes it ready and marks what has to be sent anew.
+    clock
+        Epoch seconds.
+    """
+
+    ledger: Ledger
+    reader: Reader
+    deliverer: Deliverer
+    patience: Patience
+    stop: threading.Event
+    on_replaced: Callable[[], None]
+    clock: Callable[[], float] = time.time
+    readers: int = 2
+    site_key: bytes = field(repr=False)
+    tally: Tally = field(default_factory=Tally)
+    _tasks: queue.Queue[Task] = field(init=False)
+    _ready: queue.Queue[Prepared | Settlement] = field(init=False)
+    _under_way: set[str] = field(default_factory=set, init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+
+    def __post_init__(self) -> None:
+        self._tasks = queue.Queue(maxsize=self.readers * 4)
+        self._ready = queue.Queue(maxsize=4 * self.deliverer.sizer.limits.max_entries)
+
+    def run(self, is_done: Callable[[], bool] | None = None) -> None:
+        """Drain until a stop is asked for or, with nothing under way, `is_done` says so.
+
+        Raises
+        ------
+        IndexerError
+            Whatever ended a thread; the other threads are ended too.
+        """
+        crew = Crew(self.stop)
+        for loop in (self._write_loop, *[self._read_loop] * self.readers):
+            crew.start(loop)
+        crew.keep(lambda: self._take_loop(is_done))
+        crew.join(ABANDON_S)
+
+    # --- take -----------------------------------------------------------------------------------------------------
+
+    def _take_loop(self, is_done: Callable[[], bool] | None) -> None:
+        pace = Pace(self.clock)
+        while not self.stop.is_set():
+            tasks = self._patiently(lambda: self._take(pace))
+            for task in tasks:
+                self._put(self._tasks, task)
+            if tasks:
+                continue
+            if is_done is not None and not self._under_way and is_done():
+                return
+            self.stop.wait(self._idle_s())
+
+    def _take(self, pace: Pace) -> list[Task]:
+        room = self._tasks.maxsize - self._tasks.qsize()
+        allowed = pace.allowed(self.ledger.backfill_rate())
+        if room == 0:
+            return []
+        tasks = self.ledger.take(self.clock(), room, LEASE_S, Lane.LIVE if allowed < 1 else None)
+        with self._lock:
+            new = [task for task in tasks if task.study_instance_uid not in self._under_way]
+            self._under_way.update(task.study_instance_uid for task in new)
+        pace.took(sum(1 for task in new if task.lane is Lane.BACKFILL))
+        return new
+
+    def _idle_s(self) -> float:
+        if self._under_way:
+            return 0.02
+        due_s = self.ledger.next_due(self.clock())
+        return IDLE_S if due_s is None else min(IDLE_S, max(0.02, due_s))
+
+    # --- read and map ---------------------------------------------------------------------------------------------
+
+    def _read_loop(self) -> None:
+        while not self.stop.is_set():
+            with suppress(queue.Empty):
+                task = self._tasks.get(timeout=IDLE_S)
+                self._put(self._ready, self._prepare(task))
+
+    def _prepare(self, task: Task) -> Prepared | Settlement:
+        try:
+            prepared = self.reader.prepare(task)
+        except PeerError as error:
+            delay_s = self.patience.delay_s(error)
+            self.patience.stopped(min(delay_s, self.patience.most_s))
+            return Deferred(task=task, due_in_s=0.0, cause="source_unavailable")
+        except Exception as error:  # noqa: BLE001 - the per-item guard: one bad study never stops another
+            return self._bug(task, error)
+        self.patience.well()
+        return prepared
+
+    def _bug(self, task: Task, error: Exception) -> Quarantined:
+        facts = {"event": Event.STUDY_FAILED, "study_key": study_key(self.site_key, task.study_instance_uid)}
+        _log.error("a study broke the program", extra=facts, exc_info=error)
+        return Quarantined(
+            task=task,
+            cause="internal_error",
+            text=f"the program failed on this study: {type(error).__name__}",
+            hint="Please report this with the log; the study can be replayed after an upgrade.",
+        )
+
+    # --- send and settle ------------------------------------------------------------------------------------------
+
+    def _write_loop(self) -> None:
+        while not self.stop.is_set():
+            items = self._collect()
+            if not items:
+                continue
+            prepared = [item for item in items if isinstance(item, Prepared)]
+            settlements: list[Settlement] = [item for item in items if not isinstance(item, Prepared)]
+            try:
+                settlements += self._sent(prepared)
+            except TargetReplaced:
+                self.on_replaced()
+                settlements += [Deferred(task=one.task, due_in_s=0.0, cause="target_replaced") for one in prepared]
+            self._settle(settlements)
+
+    def _collect(self) -> list[Prepared | Settlement]:
+        """The next Bundle's worth: full, or nobody else is coming, or the first has waited long enough."""
+        items: list[Prepared | Settlement] = []
+        size = entries = 0
+        deadline = time.monotonic() + LINGER_S
+        while not self.stop.is_set():
+            try:
+                item = self._ready.get(timeout=0.05 if items else IDLE_S)
+            except queue.Empty:
+                if not items or len(items) >= len(self._under_way) or time.monotonic() > deadline:
+                    return items
+                continue
+            items.append(item)
+            if isinstance(item, Prepared):
+                size += len(item.entry.body) * item.is_changed + len(item.patient_entry.body) * item.is_patient_due
+                entries += item.is_changed + item.is_patient_due
+            if size >= self.deliverer.sizer.aim_bytes or entries > self.deliverer.max_entries - 2:
+                return items
+        return items
+
+    def _sent(self, prepared: Sequence[Prepared]) -> list[Settlement]:
+        if not prepared:
+            return []
+        known = self.ledger.patients(sorted({one.patient.patient_key for one in prepared}))
+        patients = outbox.plan_patients(prepared, known)
+        answers = self.deliverer.deliver(outbox.entries_of(prepared, patients))
+        chance = random.random()  # noqa: S311 - jitter, not a secret
+        return outbox.outcomes(prepared, patients, answers, now=self.clock(), chance=chance)
+
+    def _settle(self, settlements: Sequence[Settlement]) -> None:
+        self._patiently(lambda: self.ledger.settle(settlements, self.clock()))
+        with self._lock:
+            self._under_way.difference_update(one.task.study_instance_uid for one in settlements)
+        for one in settlements:
+            self.tally.count(one)
+            self._tell(one)
+
+    def _patiently(self, work: Callable[[], T]) -> T:
+        """Nothing is given up because the ledger was locked or its disk was full for a while."""
+        while True:
+            try:
+                return work()
+            except (LedgerBusy, LedgerFull) as error:
+                facts = {"event": Event.LEDGER_WAITS, "cause": type(error).__name__}
+                _log.warning("the ledger cannot be written; trying again", extra=facts)
+                self.patience.stopped(BUSY_S)
+
+    def _tell(self, one: Settlement) -> None:
+        key = study_key(self.site_key, one.task.study_instance_uid)
+        match one:
+            case Settled(published=published) if published is not None:
+                facts = {"event": Event.STUDY_PUBLISHED, "study_key": key, "count": published.number_of_instances}
+                _log.info("study published", extra=facts)
+            case Quarantined(cause=cause):
+                _log.warning(
+                    "study quarantined", extra={"event": Event.STUDY_QUARANTINED, "study_key": key, "cause": cause}
+                )
+            case Deferred(cause=cause) if one.due_in_s > 0:
+                _log.info("study waits", extra={"event": Event.STUDY_WAITS, "study_key": key, "cause": cause})
+            case _:
+                _log.debug("study unchanged", extra={"event": Event.STUDY_UNCHANGED, "study_key": key})
+
+    def _put(self, where: queue.Queue[T], item: T) -> None:
+        while not self.stop.is_set():
+            with suppress(queue.Full):
+                where.put(item, timeout=IDLE_S)
+                return
+
+
+@dataclass(slots=True)
+class Pace:
+    """Holds backfill marks back to a rate; live changes are never held back."""
+
+    clock: Callable[[], float]
+    _tokens: float = 1.0
+    _at: float | None = None
+
+    def allowed(self, rate: float | None) -> float:
+        """How many studies may be taken now, for a rate in studies per second; without a rate any number."""
+        now = self.clock()
+        passed = now - self._at if self._at is not None else 0.0
+        self._at = now
+        if rate is None:
+            return float("inf")
+        self._tokens = min(max(1.0, rate), self._tokens + max(0.0, passed) * rate)
+        return self._tokens
+
+    def took(self, count: int) -> None:
+        """Studies were taken."""
+        self._tokens -= count

@@ -1,0 +1,268 @@
+"""Read a taken study and map it: the reader's half of a drain."""
+
+from __future__ import annotations
+
+import logging
+import random
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from indexer import mapping, plan
+from indexer.bundle import Entry
+from indexer.errors import (
+    AccessDenied,
+    PeerError,
+    StudyChanging,
+    StudyError,
+    StudyUnfit,
+    StudyVanished,
+    StudyWaits,
+    Unavailable,
+)
+from indexer.log import Event, study_key
+from indexer.model import Deferred, Dropped, Patient, Published, Quarantined, Settled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from indexer.mapping import Mapped, Rules
+    from indexer.model import Copy, Settlement, Study, Task
+    from indexer.sync.protocols import AttributeSource, Ledger, StudySource
+
+_log = logging.getLogger(__name__)
+
+AGAIN_S = 5.0
+"""A study that changed under the reader's eyes is read again after this long."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel:
+    """All that is needed to turn one source's studies into resources.
+
+    Attributes
+    ----------
+    samples
+        None where the read of single datasets is switched off.
+    endpoint_id
+        Id of the source's Endpoint.
+    """
+
+    source: StudySource
+    samples: AttributeSource | None
+    rules: Rules
+    endpoint_id: str
+    endpoint: Entry
+    endpoint_resource: dict[str, Any]
+    endpoint_fingerprint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A study ready to be sent.
+
+    Attributes
+    ----------
+    entry
+        The ImagingStudy; its body is what the fingerprint was taken of.
+    patient_entry, patient
+        The Patient as it would be written, and what the ledger would know of it then.
+    is_changed
+        Whether the ImagingStudy differs from what was last confirmed, or is sent by force.
+    is_patient_due
+        Whether the Patient had to be written when this was prepared; decided again when it is sent.
+    """
+
+    task: Task
+    entry: Entry
+    published: Published
+    patient_entry: Entry
+    patient: Patient
+    is_changed: bool
+    is_patient_due: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """Turns tasks into prepared studies or, where there is nothing to send, into settlements.
+
+    Attributes
+    ----------
+    channels
+        By the name of the source; their order decides which copy of a study is read.
+    wait_s
+        First and longest delay before a study is tried again, in seconds.
+    """
+
+    ledger: Ledger
+    channels: Mapping[str, Channel]
+    clock: Callable[[], float]
+    wait_s: tuple[float, float] = (30.0, 6 * 3600.0)
+    site_key: bytes = field(repr=False)
+
+    def prepare(self, task: Task) -> Prepared | Settlement:
+        """Read and map one study.
+
+        Raises
+        ------
+        Unavailable, AccessDenied
+            If a server as a whole is out of reach; that is no failure of the study.
+        """
+        try:
+            study, channel = self.read(task.copies)
+            mapped = mapping.map_study(study, channel.rules, endpoint_ids=(channel.endpoint_id,))
+            return self._prepared(task, channel, mapped, study)
+        except StudyVanished:
+            return Dropped(task=task)
+        except StudyChanging as error:
+            return Deferred(task=task, due_in_s=AGAIN_S, cause=error.cause)
+        except StudyWaits as error:
+            return Deferred(task=task, due_in_s=self._patience_s(task), cause=error.cause)
+        except StudyError as error:
+            return Quarantined(task=task, cause=error.cause, text=error.message, hint=error.hint)
+        except PeerError as error:
+            return self._failed(task, error)
+
+    def read(self, copies: tuple[Copy, ...]) -> tuple[Study, Channel]:
+        """The study from the first source that holds it, with its samples.
+
+        Raises
+        ------
+        StudyVanished
+            If no source holds it.
+        StudyUnfit
+            If one source holds it twice, under two patients.
+        """
+        for name, channel in self.channels.items():
+            here = [copy for copy in copies if copy.source == name]
+            if len(here) > 1:
+                here = [copy for copy in here if channel.source.holds(copy.orthanc_id)]
+            if len(here) > 1:
+                raise StudyUnfit(
+                    "one source holds this study under two patients",
+                    cause="identity_conflict",
+                    hint="Merge or delete the wrong copy in the archive, then replay.",
+                )
+            if here:
+                try:
+                    return self._sampled(channel, channel.source.read(here[0])), channel
+                except StudyVanished:
+                    continue
+        raise StudyVanished("no source holds this study", cause="vanished")
+
+    @staticmethod
+    def _sampled(channel: Channel, study: Study) -> Study:
+        if channel.samples is None:
+            return study
+        return replace(study, series=channel.samples.sample(study), is_sampled=True)
+
+    def _prepared(self, task: Task, channel: Channel, mapped: Mapped, study: Study) -> Prepared | Settlement:
+        problems = [
+            *mapping.check(mapped.imaging_study, channel.rules.release),
+            *mapping.check(mapped.patient, channel.rules.release),
+        ]
+        if problems:
+            raise StudyUnfit("; ".join(problems[:5]), cause="invalid_resource")
+        entry = resource_entry(mapped.imaging_study, task.study_instance_uid, mapped.patient_key)
+        published = Published(
+            study_instance_uid=task.study_instance_uid,
+            fhir_id=entry.fhir_id,
+            version_id=None,
+            fingerprint=mapping.fingerprint(mapped.imaging_study),
+            mapping_generation=mapping.MAPPING_GENERATION,
+            last_update=study.last_update,
+            number_of_series=mapped.imaging_study["numberOfSeries"],
+            number_of_instances=mapped.imaging_study["numberOfInstances"],
+            patient_key=mapped.patient_key,
+        )
+        is_changed = task.force or not _is_confirmed(task.published, published)
+        patient, is_due = self._patient(mapped)
+        if not is_changed and not is_due:
+            return Settled(task=task, published=None)
+        return Prepared(
+            task=task,
+            entry=entry,
+            published=published,
+            patient_entry=resource_entry(mapped.patient, None, mapped.patient_key),
+            patient=patient,
+            is_changed=is_changed,
+            is_patient_due=is_due,
+        )
+
+    def _patient(self, mapped: Mapped) -> tuple[Patient, bool]:
+        known = self.ledger.patients([mapped.patient_key]).get(mapped.patient_key)
+        return patient_of(mapped), patient_is_due(known, patient_of(mapped))
+
+    def _failed(self, task: Task, error: PeerError) -> Deferred | Quarantined:
+        """A server failed on this study; whose fault it is shows in whether the server still answers others."""
+        if isinstance(error, AccessDenied) or _is_outage(error):
+            raise error
+        if isinstance(error, Unavailable):
+            self._ping(task, error)
+        if task.attempts + 1 >= plan.ATTEMPTS:
+            return Quarantined(
+                task=task,
+                cause="source_error",
+                text=f"the source failed on this study {plan.ATTEMPTS} times: {error.message}",
+                hint="Look at the source's own log for this study (a file may be missing), then replay.",
+            )
+        facts = {"event": Event.STUDY_WAITS, "study_key": study_key(self.site_key, task.study_instance_uid)}
+        _log.warning("the source failed on a study; it is tried again", extra={**facts, "status": error.status})
+        return Deferred(task=task, due_in_s=self._backoff_s(task), cause="source_error", counts=True)
+
+    def _ping(self, task: Task, error: Unavailable) -> None:
+        for source in {copy.source for copy in task.copies} & self.channels.keys():
+            try:
+                self.channels[source].source.ping()
+            except PeerError:
+                raise error from None
+
+    def _patience_s(self, task: Task) -> float:
+        """A quarter of the time that it has waited so far, so that the asking grows rare by itself."""
+        first_s, most_s = self.wait_s
+        return min(most_s, max(first_s, (self.clock() - task.first_event_at) / 4))
+
+    def _backoff_s(self, task: Task) -> float:
+        first_s, most_s = self.wait_s
+        return plan.backoff_s(task.attempts, first_s=first_s, most_s=most_s, chance=random.random())  # noqa: S311
+
+
+def _is_outage(error: PeerError) -> bool:
+    """Nobody answered at all, or a proxy did in the server's stead."""
+    return isinstance(error, Unavailable) and error.status in (None, 429, 502, 503, 504)
+
+
+def resource_entry(resource: dict[str, object], study_instance_uid: str | None, patient_key: str | None) -> Entry:
+    """A resource as an entry of a Bundle, serialised once."""
+    return Entry(
+        resource_type=str(resource["resourceType"]),
+        fhir_id=str(resource["id"]),
+        body=orjson.dumps(resource),
+        study_instance_uid=study_instance_uid,
+        patient_key=patient_key,
+    )
+
+
+def patient_of(mapped: Mapped) -> Patient:
+    """What the ledger will know of the Patient once it is confirmed."""
+    return Patient(
+        patient_key=mapped.patient_key,
+        fhir_id=mapped.patient["id"],
+        fingerprint=mapping.fingerprint(mapped.patient),
+        basis=mapped.basis,
+        names=(mapped.name_digest,) if mapped.name_digest else (),
+    )
+
+
+def patient_is_due(known: Patient | None, seen: Patient) -> bool:
+    """Whether the Patient has to be written: it is new, or a study at least as late says something else."""
+    return known is None or (known.fingerprint != seen.fingerprint and seen.basis >= known.basis)
+
+
+def _is_confirmed(known: Published | None, seen: Published) -> bool:
+    return (
+        known is not None
+        and known.fingerprint == seen.fingerprint
+        and known.mapping_generation == seen.mapping_generation
+    )

@@ -1,0 +1,86 @@
+"""Make the FHIR server ready: is it the one that we know, and does it hold our Endpoints?"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from indexer.errors import Refused
+from indexer.log import Event
+from indexer.model import Lane, Mark
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from indexer.sync.deliver import Deliverer
+    from indexer.sync.prepare import Channel
+    from indexer.sync.protocols import FhirTarget, Ledger
+
+_log = logging.getLogger(__name__)
+
+CHUNK = 1000
+
+
+def make_ready(
+    ledger: Ledger,
+    target: FhirTarget,
+    deliverer: Deliverer,
+    channels: Mapping[str, Channel],
+    clock: Callable[[], float],
+) -> None:
+    """Open the ledger's view of this target and publish each source's Endpoint if it is new or changed.
+
+    Our Endpoints are the witnesses: a server that has lost one that it confirmed is another or an emptied server, so
+    that nothing counts as sent there.
+
+    Raises
+    ------
+    Refused
+        If the server does not take an Endpoint.
+    """
+    ledger.open_target(target.base_url)
+    held = {name: known[0] for name in channels if (known := ledger.endpoint(name)) is not None}
+    if held and None in target.fetch([f"Endpoint/{fhir_id}" for fhir_id in held.values()]):
+        replaced(ledger, target, deliverer, channels, clock)
+        return
+    deliverer.witness = ()
+    for name, channel in channels.items():
+        _publish(ledger, deliverer, name, channel, clock)
+    deliverer.witness = tuple(channel.endpoint.reference for channel in channels.values())
+
+
+def replaced(
+    ledger: Ledger,
+    target: FhirTarget,
+    deliverer: Deliverer,
+    channels: Mapping[str, Channel],
+    clock: Callable[[], float],
+) -> None:
+    """The server turned out to be another or an emptied one: begin anew with it."""
+    _log.warning("the FHIR server lost what it had confirmed", extra={"event": Event.TARGET_REPLACED})
+    ledger.renew_target(target.base_url)
+    make_ready(ledger, target, deliverer, channels, clock)
+
+
+def _publish(ledger: Ledger, deliverer: Deliverer, name: str, channel: Channel, clock: Callable[[], float]) -> None:
+    known = ledger.endpoint(name)
+    if known == (channel.endpoint.fhir_id, channel.endpoint_fingerprint):
+        return
+    answer = deliverer.deliver([channel.endpoint])[channel.endpoint.reference]
+    if not answer.has_landed:
+        raise Refused(
+            f"the FHIR server does not take the Endpoint of source {name}: {answer.text}",
+            peer="fhir",
+            hint="Check that this account may create Endpoint, Patient and ImagingStudy with ids of its own.",
+        )
+    ledger.put_endpoint(name, channel.endpoint.fhir_id, channel.endpoint_fingerprint)
+    if known is None:
+        mark_known(ledger, name, clock)
+
+
+def mark_known(ledger: Ledger, source: str, clock: Callable[[], float]) -> None:
+    """Every study of a source that the ledger knows has to be sent to this target."""
+    copies = ledger.copies(source)
+    for start in range(0, len(copies), CHUNK):
+        chunk = copies[start : start + CHUNK]
+        ledger.mark([Mark(copy=copy, reason="target", lane=Lane.BACKFILL) for copy in chunk], clock())

@@ -1,0 +1,175 @@
+"""Compare whole archives with what the FHIR server holds."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from indexer import mapping
+from indexer.difference import differences
+from indexer.errors import Refused, StudyError, StudyVanished
+from indexer.sync.poll import located
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from indexer.mapping import Mapped
+    from indexer.model import Copy, Fetched
+    from indexer.sync.prepare import Channel, Reader
+    from indexer.sync.protocols import ChangeFeed, FhirTarget, Ledger
+
+CHUNK = 40
+"""Studies that are read and searched for in one go."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One study that is not as it should be."""
+
+    study_instance_uid: str
+    differences: tuple[str, ...]
+
+
+@dataclass(slots=True, kw_only=True)
+class Report:
+    """What was compared and what was found.
+
+    Attributes
+    ----------
+    quarantined, unsettled
+        Studies that are known not to be published, or not as they are now; they do not count as different.
+    notes
+        What could not be compared, and why.
+    """
+
+    studies: int = 0
+    series: int = 0
+    instances: int = 0
+    findings: list[Finding] = field(default_factory=list)
+    quarantined: list[str] = field(default_factory=list)
+    unsettled: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def is_equal(self) -> bool:
+        return not self.findings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verifier:
+    """Reads every study anew and compares it with the server's answer to a search by identifier."""
+
+    ledger: Ledger
+    target: FhirTarget
+    reader: Reader
+    feeds: Mapping[str, ChangeFeed]
+    threads: int = 2
+
+    def verify(self) -> Report:
+        """Compare everything.
+
+        Raises
+        ------
+        PeerError
+            If a server fails: half a comparison proves nothing.
+        """
+        report = Report()
+        self._endpoints(report)
+        copies: dict[str, tuple[Copy, ...]] = {}
+        for name, channel in self.reader.channels.items():
+            for chunk in located(self.feeds[name], channel.source.list_ids()):
+                for copy in chunk:
+                    copies[copy.study_instance_uid] = (*copies.get(copy.study_instance_uid, ()), copy)
+        uids = sorted(copies)
+        with ThreadPoolExecutor(self.threads) as pool:
+            for start in range(0, len(uids), CHUNK):
+                chunk_uids = uids[start : start + CHUNK]
+                mapped = pool.map(lambda uid: self._expected(copies[uid]), chunk_uids)
+                self._compare(dict(zip(chunk_uids, mapped, strict=True)), report)
+        self._extras(frozenset(uids), report)
+        return report
+
+    def _expected(self, copies: tuple[Copy, ...]) -> Mapped | StudyError:
+        try:
+            study, channel = self.reader.read(copies)
+            return mapping.map_study(study, channel.rules, endpoint_ids=(channel.endpoint_id,))
+        except StudyError as error:
+            return error
+
+    def _compare(self, expected: Mapping[str, Mapped | StudyError], report: Report) -> None:
+        held = self.target.find_studies(sorted(expected))
+        good = {uid: one for uid, one in expected.items() if not isinstance(one, StudyError)}
+        patients = self._patients(good.values())
+        for uid, one in expected.items():
+            if isinstance(one, StudyVanished):
+                continue
+            report.studies += 1
+            if isinstance(one, StudyError):
+                self._file(uid, (f"not published: {one.cause}",), report)
+                continue
+            report.series += one.imaging_study["numberOfSeries"]
+            report.instances += one.imaging_study["numberOfInstances"]
+            found = differences(one.imaging_study, [item.resource for item in held.get(uid, ())])
+            if not _has_identifier(patients[one.patient["id"]], one.patient):
+                found = (*found, "subject is missing or bears another identifier")
+            self._file(uid, found, report)
+
+    def _patients(self, mapped: Iterable[Mapped]) -> dict[str, Fetched | None]:
+        ids = sorted({one.patient["id"] for one in mapped})
+        return dict(zip(ids, self.target.fetch([f"Patient/{one}" for one in ids]), strict=True)) if ids else {}
+
+    def _file(self, uid: str, found: Sequence[str], report: Report) -> None:
+        if not found:
+            return
+        known = self.ledger.study(uid)
+        if known is not None and known.quarantine is not None:
+            report.quarantined.append(uid)
+        elif known is not None and known.dirty is not None:
+            report.unsettled.append(uid)
+        else:
+            report.findings.append(Finding(study_instance_uid=uid, differences=tuple(found)))
+
+    def _extras(self, uids: frozenset[str], report: Report) -> None:
+        """Studies of ours that no source holds: by the ledger, and by their reference to our Endpoints."""
+        gone = sorted(self.ledger.published_uids() - uids)
+        for start in range(0, len(gone), CHUNK):
+            chunk = gone[start : start + CHUNK]
+            for uid, held in self.target.find_studies(chunk).items():
+                if any(one.resource.get("id") == mapping.imaging_study_id(uid) for one in held):
+                    self._file(uid, ("extra study: no source holds it",), report)
+        known = {mapping.imaging_study_id(uid) for uid in (*uids, *gone)}
+        for channel in self.reader.channels.values():
+            try:
+                strange = [one for one in self.target.studies_at(channel.endpoint_id) if one not in known]
+            except Refused:
+                report.notes.append("the FHIR server cannot search by endpoint: extra studies were not looked for")
+                return
+            report.findings += [
+                Finding(study_instance_uid=f"ImagingStudy/{one}", differences=("extra study: no source holds it",))
+                for one in strange
+            ]
+
+    def _endpoints(self, report: Report) -> None:
+        channels = list(self.reader.channels.values())
+        held = self.target.fetch([channel.endpoint.reference for channel in channels])
+        for channel, found in zip(channels, held, strict=True):
+            if found is None or found.resource.get("address") != _address(channel):
+                finding = Finding(
+                    study_instance_uid=channel.endpoint.reference, differences=("missing or wrong Endpoint",)
+                )
+                report.findings.append(finding)
+
+
+def _address(channel: Channel) -> object:
+    return channel.endpoint_resource["address"]
+
+
+def _has_identifier(held: Fetched | None, expected: dict[str, object]) -> bool:
+    wanted = _identifiers(expected)
+    return held is not None and wanted <= _identifiers(held.resource)
+
+
+def _identifiers(resource: dict[str, object]) -> set[tuple[object, object]]:
+    found = resource.get("identifier")
+    return {(one.get("system"), one.get("value")) for one in found} if isinstance(found, list) else set()

@@ -6,13 +6,12 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Literal, Self
 
 import requests
 
 from tests.servers.cache import BuildTimes, built, digest
-from tests.servers.process import Process, ServerError, answers, free_port
+from tests.servers.process import Process, Server, ServerError, answers, free_port
 
 Release = Literal["r4", "r4b", "r5"]
 
@@ -90,10 +89,8 @@ def _java() -> str:
     return str(Path(os.path.realpath(compiler)).with_name("java"))
 
 
-class Hapi:
+class Hapi(Server):
     """A HAPI FHIR server of its own, on loopback.
-
-    Use it as a context manager, or call ``start`` and ``close``.
 
     Parameters
     ----------
@@ -106,8 +103,10 @@ class Hapi:
         which is empty after each start.
     client_ids
         HAPI's ``ClientIdStrategyEnum``: ``ALPHANUMERIC`` (its default), ``ANY`` or ``NOT_ALLOWED``.
+    port
+        Port of the API; 0 for a free one.
     outlives_parent
-        Leave the server running when this process ends.
+        See ``Server``.
     """
 
     def __init__(
@@ -117,50 +116,27 @@ class Hapi:
         base_path: str = "/fhir",
         jdbc_file: Path | None = None,
         client_ids: Literal["ALPHANUMERIC", "ANY", "NOT_ALLOWED"] = "ALPHANUMERIC",
+        port: int = 0,
         outlives_parent: bool = False,
     ) -> None:
+        super().__init__("hapi", outlives_parent=outlives_parent)
         self._home = _installed()
         self._client_ids = client_ids
-        self._outlives_parent = outlives_parent
-        self._process: Process | None = None
-        self._jdbc = f"jdbc:h2:file:{jdbc_file}" if jdbc_file else "jdbc:h2:mem:fhir;DB_CLOSE_DELAY=-1"
+        self._jdbc = f"jdbc:h2:file:{jdbc_file.absolute()}" if jdbc_file else "jdbc:h2:mem:fhir;DB_CLOSE_DELAY=-1"
         self.release: Release = release
-        self.port = free_port()
+        self.port = port or free_port()
         self.base_path = base_path
         self.url = f"http://127.0.0.1:{self.port}{base_path}"
-        self.directory = Path(tempfile.mkdtemp(prefix="hapi-"))
-        self.log_path = self.directory / "hapi.log"
-
-    @property
-    def pid(self) -> int | None:
-        """The number of the server process, None while it is stopped."""
-        return self._process.pid if self._process else None
 
     def start(self) -> Self:
-        """Start the server and wait until it answers.
-
-        Raises
-        ------
-        ServerError
-            It did not answer within three minutes.
-        """
         flags = [f"-XX:SharedArchiveFile={_SHARED_CLASSES}", f"-Dtestserver.ids={self._client_ids}"]
         argv = _command(self._home, self.release, self.port, self.base_path, self._jdbc, self.directory, flags)
-        self._process = Process(argv, log_path=self.log_path, cwd=self._home, outlives_parent=self._outlives_parent)
-        self._process.wait_until(lambda: answers(f"{self.url}/metadata", timeout_s=30), deadline_s=_START_DEADLINE_S)
-        return self
-
-    def stop(self) -> None:
-        """Stop the server in good order; a database in memory is gone then."""
-        if self._process:
-            self._process.stop()
-            self._process = None
-
-    def kill(self) -> None:
-        """Kill the server at once."""
-        if self._process:
-            self._process.kill()
-            self._process = None
+        return self._launch(
+            argv,
+            lambda: answers(f"{self.url}/metadata", timeout_s=30),
+            deadline_s=_START_DEADLINE_S,
+            cwd=self._home,
+        )
 
     def wipe(self) -> None:
         """Delete every resource with its history, which is much quicker than a restart."""
@@ -168,16 +144,3 @@ class Hapi:
         with requests.Session() as session:
             session.trust_env = False
             session.post(f"{self.url}/$expunge", json=order, timeout=120).raise_for_status()
-
-    def close(self) -> None:
-        """Kill the server and delete its logs; a database file that was given stays."""
-        self.kill()
-        shutil.rmtree(self.directory, ignore_errors=True)
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

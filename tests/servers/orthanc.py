@@ -1,18 +1,15 @@
 """A real Orthanc with its DICOMweb plugin: Debian 12's 1.10 and Debian 13's 1.12, on any of the hosts."""
 
 import json
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import requests
 
 from tests.servers.debian import host_suite, unpacked
-from tests.servers.process import Process, answers, free_port
+from tests.servers.process import Server, answers, free_port
 
 _SUITES = {"1.10": "bookworm", "1.12": "trixie"}
 _PLUGIN = "usr/share/orthanc/plugins/libOrthancDicomWeb.so"
@@ -54,10 +51,10 @@ def _program(version: str) -> _Program:
     )
 
 
-class Orthanc:
+class Orthanc(Server):
     """An Orthanc of its own: storage, ports and AE title belong to this object alone.
 
-    Use it as a context manager, or call ``start`` and ``close``. The REST API listens on loopback only (1.10
+    The storage survives ``stop`` and ``kill``, not ``close``. The REST API listens on loopback only (1.10
     refuses remote callers instead); the DICOM port takes any calling and called AE title.
 
     Parameters
@@ -74,8 +71,10 @@ class Orthanc:
         Whether a second instance of the same SOPInstanceUID replaces the first.
     extra
         Further keys of Orthanc's configuration; they win over those set here.
+    http_port
+        Port of the REST API; 0 for a free one.
     outlives_parent
-        Leave the server running, with its storage, when this process ends.
+        See ``Server``.
     """
 
     def __init__(
@@ -88,19 +87,17 @@ class Orthanc:
         password: str | None = None,
         overwrite_instances: bool = False,
         extra: Mapping[str, Any] | None = None,
+        http_port: int = 0,
         outlives_parent: bool = False,
     ) -> None:
+        super().__init__("orthanc", outlives_parent=outlives_parent)
         self._program = _program(version)
-        self._outlives_parent = outlives_parent
-        self._process: Process | None = None
         self.label = version
         self.aet = aet
         self.auth = (username, password) if username is not None and password is not None else None
-        self.http_port, self.dicom_port = free_port(), free_port()
+        self.http_port, self.dicom_port = http_port or free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.http_port}"
         self.dicomweb_url = f"{self.url}/dicom-web"
-        self.directory = Path(tempfile.mkdtemp(prefix="orthanc-"))
-        self.log_path = self.directory / "orthanc.log"
         settings = self._settings(stable_age_s, overwrite_instances) | dict(extra or {})
         (self.directory / "orthanc.json").write_text(json.dumps(settings, indent=1))
 
@@ -138,50 +135,14 @@ class Orthanc:
         answer.raise_for_status()
         return str(answer.json()["Version"])
 
-    @property
-    def pid(self) -> int | None:
-        """The number of the server process, None while it is stopped."""
-        return self._process.pid if self._process else None
+    def addresses(self) -> list[str]:
+        return [self.url, self.dicomweb_url, f"DIMSE {self.aet}@127.0.0.1:{self.dicom_port}"]
 
     def start(self) -> Self:
-        """Start the server and wait until it answers; what it stored before is still there.
-
-        Raises
-        ------
-        ServerError
-            It did not answer within 30 s.
-        """
         (self.directory / "storage").mkdir(exist_ok=True)
-        self._process = Process(
+        return self._launch(
             [*self._program.argv, self.directory / "orthanc.json"],
-            log_path=self.log_path,
+            lambda: answers(f"{self.url}/system", self.auth),
+            deadline_s=_START_DEADLINE_S,
             env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", **self._program.env},
-            outlives_parent=self._outlives_parent,
         )
-        self._process.wait_until(lambda: answers(f"{self.url}/system", self.auth), deadline_s=_START_DEADLINE_S)
-        return self
-
-    def stop(self) -> None:
-        """Stop the server in good order; the storage stays."""
-        if self._process:
-            self._process.stop()
-            self._process = None
-
-    def kill(self) -> None:
-        """Kill the server at once, as a power cut would; the storage stays."""
-        if self._process:
-            self._process.kill()
-            self._process = None
-
-    def close(self) -> None:
-        """End the server without ceremony (an orderly stop takes Orthanc 3 s) and delete its storage."""
-        self.kill()
-        shutil.rmtree(self.directory, ignore_errors=True)
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -5,16 +5,14 @@ import re
 import secrets
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 from signal import SIGINT
-from types import TracebackType
 from typing import Self
 
 import psycopg
 from psycopg import sql
 
-from tests.servers.process import Process, ServerError, free_port
+from tests.servers.process import Server, ServerError, free_port
 
 _START_DEADLINE_S = 60
 
@@ -34,27 +32,27 @@ def _major(path: Path) -> int:
     return int(match[1]) if match else 0
 
 
-class Postgres:
+class Postgres(Server):
     """A PostgreSQL server on loopback, with no Unix socket.
 
-    Use it as a context manager, or call ``start`` and ``close``. PostgreSQL refuses to run as root; root runs it
-    as the package's user ``postgres``.
+    The data survives ``stop`` and ``kill``, not ``close``. PostgreSQL refuses to run as root; root runs it as the
+    package's user ``postgres``.
 
     Parameters
     ----------
     outlives_parent
-        Leave the server running, with its data, when this process ends.
+        See ``Server``.
     """
 
+    stop_signal = SIGINT  # "fast": open connections are cut
+
     def __init__(self, *, outlives_parent: bool = False) -> None:
+        super().__init__("postgres", outlives_parent=outlives_parent)
         self._programs = _programs()
         self._user = "postgres" if os.geteuid() == 0 else None
         self._password = secrets.token_urlsafe(12)
-        self._outlives_parent = outlives_parent
-        self._process: Process | None = None
         self.port = free_port()
-        self.directory = Path(tempfile.mkdtemp(prefix="postgres-"))
-        self.log_path = self.directory / "postgres.log"
+        self.url = self.url_of("postgres")
         self._initialise()
 
     def _initialise(self) -> None:
@@ -83,16 +81,6 @@ class Postgres:
         """Return the SQLAlchemy URL of a database."""
         return f"postgresql+psycopg://postgres:{self._password}@127.0.0.1:{self.port}/{database}"
 
-    @property
-    def url(self) -> str:
-        """The SQLAlchemy URL of the database ``postgres``, which is there from the start."""
-        return self.url_of("postgres")
-
-    @property
-    def pid(self) -> int | None:
-        """The number of the server's first process, None while it is stopped."""
-        return self._process.pid if self._process else None
-
     def create_database(self, name: str | None = None) -> str:
         """Create an empty database, with a name of its own when none is given, and return its URL."""
         database = name or f"test_{secrets.token_hex(4)}"
@@ -119,46 +107,17 @@ class Postgres:
         return True
 
     def start(self) -> Self:
-        """Start the server and wait until it answers; what it stored before is still there.
-
-        Raises
-        ------
-        ServerError
-            It did not answer within a minute.
-        """
         argv: list[str | Path] = [self._programs / "postgres", "-D", self.directory / "data"]
         argv += ["-p", str(self.port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]
-        self._process = Process(
+        return self._launch(
             argv,
-            log_path=self.log_path,
+            self._answers,
+            deadline_s=_START_DEADLINE_S,
             cwd=Path("/"),
             user=self._user,
-            outlives_parent=self._outlives_parent,
         )
-        self._process.wait_until(self._answers, deadline_s=_START_DEADLINE_S)
-        return self
-
-    def stop(self) -> None:
-        """Stop the server in good order, open connections or not; the data stays."""
-        if self._process:
-            self._process.stop(with_signal=SIGINT)
-            self._process = None
-
-    def kill(self) -> None:
-        """Kill the server's first process at once; the others notice it and end. The data stays."""
-        if self._process:
-            self._process.kill()
-            self._process = None
 
     def close(self) -> None:
-        """Stop the server and delete its data."""
+        """Stop the server in good order, so that none of its processes is left, and delete its data."""
         self.stop()
-        shutil.rmtree(self.directory, ignore_errors=True)
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+        super().close()

@@ -6,13 +6,18 @@ process; otherwise a server started in a short-lived worker thread would die wit
 """
 
 import random
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import requests
 
@@ -156,3 +161,102 @@ class Process:
         if self.is_running:
             self._popen.kill()
         self._popen.wait()
+
+
+class Server(ABC):
+    """A server with a scratch directory of its own; a context manager that starts and closes it.
+
+    Parameters
+    ----------
+    name
+        First part of the scratch directory's name and of the log's.
+    outlives_parent
+        Leave the server running, with its scratch directory, when this process ends.
+
+    Attributes
+    ----------
+    directory
+        The scratch directory; ``close`` deletes it.
+    log_path
+        What the server printed, over all its starts.
+    url
+        Where its API is.
+    """
+
+    stop_signal = signal.SIGTERM
+    url: str
+
+    def __init__(self, name: str, *, outlives_parent: bool) -> None:
+        self._outlives_parent = outlives_parent
+        self._process: Process | None = None
+        self.directory = Path(tempfile.mkdtemp(prefix=f"{name}-"))
+        self.log_path = self.directory / f"{name}.log"
+
+    @abstractmethod
+    def start(self) -> Self:
+        """Start the server and wait until it answers.
+
+        Raises
+        ------
+        ServerError
+            It did not answer in time.
+        """
+
+    def addresses(self) -> list[str]:
+        """Return what a person needs to use the server, one line each."""
+        return [self.url]
+
+    def _launch(
+        self,
+        argv: Sequence[str | Path],
+        is_ready: Callable[[], bool],
+        *,
+        deadline_s: float,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        user: str | None = None,
+    ) -> Self:
+        self._process = Process(
+            argv,
+            log_path=self.log_path,
+            env=env,
+            cwd=cwd,
+            user=user,
+            outlives_parent=self._outlives_parent,
+        )
+        self._process.wait_until(is_ready, deadline_s=deadline_s)
+        return self
+
+    @property
+    def pid(self) -> int | None:
+        """The number of the server process, None while it is stopped."""
+        return self._process.pid if self._process else None
+
+    def stop(self) -> None:
+        """Stop the server in good order; what it keeps on disk stays, what it keeps in memory is gone."""
+        if self._process:
+            self._process.stop(with_signal=self.stop_signal)
+            self._process = None
+
+    def kill(self) -> None:
+        """Kill the server at once, as a power cut would; what it keeps on disk stays."""
+        if self._process:
+            self._process.kill()
+            self._process = None
+
+    def close(self) -> None:
+        """End the server without ceremony and delete its scratch directory."""
+        self.kill()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        try:
+            return self.start()
+        except ServerError:
+            self.close()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,55 @@
+"""Each real server starts, says who it is, and keeps or forgets its data as its class promises."""
+
+import pytest
+import requests
+import sqlalchemy
+
+from tests.servers.hapi import Hapi
+from tests.servers.medplum import Medplum
+from tests.servers.orthanc import Orthanc, orthanc_versions
+from tests.servers.postgres import Postgres
+
+pytestmark = pytest.mark.server
+
+PATIENT = {"resourceType": "Patient", "id": "smoke"}
+
+
+@pytest.mark.parametrize("version", orthanc_versions())
+def test_orthanc_states_its_version_and_keeps_its_storage_over_a_kill(version: str) -> None:
+    with Orthanc(version, username="indexer", password="loopback") as orthanc:
+        before = requests.get(f"{orthanc.url}/system", auth=orthanc.auth, timeout=5).json()
+        assert before["Version"].startswith(version)
+        assert requests.get(f"{orthanc.url}/system", timeout=5).status_code == 401
+        assert requests.get(f"{orthanc.dicomweb_url}/studies", auth=orthanc.auth, timeout=5).json() == []
+        orthanc.kill()
+        orthanc.start()
+        after = requests.get(f"{orthanc.url}/system", auth=orthanc.auth, timeout=5).json()
+        assert after["DatabaseServerIdentifier"] == before["DatabaseServerIdentifier"]
+
+
+def test_hapi_states_its_release_and_wipes() -> None:
+    with Hapi("r4", base_path="/baseR4") as hapi:
+        statement = requests.get(f"{hapi.url}/metadata", timeout=30).json()
+        assert statement["fhirVersion"] == "4.0.1"
+        assert requests.put(f"{hapi.url}/Patient/smoke", json=PATIENT, timeout=30).status_code == 201
+        hapi.wipe()
+        assert requests.get(f"{hapi.url}/Patient/smoke", timeout=30).status_code == 404
+
+
+def test_medplum_answers_and_wipes() -> None:
+    with Medplum() as medplum:
+        assert requests.put(f"{medplum.url}/Patient/smoke", json=PATIENT, timeout=30).status_code == 200
+        medplum.wipe()
+        assert requests.get(f"{medplum.url}/Patient/smoke", timeout=30).status_code == 404
+
+
+def test_postgres_gives_fresh_databases_that_survive_a_kill() -> None:
+    with Postgres() as postgres:
+        engine = sqlalchemy.create_engine(postgres.create_database(), poolclass=sqlalchemy.NullPool)
+        with engine.begin() as connection:
+            connection.execute(sqlalchemy.text("CREATE TABLE kept (n INTEGER)"))
+        postgres.kill()
+        postgres.start()
+        assert sqlalchemy.inspect(engine).get_table_names() == ["kept"]
+        other = sqlalchemy.create_engine(postgres.create_database(), poolclass=sqlalchemy.NullPool)
+        assert sqlalchemy.inspect(other).get_table_names() == []

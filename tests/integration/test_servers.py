@@ -1,8 +1,11 @@
 """Each real server starts, says who it is, and keeps or forgets its data as its class promises."""
 
+from pathlib import Path
+
 import pytest
 import requests
 import sqlalchemy
+from pydicom.data import get_testdata_file
 
 from tests.servers.hapi import Hapi
 from tests.servers.medplum import Medplum
@@ -17,14 +20,15 @@ PATIENT = {"resourceType": "Patient", "id": "smoke"}
 @pytest.mark.parametrize("version", orthanc_versions())
 def test_orthanc_states_its_version_and_keeps_its_storage_over_a_kill(version: str) -> None:
     with Orthanc(version, username="indexer", password="loopback") as orthanc:
-        before = requests.get(f"{orthanc.url}/system", auth=orthanc.auth, timeout=5).json()
-        assert before["Version"].startswith(version)
+        assert orthanc.version.startswith(version)
         assert requests.get(f"{orthanc.url}/system", timeout=5).status_code == 401
         assert requests.get(f"{orthanc.dicomweb_url}/studies", auth=orthanc.auth, timeout=5).json() == []
+        instance = Path(str(get_testdata_file("CT_small.dcm"))).read_bytes()
+        stored = requests.post(f"{orthanc.url}/instances", data=instance, auth=orthanc.auth, timeout=5).json()
         orthanc.kill()
         orthanc.start()
-        after = requests.get(f"{orthanc.url}/system", auth=orthanc.auth, timeout=5).json()
-        assert after["DatabaseServerIdentifier"] == before["DatabaseServerIdentifier"]
+        studies = requests.get(f"{orthanc.url}/studies", auth=orthanc.auth, timeout=5).json()
+        assert studies == [stored["ParentStudy"]]
 
 
 def test_hapi_states_its_release_and_wipes() -> None:

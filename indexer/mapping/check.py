@@ -90,7 +90,7 @@ def _check_element(
     if element.is_list != isinstance(value, list):
         problems[f"{path}: {'no array' if element.is_list else 'an array'}"] = None
         return
-    if value in ([], {}):
+    if value == []:
         problems[f"{path}: empty"] = None
     is_object = element.type in specification
     values = value if element.is_list else (value,)

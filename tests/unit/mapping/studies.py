@@ -1,0 +1,87 @@
+"""Synthetic studies for the tests of the mapping, with every part open to change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from indexer import mapping
+from indexer.model import Attributes, Instance, Series, Study
+from indexer.model.attributes import tag_of
+
+CT = "1.2.840.10008.5.1.4.1.1.2"
+BASIC_TEXT_SR = "1.2.840.10008.5.1.4.1.1.88.11"
+STUDY_UID = "1.2.826.0.1.3680043.8.498.1"
+SERIES_UID = "1.2.826.0.1.3680043.8.498.2"
+INSTANCE_UID = "1.2.826.0.1.3680043.8.498.3"
+
+PATIENT = {
+    "PatientID": "0042",
+    "PatientName": "Muster^Erika^Maria^Dr.^MA",
+    "PatientSex": "F",
+    "PatientBirthDate": "19640812",
+}
+
+
+def rules(**changes: Any) -> mapping.Rules:
+    return mapping.Rules(**{"site_key": b"k" * 32, "patient_id_system": "urn:oid:1.2.3.4", **changes})
+
+
+def dataset(values: dict[str, str] | None = None, **sequences: list[Attributes]) -> Attributes:
+    """Attributes by keyword; sequences by keyword from the attributes of their items."""
+    plain = Attributes.from_keywords(values or {}).json
+    nested = {tag_of(key): {"vr": "SQ", "Value": [item.json for item in found]} for key, found in sequences.items()}
+    return Attributes({**plain, **nested})
+
+
+def code(value: str, scheme: str, meaning: str, **more: str) -> Attributes:
+    return dataset({"CodeValue": value, "CodingSchemeDesignator": scheme, "CodeMeaning": meaning, **more})
+
+
+def instance(number: int | str | None = 1, *, uid: str = INSTANCE_UID, sop_class: str | None = CT) -> Instance:
+    return Instance(uid, sop_class, None if number is None else str(number))
+
+
+def series(
+    attributes: dict[str, str] | None = None,
+    *,
+    uid: str = SERIES_UID,
+    instances: tuple[Instance, ...] | None = None,
+    sampled: dict[str, Attributes] | None = None,
+) -> Series:
+    return Series(
+        series_instance_uid=uid,
+        attributes=Attributes.from_keywords({"Modality": "CT"} if attributes is None else attributes),
+        instances=(instance(),) if instances is None else instances,
+        sampled={INSTANCE_UID: dataset(PATIENT)} if sampled is None else sampled,
+    )
+
+
+def study(
+    attributes: dict[str, str] | None = None, *found: Series, uid: str = STUDY_UID, is_sampled: bool = True
+) -> Study:
+    return Study(
+        study_instance_uid=uid,
+        source="main",
+        attributes=Attributes.from_keywords({"PatientID": "0042"} if attributes is None else attributes),
+        series=found or (series(),),
+        is_sampled=is_sampled,
+    )
+
+
+def sampled_study(sample: Attributes, *more: Attributes, attributes: dict[str, str] | None = None) -> Study:
+    """A study of one series whose sampled datasets are those given, with the patient's attributes beneath."""
+    sampled = {f"{INSTANCE_UID}.{index}": one.over(dataset(PATIENT)) for index, one in enumerate((sample, *more))}
+    return study(attributes, series(sampled=sampled))
+
+
+def mapped(one: Study | None = None, **changes: Any) -> mapping.Mapped:
+    """The study mapped, after making sure that it passes the check."""
+    applied = rules(**changes)
+    found = mapping.map_study(one or study(), applied, endpoint_ids=["5c7b2d1e-0000-5000-8000-000000000001"])
+    assert mapping.check(found.imaging_study, applied.release) == ()
+    assert mapping.check(found.patient, applied.release) == ()
+    return found
+
+
+def issues(found: mapping.Mapped) -> set[tuple[str, str]]:
+    return {(issue.keyword, issue.cause.value) for issue in found.issues}

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.unit.mapping.studies import (
+    BASIC_TEXT_SR,
+    CT,
+    PATIENT,
+    code,
+    dataset,
+    instance,
+    issues,
+    mapped,
+    sampled_study,
+    series,
+    study,
+)
+
+if TYPE_CHECKING:
+    from indexer.mapping import Mapped
+    from indexer.model import Attributes
+
+
+def first_series(found: Mapped) -> dict[str, object]:
+    element: dict[str, object] = found.imaging_study["series"][0]
+    return element
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("0", 0), ("7", 7), (" +007 ", 7), ("2147483647", 2147483647)],
+)
+def test_numbers_as_received(text: str, number: int) -> None:
+    found = mapped(study(None, series({"SeriesNumber": text}, instances=(instance(text),))))
+    assert first_series(found)["number"] == number
+    assert found.imaging_study["series"][0]["instance"][0]["number"] == number
+
+
+@pytest.mark.parametrize("text", ["-1", "1.0", "2147483648", "junk", "١", "1_0", "9" * 5000])
+def test_numbers_that_fhir_cannot_hold_are_left_out(text: str) -> None:
+    found = mapped(study(None, series({"SeriesNumber": text}, instances=(instance(text),))))
+    assert "number" not in first_series(found)
+    assert "number" not in found.imaging_study["series"][0]["instance"][0]
+    assert issues(found) >= {("SeriesNumber", "out_of_range"), ("InstanceNumber", "out_of_range")}
+
+
+def test_numbers_come_from_the_database_alone() -> None:
+    found = mapped(sampled_study(dataset({"SeriesNumber": "5"})))
+    assert "number" not in first_series(found)
+
+
+def test_instances_are_ordered_and_duplicates_collapse() -> None:
+    found = mapped(
+        study(
+            None,
+            series(
+                instances=(
+                    instance(2, uid="1.3"),
+                    instance(None, uid="1.1"),
+                    instance(1, uid="1.9"),
+                    instance(1, uid="1.5"),
+                    instance(8, uid="1.9"),
+                )
+            ),
+        )
+    )
+    assert [one["uid"] for one in found.imaging_study["series"][0]["instance"]] == ["1.5", "1.9", "1.3", "1.1"]
+    assert found.imaging_study["numberOfInstances"] == 4
+    assert [(one.keyword, one.cause.value, one.count) for one in found.issues if one.cause == "duplicate"] == [
+        ("SOPInstanceUID", "duplicate", 1)
+    ]
+
+
+def test_instances_that_cannot_be_listed_are_counted() -> None:
+    found = mapped(
+        study(
+            None,
+            series(
+                instances=(
+                    instance(1, uid="1.1\0"),
+                    instance(2, uid="1.X"),
+                    instance(3, uid="1.3", sop_class=None),
+                    instance(4, uid="1.4", sop_class="no class"),
+                )
+            ),
+        )
+    )
+    assert [one["uid"] for one in found.imaging_study["series"][0]["instance"]] == ["1.1"]
+    assert found.imaging_study["numberOfInstances"] == 4
+    assert issues(found) >= {("SOPInstanceUID", "not_listed"), ("SOPClassUID", "not_listed")}
+
+
+def test_private_class_has_no_name() -> None:
+    found = mapped(study(None, series(instances=(instance(sop_class="1.3.12.2.1107.5.9.1"),))))
+    assert found.imaging_study["series"][0]["instance"][0]["sopClass"] == {
+        "system": "urn:ietf:rfc:3986",
+        "code": "urn:oid:1.3.12.2.1107.5.9.1",
+    }
+
+
+@pytest.mark.parametrize(
+    ("stated", "sop_class", "expected", "issue"),
+    [
+        ("CT", CT, "CT", None),
+        (" ct ", CT, "CT", None),
+        ("ST", CT, "ST", None),
+        ("MYOWN", CT, "MYOWN", ("Modality", "unknown_code")),
+        ("", BASIC_TEXT_SR, "SR", ("Modality", "missing")),
+        ("C/T", CT, "CT", ("Modality", "malformed")),
+        ("", "1.3.12.2.1107.5.9.1", "OT", ("Modality", "missing")),
+        ("", None, "OT", ("Modality", "missing")),
+    ],
+)
+def test_modality(stated: str, sop_class: str | None, expected: str, issue: tuple[str, str] | None) -> None:
+    found = mapped(study(None, series({"Modality": stated}, instances=(instance(sop_class=sop_class),))))
+    assert found.imaging_study["series"][0]["modality"]["code"] == expected
+    assert issue is None or issue in issues(found)
+
+
+def test_unknown_modality_bears_no_system() -> None:
+    found = mapped(study(None, series({"Modality": "MYOWN"})))
+    assert found.imaging_study["series"][0]["modality"] == {"code": "MYOWN"}
+
+
+@pytest.mark.parametrize(
+    ("database", "sample", "expected"),
+    [
+        ({"SeriesDescription": "Axial"}, dataset({"SeriesDescription": "other"}), "Axial"),
+        ({}, dataset({"SeriesDescription": "Axial"}), "Axial"),
+        ({}, dataset({}, SeriesDescriptionCodeSequence=[code("1", "99L", "Axial")]), "Axial"),
+        ({"ProtocolName": "Routine"}, dataset({}), "Routine"),
+        ({}, dataset({}), None),
+    ],
+)
+def test_description(database: dict[str, str], sample: Attributes, expected: str | None) -> None:
+    one = series(database, sampled={"1.1": sample.over(dataset(PATIENT))})
+    assert first_series(mapped(study(None, one))).get("description") == expected
+
+
+def test_samples_that_disagree_say_nothing() -> None:
+    found = mapped(sampled_study(dataset({"SeriesDescription": "one"}), dataset({"SeriesDescription": "other"})))
+    assert "description" not in first_series(found)
+    assert ("SeriesDescription", "disagrees") in issues(found)

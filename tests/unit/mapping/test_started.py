@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+from datetime import date, time, timedelta, timezone
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from indexer.mapping.when import fhir_date_time, parse_date, parse_offset, parse_time, split_date_time
+from tests.unit.mapping.studies import dataset, issues, mapped, sampled_study, series, study
+
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("20240229", date(2024, 2, 29)),
+        ("2024.02.29", date(2024, 2, 29)),
+        ("2024-02-29", date(2024, 2, 29)),
+        ("20230229", None),
+        ("2024.0229", None),
+        ("20240101-20240201", None),
+        ("00000000", None),
+        ("18940101", None),
+        ("", None),
+        ("٢٠٢٤٠١٠١", None),
+    ],
+)
+def test_dates(text: str, expected: date | None) -> None:
+    assert parse_date(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("10", time(10)),
+        ("1011", time(10, 11)),
+        ("101112", time(10, 11, 12)),
+        ("101112.123456", time(10, 11, 12)),
+        ("10:11:12", time(10, 11, 12)),
+        ("101160", time(10, 11, 59)),
+        ("240000", None),
+        ("106000", None),
+        ("1", None),
+        ("noon", None),
+    ],
+)
+def test_times(text: str, expected: time | None) -> None:
+    assert parse_time(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "minutes"),
+    [
+        ("+0100", 60),
+        ("-0330", -210),
+        ("+1400", 840),
+        ("-1200", -720),
+        ("+1401", None),
+        ("-1201", None),
+        ("+0160", None),
+        ("1", None),
+    ],
+)
+def test_offsets(text: str, minutes: int | None) -> None:
+    assert parse_offset(text) == (None if minutes is None else timezone(timedelta(minutes=minutes)))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("20240102101112.5+0100", ("20240102", "101112", "+0100")),
+        ("20240102", ("20240102", "", "")),
+        ("202401", ("", "", "")),
+        ("junk", ("", "", "")),
+    ],
+)
+def test_split_date_time(text: str, expected: tuple[str, str, str]) -> None:
+    assert split_date_time(text) == expected
+
+
+def test_a_repeated_hour_is_its_first() -> None:
+    assert fhir_date_time(date(2024, 10, 27), time(2, 30), BERLIN) == "2024-10-27T02:30:00+02:00"
+
+
+def test_local_mean_time_leaves_the_day() -> None:
+    assert fhir_date_time(date(1896, 1, 2), time(2, 30), ZoneInfo("America/Caracas")) == "1896-01-02"
+
+
+@pytest.mark.parametrize(
+    ("sample", "zone", "expected", "issue"),
+    [
+        ({"TimezoneOffsetFromUTC": "-0500"}, BERLIN, "2024-01-02T10:11:12-05:00", None),
+        ({}, BERLIN, "2024-01-02T10:11:12+01:00", None),
+        ({}, None, "2024-01-02", ("StudyTime", "no_zone")),
+        ({"TimezoneOffsetFromUTC": "Z"}, None, "2024-01-02", ("TimezoneOffsetFromUTC", "malformed")),
+        ({"TimezoneOffsetFromUTC": "Z"}, BERLIN, "2024-01-02T10:11:12+01:00", ("TimezoneOffsetFromUTC", "malformed")),
+    ],
+)
+def test_study_started(
+    sample: dict[str, str], zone: ZoneInfo | None, expected: str, issue: tuple[str, str] | None
+) -> None:
+    one = sampled_study(dataset(sample), attributes={"StudyDate": "20240102", "StudyTime": "101112"})
+    found = mapped(one, timezone=zone)
+    assert found.imaging_study["started"] == expected
+    assert issue is None or issue in issues(found)
+
+
+def test_offsets_that_disagree_are_none() -> None:
+    one = sampled_study(
+        dataset({"TimezoneOffsetFromUTC": "+0100"}),
+        dataset({"TimezoneOffsetFromUTC": "+0200"}),
+        attributes={"StudyDate": "20240102", "StudyTime": "101112"},
+    )
+    found = mapped(one)
+    assert found.imaging_study["started"] == "2024-01-02"
+    assert ("TimezoneOffsetFromUTC", "disagrees") in issues(found)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected", "issue"),
+    [
+        ({"StudyDate": "20240102"}, "2024-01-02", None),
+        ({"StudyDate": "20240102", "StudyTime": "99"}, "2024-01-02", ("StudyTime", "malformed")),
+        ({"StudyDate": "20240231", "StudyTime": "10"}, None, ("StudyDate", "malformed")),
+        ({"StudyTime": "10"}, None, None),
+    ],
+)
+def test_study_without_a_whole_moment(
+    attributes: dict[str, str], expected: str | None, issue: tuple[str, str] | None
+) -> None:
+    found = mapped(study(attributes), timezone=BERLIN)
+    assert found.imaging_study.get("started") == expected
+    assert issue is None or issue in issues(found)
+
+
+@pytest.mark.parametrize(
+    ("database", "sample", "expected"),
+    [
+        ({"SeriesDate": "20240103", "SeriesTime": "08"}, {"AcquisitionDate": "20240102"}, "2024-01-03T08:00:00+01:00"),
+        ({}, {"AcquisitionDateTime": "20240102070809-0500"}, "2024-01-02T07:08:09-05:00"),
+        ({}, {"AcquisitionDateTime": "20240102070809"}, "2024-01-02T07:08:09+01:00"),
+        ({}, {"AcquisitionDate": "20240102", "AcquisitionTime": "09"}, "2024-01-02T09:00:00+01:00"),
+        (
+            {},
+            {"AcquisitionDate": "20240102", "ContentDate": "20240102", "ContentTime": "0830"},
+            "2024-01-02T08:30:00+01:00",
+        ),
+        ({}, {"ContentDate": "junk"}, None),
+    ],
+)
+def test_series_started(database: dict[str, str], sample: dict[str, str], expected: str | None) -> None:
+    found = (
+        mapped(sampled_study(dataset(sample)), timezone=BERLIN)
+        if not database
+        else mapped(study(None, series(database)), timezone=BERLIN)
+    )
+    assert found.imaging_study["series"][0].get("started") == expected

@@ -104,7 +104,7 @@ def instance(
     seed: str, study: int = 0, series: int = 0, index: int = 0, *, modality: str = "CT", **attributes: Any
 ) -> Dataset:
     """Make one instance; the numbers say which study, series and instance of the seed it is."""
-    made = FileDataset("", {}, file_meta=FileMetaDataset(), preamble=b"\0" * 128)
+    made = FileDataset("", {}, file_meta=FileMetaDataset(), preamble=b"\0" * 128, is_implicit_VR=False)
     made.SpecificCharacterSet = "ISO_IR 192"
     made.SOPClassUID = SOP_CLASSES[modality]
     made.StudyInstanceUID = _uid(seed, study)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -66,6 +67,8 @@ def _associate(orthanc: Archive, datasets: Sequence[Dataset]) -> None:
     )
     if not association.is_established:
         raise RuntimeError("Orthanc refuses the association")
+    parked = association._reactor_checkpoint = _Parked()
+    parked.reached.wait(_TIMEOUT_S)
     try:
         for dataset in datasets:
             status = association.send_c_store(dataset)
@@ -73,6 +76,28 @@ def _associate(orthanc: Archive, datasets: Sequence[Dataset]) -> None:
                 raise RuntimeError(f"Orthanc refuses an instance: {status.get('Status')}")
     finally:
         association.release()
+        parked.open()
+
+
+class _Parked(threading.Event):
+    """Keeps pynetdicom's reactor asleep while we send.
+
+    pynetdicom 3.0 pauses it anew for each message, and once in a thousand it is awake long enough to take our answer.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached = threading.Event()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.reached.set()
+        return super().wait(timeout)
+
+    def set(self) -> None:
+        """Stay closed."""
+
+    def open(self) -> None:
+        super().set()
 
 
 # Both ends write an answer in two small packets: without these, each instance would wait 40 ms for a delayed TCP

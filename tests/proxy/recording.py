@@ -46,13 +46,13 @@ class Recorded:
     entries
         Entries of the Bundle; for a PUT, POST, PATCH or DELETE of one resource that one.
     status
-        What the client was answered, None if it got no whole answer.
+        What the client was answered if it still listened, None if it was given no whole answer.
     upstream_status
         What the server answered, None if the request never reached it.
     fault
         Name of the injected fault, empty if none.
     started_s, elapsed_s
-        On the monotonic clock.
+        On the monotonic clock, until the answer is ready.
     """
 
     method: str

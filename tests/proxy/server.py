@@ -79,7 +79,7 @@ class Proxy:
 
     @property
     def requests(self) -> tuple[Recorded, ...]:
-        """Every finished request, in the order of their ends."""
+        """Every request that was dealt with, in the order in which their answers were ready."""
         with self._changed:
             return tuple(self._recorded)
 
@@ -230,21 +230,20 @@ class _Handler(BaseHTTPRequestHandler):
         request = describe(self.command, self.path, body, encoding, proxy._root)
         request = replace(request, started_s=started_s, body=body if proxy._keep_bodies else b"")
         fault = proxy._draw(request)
-        answered: int | None = None
-        reply: _Reply | None = None
-        try:
-            reply = self._forward(body, fault)
-            answered = self._answer(reply, fault)
-        finally:
-            proxy._record(
-                replace(
-                    request,
-                    status=answered,
-                    upstream_status=None if reply is None else reply.status,
-                    fault="" if fault is None else fault.name,
-                    elapsed_s=time.monotonic() - started_s,
-                )
+        reply = self._forward(body, fault)
+        answer = self._answer(reply, fault)
+        is_whole = answer is not None and (fault is None or fault.cut_after is None)
+        # Recorded before the answer is given: who got one finds its request in the record.
+        proxy._record(
+            replace(
+                request,
+                status=answer.status if answer is not None and is_whole else None,
+                upstream_status=None if reply is None else reply.status,
+                fault="" if fault is None else fault.name,
+                elapsed_s=time.monotonic() - started_s,
             )
+        )
+        self._give(answer, fault)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _handle  # noqa: N815
 
@@ -275,30 +274,32 @@ class _Handler(BaseHTTPRequestHandler):
         kept = tuple((name, value) for name, value in answer.getheaders() if name.lower() not in _HOP_BY_HOP)
         return _Reply(answer.status, kept, answer.read())
 
-    def _answer(self, reply: _Reply | None, fault: Fault | None) -> int | None:
+    def _answer(self, reply: _Reply | None, fault: Fault | None) -> _Reply | None:
+        """What the client gets, None if it gets nothing."""
         if fault is not None:
             self.server.proxy._stopping.wait(fault.after_s)
             if fault.hangs or fault.closes:
-                self._hang() if fault.hangs else self._break()
                 return None
             if fault.answer is not None:
                 code, headers, body = fault.answer
-                return self._write(_Reply(code, tuple(headers.items()), body))
+                return _Reply(code, tuple(headers.items()), body)
         if reply is None:
-            return self._write(_Reply(502, (), b"the upstream server did not answer"))
-        if fault is not None and fault.edit is not None:
-            reply = replace(reply, body=fault.edit(reply.body))
-        if fault is not None and fault.cut_after is not None:
-            self._cut(reply, fault.cut_after)
-            return None
-        return self._write(reply)
+            return _Reply(502, (), b"the upstream server did not answer")
+        return replace(reply, body=fault.edit(reply.body)) if fault is not None and fault.edit is not None else reply
 
-    def _write(self, reply: _Reply) -> int:
+    def _give(self, answer: _Reply | None, fault: Fault | None) -> None:
+        if answer is None and fault is not None:
+            self._hang() if fault.hangs else self._break()
+        elif answer is not None and fault is not None and fault.cut_after is not None:
+            self._cut(answer, fault.cut_after)
+        elif answer is not None:
+            self._write(answer)
+
+    def _write(self, reply: _Reply) -> None:
         self._head(reply)
         if self.command != "HEAD":
             self.wfile.write(reply.body)
         self.wfile.flush()
-        return reply.status
 
     def _head(self, reply: _Reply) -> None:
         self.send_response_only(reply.status)

@@ -1,0 +1,192 @@
+"""The memory of the fake FHIR server: resources with versions, Bundles and searches; no HTTP in here."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+Json = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Habits:
+    """How the fake differs from another server, and what it refuses; may be changed while it runs.
+
+    Attributes
+    ----------
+    keeps_version
+        An identical PUT makes no new version.
+    stale_status
+        Answer to an If-Match of another version.
+    checks_references
+        A reference to a Patient or an Endpoint that does not exist is refused.
+    refusals
+        Diagnostics by the id of a resource that is refused with 422.
+    refuses_whole
+        A refused resource spoils its whole Bundle with 400, batches too.
+    transaction_limit
+        Most entries of a transaction, 0 if there are none at all.
+    max_bytes
+        A larger request meets 413.
+    has_post_search, has_endpoint_search, has_metadata
+        Whether the server knows these.
+    page
+        Most entries of one page of a search.
+    """
+
+    keeps_version: bool = True
+    stale_status: int = 412
+    checks_references: bool = True
+    refusals: dict[str, str] = field(default_factory=dict)
+    refuses_whole: bool = False
+    transaction_limit: int | None = None
+    max_bytes: int | None = None
+    has_post_search: bool = True
+    has_endpoint_search: bool = True
+    has_metadata: bool = True
+    page: int = 100
+
+
+class HttpError(Exception):
+    """A request that is answered with a status and an OperationOutcome."""
+
+    def __init__(self, status: int, diagnostics: str, code: str = "processing") -> None:
+        super().__init__(diagnostics)
+        self.status = status
+        issue = {"severity": "error", "code": code, "diagnostics": diagnostics}
+        self.outcome: Json = {"resourceType": "OperationOutcome", "issue": [issue]}
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The newest version of a resource; `resource` is None after a DELETE."""
+
+    version: int
+    resource: Json | None
+
+
+class Store:
+    """Resources by ``Type/id``."""
+
+    def __init__(self, habits: Habits) -> None:
+        self.habits = habits
+        self.lock = threading.RLock()
+        self.kept: dict[str, Kept] = {}
+
+    def read(self, reference: str) -> Json:
+        """A resource with its ``meta.versionId``."""
+        kept = self.kept.get(reference)
+        if kept is None:
+            raise HttpError(404, f"{reference} is not known", "not-found")
+        if kept.resource is None:
+            raise HttpError(410, f"{reference} was deleted", "deleted")
+        return {**kept.resource, "meta": {**kept.resource.get("meta", {}), "versionId": str(kept.version)}}
+
+    def put(self, reference: str, resource: Json, if_match: str | None = None) -> tuple[int, int]:
+        """Create or update; status and version."""
+        before = self.kept.get(reference)
+        if resource.get("id") != reference.partition("/")[2]:
+            raise HttpError(400, "the id is not that of the address", "invalid")
+        if if_match is not None and (before is None or if_match != f'W/"{before.version}"'):
+            raise HttpError(self.habits.stale_status, "another version is present", "conflict")
+        refusal = self.habits.refusals.get(resource["id"])
+        if refusal is not None:
+            raise HttpError(422, refusal, "invariant")
+        if before is not None and before.resource == resource and self.habits.keeps_version:
+            return 200, before.version
+        version = before.version + 1 if before else 1
+        self.kept[reference] = Kept(version, resource)
+        return (200 if before and before.resource is not None else 201), version
+
+    def delete(self, reference: str) -> None:
+        """Delete; a second time does nothing."""
+        before = self.kept.get(reference)
+        if before is not None and before.resource is not None:
+            self.kept[reference] = Kept(before.version + 1, None)
+
+    def check_references(self, resource: Json) -> None:
+        """Refuse a resource that refers to something that is not there."""
+        references = [one["reference"] for one in [resource.get("subject"), *resource.get("endpoint", [])] if one]
+        for reference in references if self.habits.checks_references else []:
+            kept = self.kept.get(reference)
+            if kept is None or kept.resource is None:
+                raise HttpError(400, f"Resource {reference} not found", "processing")
+
+    def bundle(self, bundle: Json) -> Json:
+        """Carry out a batch or a transaction; its answer."""
+        entries, kind = bundle.get("entry", []), bundle.get("type")
+        if kind not in {"batch", "transaction"}:
+            raise HttpError(400, "neither batch nor transaction", "invalid")
+        self._refuse_whole(entries)
+        answers = self._transaction(entries) if kind == "transaction" else [self._alone(entry) for entry in entries]
+        return {"resourceType": "Bundle", "type": f"{kind}-response", "entry": answers}
+
+    def search(self, resource_type: str, params: Mapping[str, str]) -> Iterator[Json]:
+        """Resources that fit every parameter."""
+        for reference in sorted(self.kept):
+            if reference.startswith(f"{resource_type}/") and self.kept[reference].resource is not None:
+                resource = self.read(reference)
+                if all(self._fits(resource, name, value) for name, value in params.items()):
+                    yield resource
+
+    def _refuse_whole(self, entries: list[Json]) -> None:
+        ids = {entry["resource"]["id"] for entry in entries if "resource" in entry}
+        refused = sorted(ids & set(self.habits.refusals))
+        if refused and self.habits.refuses_whole:
+            raise HttpError(400, f"cannot parse: {self.habits.refusals[refused[0]]}", "structure")
+
+    def _transaction(self, entries: list[Json]) -> list[Json]:
+        limit = self.habits.transaction_limit
+        if limit is not None and len(entries) > limit:
+            raise HttpError(400, f"Transaction contains more than {limit} entries", "invalid")
+        urls = [entry["request"]["url"] for entry in entries]
+        if len(set(urls)) < len(urls):
+            raise HttpError(400, "one identity twice in a transaction", "invalid")
+        before = copy.copy(self.kept)
+        try:
+            answers = [self._carry_out(entry) for entry in entries]
+            for entry in entries:
+                self.check_references(entry.get("resource", {}))
+        except HttpError as error:
+            self.kept = before
+            # As HAPI does it: 400 whatever it was, but for a conflict.
+            status = error.status if error.status in {409, 412} else 400
+            raise HttpError(status, str(error)) from None
+        return answers
+
+    def _alone(self, entry: Json) -> Json:
+        try:
+            self.check_references(entry.get("resource", {}))
+            return self._carry_out(entry)
+        except HttpError as error:
+            return {"response": {"status": f"{error.status} Refused", "outcome": error.outcome}}
+
+    def _carry_out(self, entry: Json) -> Json:
+        request = entry["request"]
+        if request["method"] == "GET":
+            resource = self.read(request["url"])
+            etag = f'W/"{resource["meta"]["versionId"]}"'
+            return {"resource": resource, "response": {"status": "200 OK", "etag": etag}}
+        if request["method"] != "PUT":
+            raise HttpError(405, "only GET and PUT", "not-supported")
+        status, version = self.put(request["url"], entry["resource"], request.get("ifMatch"))
+        location = f"{request['url']}/_history/{version}"
+        return {"response": {"status": f"{status} Done", "location": location, "etag": f'W/"{version}"'}}
+
+    def _fits(self, resource: Json, name: str, value: str) -> bool:
+        wanted = set(value.split(","))
+        if name == "_id":
+            return resource["id"] in wanted
+        if name == "identifier":
+            held = {f"{one.get('system', '')}|{one['value']}" for one in resource.get("identifier", [])}
+            return bool(held & wanted)
+        if name in {"patient", "subject"}:
+            return resource.get("subject", {}).get("reference") in wanted
+        if name == "endpoint" and self.habits.has_endpoint_search:
+            return bool({one["reference"] for one in resource.get("endpoint", [])} & wanted)
+        raise HttpError(400, f"Unknown search parameter {name}", "invalid")

@@ -1,0 +1,65 @@
+"""Short ways to write marks and what comes of them."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from indexer.ledger import SqlLedger
+from indexer.model import Copy, Lane, Mark, Patient, Published, Settled, Task
+
+TARGET = "http://fhir.example/fhir"
+LEASE_S = 600.0
+
+
+def copy(uid: str, source: str = "main", orthanc_id: str | None = None) -> Copy:
+    return Copy(source, orthanc_id or f"id-of-{uid}", uid)
+
+
+def mark(uid: str = "1.2.3", **options: Any) -> Mark:
+    options = {"reason": "NewInstance", "copy": copy(uid)} | options
+    return Mark(**options)
+
+
+def marks(uids: Iterable[str], **options: Any) -> list[Mark]:
+    return [mark(uid, **options) for uid in uids]
+
+
+def backfill_mark(uid: str = "1.2.3", **options: Any) -> Mark:
+    return mark(uid, reason="backfill", lane=Lane.BACKFILL, **options)
+
+
+def published(uid: str = "1.2.3", **options: Any) -> Published:
+    values: dict[str, Any] = {
+        "study_instance_uid": uid,
+        "fhir_id": f"fhir-{uid}",
+        "version_id": "1",
+        "fingerprint": "f" * 64,
+        "mapping_generation": 1,
+        "last_update": "20240101T000000",
+        "number_of_series": 2,
+        "number_of_instances": 7,
+        "patient_key": "key",
+        "published_at": 50.0,
+    }
+    return Published(**(values | options))
+
+
+def patient(key: str = "key", **options: Any) -> Patient:
+    values: dict[str, Any] = {"patient_key": key, "fhir_id": f"p-{key}", "fingerprint": "a" * 64, "basis": "20240101 0 1"}
+    return Patient(**(values | options))
+
+
+def settled(task: Task, **options: Any) -> Settled:
+    return Settled(task=task, published=published(task.study_instance_uid, **options))
+
+
+def take(ledger: SqlLedger, now: float, limit: int = 100, lease_s: float = LEASE_S) -> tuple[Task, ...]:
+    return ledger.take(now, limit, lease_s)
+
+
+def take_one(ledger: SqlLedger, now: float) -> Task:
+    (task,) = take(ledger, now)
+    return task
+
+
+def taken_uids(ledger: SqlLedger, now: float, limit: int = 100) -> list[str]:
+    return [task.study_instance_uid for task in take(ledger, now, limit)]

@@ -1,0 +1,32 @@
+# What can be done here. `make demo` and `make test` install what they need first.
+
+PYTHON := .venv/bin/python
+
+.PHONY: help demo test lint bench install clean
+
+help:
+	@echo "make demo    a real Orthanc, a real FHIR server, the index between them   (KEEP=1 leaves them running)"
+	@echo "make test    every test, on servers that it starts itself"
+	@echo "make lint    style and types"
+	@echo "make bench   speed and memory; takes a while, prints how it measured"
+
+install:
+	@scripts/install-system.sh
+	@scripts/install-python.sh
+
+demo: install
+	@$(PYTHON) -m scripts.demo
+
+test: install
+	@scripts/test.sh
+
+lint: install
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m mypy
+
+bench: install
+	@$(PYTHON) -m bench
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

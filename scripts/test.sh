@@ -1,0 +1,11 @@
+#!/bin/sh
+# Runs every test with branch coverage, also of the program's own processes, and refuses too little of it.
+#
+# Usage: scripts/test.sh [pytest options]
+set -eu
+
+cd "$(dirname "$0")/.."
+rm -f .coverage .coverage.*
+.venv/bin/python -m coverage run -m pytest "$@"
+.venv/bin/python -m coverage combine --quiet
+.venv/bin/python -m coverage report --skip-covered --skip-empty --fail-under=90

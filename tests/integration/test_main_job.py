@@ -1,0 +1,82 @@
+"""The main job: real Orthanc → ledger → real HAPI, through the command line."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.proxy import Proxy
+from tests.samples import by_turns, demo_studies, generate, instance, public_files, store_dimse, store_files, store_rest
+from tests.site import Site, uids, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.servers.hapi import Hapi
+    from tests.servers.orthanc import Orthanc
+
+pytestmark = pytest.mark.server
+
+
+@pytest.fixture
+def proxy(hapi_r4: Hapi) -> Iterator[Proxy]:
+    with Proxy(hapi_r4.url) as between:
+        yield between
+
+
+@pytest.fixture
+def site(tmp_path: Path, orthanc: Orthanc, proxy: Proxy) -> Site:
+    return Site(home=tmp_path, orthanc=orthanc, fhir=proxy.url)
+
+
+def test_backfill_writes_each_study_once_and_then_nothing(site: Site, proxy: Proxy) -> None:
+    datasets = demo_studies()
+    store_rest(site.orthanc, datasets)
+    studies, patients = set(uids(datasets)), {str(one.PatientID) for one in datasets}
+
+    site.cli("backfill")
+    assert proxy.written() == Counter({"ImagingStudy": len(studies), "Patient": len(patients), "Endpoint": 1})
+    report = site.verify()
+    assert report["equal"]
+    assert report["studies"] == len(studies)
+    assert report["instances"] == len(datasets)
+
+    proxy.clear()
+    site.cli("backfill")
+    assert not proxy.written(), "an unchanged study was sent again"
+
+
+def test_a_study_that_settles_twice_is_written_twice(site: Site, proxy: Proxy) -> None:
+    """Two associations with a pause longer than StableAge, series interleaved, one more instance later."""
+    seed = f"twice-{site.orthanc.version}"
+    datasets = by_turns(generate(series=3, instances=4, seed=seed))
+    uid = uids(datasets)[0]
+    with site.daemon():
+        store_dimse(site.orthanc, datasets[:6])
+        wait_for(lambda: _instances(site, uid) == 6, "the first half")
+        store_dimse(site.orthanc, datasets[6:])
+        wait_for(lambda: _instances(site, uid) == 12, "the second half")
+        store_dimse(site.orthanc, [instance(seed, 0, 0, 4)])
+        wait_for(lambda: _instances(site, uid) == 13, "the late instance")
+    assert proxy.written()["ImagingStudy"] == 3
+    assert proxy.written()["Patient"] == 1
+    assert site.verify()["equal"]
+
+
+def test_public_files_without_patient_id_go_to_quarantine(site: Site, proxy: Proxy) -> None:
+    store_files(site.orthanc, public_files())
+    site.cli("backfill", expect=1)
+    report = site.verify()
+    assert report["equal"]
+    assert report["quarantined"]
+    listed = site.cli("quarantine", "list").stdout
+    assert listed.count("no_patient_id") == len(report["quarantined"])
+    assert proxy.written()["ImagingStudy"] == report["studies"] - len(report["quarantined"])
+
+
+def _instances(site: Site, uid: str) -> int:
+    study = site.study(uid)
+    return study["numberOfInstances"] if study else 0

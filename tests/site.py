@@ -1,0 +1,144 @@
+"""One installation under test: a configuration file, the command line as a subprocess, and the daemon."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import requests
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from tests.servers.orthanc import Orthanc
+
+DEADLINE_S = 90.0
+
+
+@dataclass(kw_only=True)
+class Site:
+    """Orthanc, a FHIR base URL, and an indexer between them.
+
+    Attributes
+    ----------
+    source, target, top
+        Keys that are merged into the configuration's source, target and top level.
+    """
+
+    home: Path
+    orthanc: Orthanc
+    fhir: str
+    orthanc_url: str = ""
+    source: dict[str, Any] = field(default_factory=dict)
+    target: dict[str, Any] = field(default_factory=dict)
+    top: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def config(self) -> Path:
+        """The configuration file, written anew."""
+        source = {
+            "name": "main",
+            "orthanc": self.orthanc_url or self.orthanc.url,
+            "patient_id_system": "urn:oid:2.25.99",
+            "stable_age": "1s",
+            "feed": {"interval": "200ms"},
+            **self.source,
+        }
+        target = {"fhir": self.fhir, "retry": {"initial": "200ms", "max": "2s"}, **self.target}
+        content = {
+            "sources": [source],
+            "target": target,
+            "ledger": f"sqlite:///{self.home / 'ledger.db'}",
+            "settle": {"quiet": "2s", "margin": "500ms", "max_wait": "60s"},
+            "log": {"format": "json", "level": "debug"},
+            **self.top,
+        }
+        path = self.home / "config.yaml"
+        path.write_text(yaml.safe_dump(content))
+        path.chmod(0o600)
+        return path
+
+    def command(self, *arguments: str) -> list[str]:
+        """The command line of one call."""
+        return [sys.executable, "-m", "indexer", *arguments, "--config", str(self.config)]
+
+    def cli(self, *arguments: str, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
+        """Run one command to its end and check its exit code."""
+        done = subprocess.run(
+            self.command(*arguments), capture_output=True, text=True, check=False, timeout=5 * DEADLINE_S
+        )
+        if expect is not None:
+            assert done.returncode == expect, f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def verify(self, expect: int = 0) -> dict[str, Any]:
+        """Compare everything; the report."""
+        report: dict[str, Any] = json.loads(self.cli("verify", "--json", expect=expect).stdout)
+        return report
+
+    def status(self) -> dict[str, Any]:
+        """The state of the one source."""
+        found: dict[str, Any] = json.loads(self.cli("status", "--json", expect=None).stdout)["sources"][0]
+        return found
+
+    @contextlib.contextmanager
+    def daemon(self) -> Iterator[subprocess.Popen[bytes]]:
+        """The daemon for as long as the block lasts; it must end well at SIGTERM, within 10 seconds."""
+        with (self.home / "daemon.log").open("ab") as log:
+            process = subprocess.Popen(self.command("run"), stderr=log)
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+                process.wait(timeout=10)
+        assert process.returncode == 0, self.log()
+
+    def log(self) -> str:
+        """What the daemon logged."""
+        path = self.home / "daemon.log"
+        return path.read_text() if path.exists() else ""
+
+    def study(self, study_instance_uid: str) -> dict[str, Any] | None:
+        """The ImagingStudy that bears a UID, if the FHIR server holds one."""
+        found = self.search("ImagingStudy", identifier=f"urn:dicom:uid|urn:oid:{study_instance_uid}")
+        assert len(found) < 2, "a doubled study"
+        return found[0] if found else None
+
+    def search(self, resource_type: str, **parameters: str) -> list[dict[str, Any]]:
+        """One page of resources, read past every cache."""
+        answer = requests.get(
+            f"{self.fhir}/{resource_type}",
+            params={"_count": "200", **parameters},
+            headers={"Cache-Control": "no-cache"},
+            timeout=60,
+        )
+        answer.raise_for_status()
+        return [entry["resource"] for entry in answer.json().get("entry", ())]
+
+
+def wait_for(condition: Callable[[], object], what: str, deadline_s: float = DEADLINE_S) -> None:
+    """Poll a condition until it holds.
+
+    Raises
+    ------
+    AssertionError
+        If it does not in time.
+    """
+    end = time.monotonic() + deadline_s
+    while not condition():
+        assert time.monotonic() < end, f"waited {deadline_s:.0f} s in vain for: {what}"
+        time.sleep(0.1)
+
+
+def uids(datasets: Sequence[Any]) -> list[str]:
+    """StudyInstanceUIDs of datasets, each once, in order."""
+    return list(dict.fromkeys(str(dataset.StudyInstanceUID) for dataset in datasets))

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _MAX_BYTES = 65_536
+# Docker mounts secrets there with mode 0444; nobody else's program runs in that container.
+_CONTAINER_SECRETS = "/run/secrets"
 _UNREADABLE = "expected a file that this user can read: {reason}"
 _NOT_BOTH = "expected only one of {name} and {name}_file"
 _SECRETS = ("password", "bearer", "ledger_password", "site_key")
@@ -160,6 +162,8 @@ def inline(tree: Any, from_environment: frozenset[document.Path]) -> Iterator[do
 
 def readable_by_all(path: Path) -> bool:
     """Tell whether every user of the machine may read a file."""
+    if path.is_relative_to(_CONTAINER_SECRETS):
+        return False
     try:
         return bool(os.stat(path).st_mode & stat.S_IROTH)
     except OSError:

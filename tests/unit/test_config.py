@@ -219,6 +219,17 @@ def test_what_is_doubtful_is_a_warning(text: str, warning: str, tmp_path: Path) 
     assert any(warning in line for line in load(text, tmp_path, PW=SECRET).warnings)
 
 
+def test_docker_secrets_are_open_to_their_own_container_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "open").write_text(SECRET)
+    (tmp_path / "open").chmod(0o444)
+    text = one_source("username: me", "password_file: ./open")
+    assert len(load(text, tmp_path).warnings) == 1
+    monkeypatch.setattr("indexer.config.secrets._CONTAINER_SECRETS", str(tmp_path))
+    assert load(text, tmp_path).warnings == ()
+
+
 def test_secrets_never_show(tmp_path: Path) -> None:
     text = one_source("username: me", f"password: {SECRET}").replace(
         "ledger:", f"  bearer: {SECRET}\nledger:"

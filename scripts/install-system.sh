@@ -95,7 +95,18 @@ ensure_proc() {
 # Packages with manual pages register alternatives there; minimal images lack the directories.
 ensure_man_directories() { as_root mkdir -p /usr/share/man/man1 /usr/share/man/man7; }
 
+# apt's hundreds of lines are of interest only when it fails.
 install_packages() {
+    log=$(mktemp)
+    if run_apt_install "$@" >"$log" 2>&1; then
+        rm -f "$log"
+    else
+        tail -n 40 "$log" >&2
+        die "apt-get could not install $* (whole log: $log; on Ubuntu: is 'universe' enabled?)"
+    fi
+}
+
+run_apt_install() {
     as_root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 LC_ALL=C.UTF-8 \
         apt-get -qq -o Dpkg::Use-Pty=0 --yes --no-install-recommends install "$@"
 }
@@ -145,7 +156,7 @@ main() {
     forbid_service_starts
     # The list is one word per package.
     # shellcheck disable=SC2086
-    install_packages $packages || die "apt-get could not install: $packages(on Ubuntu: is 'universe' enabled?)"
+    install_packages $packages
     for service in $absent; do
         if is_installed "$service"; then switch_off_new_service "$service"; fi
     done

@@ -1,0 +1,139 @@
+"""Orthanc's JSON, read strictly: what is not as the Orthanc Book shows it is a `ProtocolViolation`."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from pydicom.datadict import dictionary_VR
+
+from indexer.errors import ProtocolViolation
+from indexer.model import Attributes, Instance
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_T = TypeVar("_T")
+
+# A backslash separates values, but not in these (PS3.5 2024e, section 6.2).
+_ONE_VALUE: Final = frozenset({"LT", "ST", "UR", "UT"})
+
+_SOP_INSTANCE_UID: Final = "0008,0018"
+_INSTANCE_NUMBER: Final = "0020,0013"
+_NUMBER_OF_FRAMES: Final = "0028,0008"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One JSON object of an answer."""
+
+    json: Mapping[str, Any] = field(repr=False)
+    peer: str
+
+    def text(self, key: str) -> str:
+        """A string that must be there."""
+        return self._typed(key, str)
+
+    def number(self, key: str) -> int:
+        """An integer that must be there."""
+        return self._typed(key, int)
+
+    def flag(self, key: str) -> bool:
+        """A truth value that must be there."""
+        return self._typed(key, bool)
+
+    def texts(self, key: str) -> list[str]:
+        """A list of strings that must be there."""
+        found = self._typed(key, list)
+        if not all(isinstance(one, str) for one in found):
+            raise self.violation(key)
+        return found
+
+    def part(self, key: str) -> Answer:
+        """An object that must be there."""
+        return Answer(self._typed(key, dict), self.peer)
+
+    def tags(self, *keys: str) -> Attributes:
+        """The attributes under these keys together; a key that is not there holds none."""
+        return Attributes({tag: element for key in keys for tag, element in _elements(self.json.get(key))})
+
+    def violation(self, what: str) -> ProtocolViolation:
+        """The error for a broken part; `what` is a name of the API, never a value."""
+        return ProtocolViolation(f"{self.peer} sent an answer with a broken or missing {what}", peer=self.peer)
+
+    def _typed(self, key: str, kind: type[_T]) -> _T:
+        found = self.json.get(key)
+        # A bool is an int to Python, not to JSON.
+        if not isinstance(found, kind) or (kind is int and isinstance(found, bool)):
+            raise self.violation(key)
+        return found
+
+
+def rows(found: object, peer: str) -> list[Answer]:
+    """A list of JSON objects; Orthanc writes null for what is gone."""
+    if not isinstance(found, list):
+        raise ProtocolViolation(f"{peer} sent no list where one is due", peer=peer)
+    return [row(one, peer) for one in found if one is not None]
+
+
+def row(found: object, peer: str) -> Answer:
+    """One JSON object."""
+    if not isinstance(found, dict):
+        raise ProtocolViolation(f"{peer} sent no object where one is due", peer=peer)
+    return Answer(found, peer)
+
+
+def uid(answer: Answer, keyword: str) -> str:
+    """An UID among the main DICOM tags, without which Orthanc stores nothing."""
+    found = answer.tags("MainDicomTags").text(keyword)
+    if found is None:
+        raise answer.violation(keyword)
+    return found
+
+
+def instance(answer: Answer) -> Instance:
+    """One instance; ten thousands of these are made per study, so no `Attributes` on the way."""
+    tags = answer.part("MainDicomTags").json
+    metadata = answer.json.get("Metadata") or {}
+    sop_instance_uid = _text(tags.get(_SOP_INSTANCE_UID))
+    if sop_instance_uid is None:
+        raise answer.violation("SOPInstanceUID")
+    # Instances that Orthanc stored before version 1.2.0 have no such metadata.
+    sop_class_uid = _text(metadata.get("SopClassUid")) if isinstance(metadata, dict) else None
+    return Instance(
+        sop_instance_uid=sop_instance_uid,
+        sop_class_uid=sys.intern(sop_class_uid) if sop_class_uid else None,
+        instance_number=_text(tags.get(_INSTANCE_NUMBER)),
+        number_of_frames=_text(tags.get(_NUMBER_OF_FRAMES)),
+    )
+
+
+def _text(value: object) -> str | None:
+    return value.strip(" \0") or None if isinstance(value, str) else None
+
+
+def _elements(tags: object) -> Iterable[tuple[str, dict[str, Any]]]:
+    """Orthanc's short tags (``0008,0020``) as elements of the DICOM JSON Model."""
+    if isinstance(tags, dict):
+        for key, value in tags.items():
+            tag = key.replace(",", "").upper()
+            yield tag, _element(_vr(tag), value)
+
+
+def _element(vr: str, value: object) -> dict[str, Any]:
+    if isinstance(value, list):
+        return {"vr": "SQ", "Value": [dict(_elements(item)) for item in value]}
+    if not isinstance(value, str) or not value:
+        return {"vr": vr}
+    values = [value] if vr in _ONE_VALUE else value.split("\\")
+    return {"vr": vr, "Value": [one or None for one in values]}
+
+
+@functools.lru_cache(maxsize=4096)
+def _vr(tag: str) -> str:
+    try:
+        return dictionary_VR(int(tag, 16)).split(" ", maxsplit=1)[0]
+    except (KeyError, ValueError):
+        return "UN"

@@ -1,0 +1,140 @@
+"""The few calls of Orthanc's REST API that are needed, each one read from its database alone."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+import orjson
+
+from indexer.errors import AccessDenied, ProtocolViolation, Refused
+from indexer.orthanc.answers import Answer, row, rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from indexer.transport import Response, Transport
+
+_PROBE_EVERY_S: Final = 300.0
+_MOMENT: Final = re.compile(r"\d{8}T\d{6}")
+# Orthanc maps 1,000 ids up to their studies in 1.3 s on PostgreSQL: fewer at a time keep it free for others.
+_CHUNK: Final = 200
+
+_BULK_DENIED: Final = (
+    "Give this account POST on /tools/bulk-content and /tools/find: with the authorization plugin, in its "
+    "'ExtraPermissions'."
+)
+_BULK_UNKNOWN: Final = "Orthanc 1.9.4 or newer is needed; check that the address is that of its REST API."
+
+
+class Client:
+    """Orthanc's REST API.
+
+    Parameters
+    ----------
+    clock
+        Monotonic seconds.
+    """
+
+    def __init__(self, transport: Transport, clock: Callable[[], float] = time.monotonic) -> None:
+        self._transport = transport
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._probed_at: float | None = None
+        self._has_extended_find = False
+        self.peer = transport.peer
+
+    def system(self) -> Answer:
+        """``GET /system``."""
+        return row(self._get("/system").json(), self.peer)
+
+    def now(self) -> str:
+        """``GET /tools/now``, the only answer that is plain text."""
+        found = self._get("/tools/now").body.decode("ascii", "replace")
+        if not _MOMENT.fullmatch(found):
+            raise ProtocolViolation(f"{self.peer} told no time where one is due", peer=self.peer)
+        return found
+
+    def changes(self, since: int, limit: int) -> Answer:
+        """``GET /changes``; 1.10 ignores every other parameter without a word."""
+        found = self._get("/changes", params={"since": str(since), "limit": str(limit)})
+        return row(found.json(), self.peer)
+
+    def study_ids(self) -> list[str]:
+        """``GET /studies``, all in one answer: pages would shift while studies come and go."""
+        return row({"ids": self._get("/studies").json()}, self.peer).texts("ids")
+
+    def study(self, orthanc_id: str) -> Answer | None:
+        """``GET /studies/{id}``; None if Orthanc says that it does not hold it."""
+        path = f"/studies/{quote(orthanc_id, safe='')}"
+        found = self._transport.request("GET", path, params={"short": ""}, accept_statuses=(404,))
+        return None if found.status == 404 else row(found.json(), self.peer)
+
+    def bulk(self, resources: Sequence[str], *, level: str | None = None, has_metadata: bool = False) -> list[Answer]:
+        """``POST /tools/bulk-content`` in one call; what is gone is left out, the order is Orthanc's own.
+
+        Parameters
+        ----------
+        level
+            The level that ids of any level are mapped to; without it each id stays at its own.
+        """
+        asked: dict[str, object] = {"Resources": list(resources), "Metadata": has_metadata, "Short": True}
+        if level is not None:
+            asked["Level"] = level
+        return self._post("/tools/bulk-content", asked)
+
+    def bulk_in_chunks(self, resources: Sequence[str], *, level: str | None = None) -> Iterator[Answer]:
+        """The same for any number of ids, a chunk at a time."""
+        for start in range(0, len(resources), _CHUNK):
+            yield from self.bulk(resources[start : start + _CHUNK], level=level)
+
+    def find_instances(self, study_id: str, since: int, limit: int) -> list[Answer]:
+        """``POST /tools/find`` for a page of a study's instances; only where `has_extended_find`.
+
+        Elsewhere ``ParentStudy`` may be ignored without a word, and the whole archive come back.
+        """
+        asked = {
+            "Level": "Instance",
+            "Query": {},
+            "ParentStudy": study_id,
+            "ResponseContent": ["Parent", "MainDicomTags", "Metadata"],
+            "Since": since,
+            "Limit": limit,
+            "Short": True,
+        }
+        return self._post("/tools/find", asked)
+
+    def has_extended_find(self) -> bool:
+        """``Capabilities.HasExtendedFind``, asked every 5 min; versions tell nothing, plugins decide."""
+        with self._lock:
+            now = self._clock()
+            if self._probed_at is None or now - self._probed_at >= _PROBE_EVERY_S:
+                capabilities = self.system().json.get("Capabilities")
+                said = capabilities.get("HasExtendedFind") if isinstance(capabilities, dict) else None
+                self._has_extended_find = said is True
+                self._probed_at = now
+            return self._has_extended_find
+
+    def forget_probe(self) -> None:
+        """Ask anew: another Orthanc may stand behind the address now."""
+        with self._lock:
+            self._probed_at = None
+
+    def _get(self, path: str, **options: Any) -> Response:
+        return self._transport.request("GET", path, **options)
+
+    def _post(self, path: str, asked: dict[str, object]) -> list[Answer]:
+        try:
+            found = self._transport.request("POST", path, body=orjson.dumps(asked), idempotent=True)
+        except AccessDenied as error:
+            if error.status != 403:
+                raise
+            raise AccessDenied(error.message, peer=error.peer, status=error.status, hint=_BULK_DENIED) from None
+        except Refused as error:
+            if error.status not in (404, 405):
+                raise
+            raise Refused(error.message, peer=error.peer, status=error.status, hint=_BULK_UNKNOWN) from None
+        return rows(found.json(), self.peer)

@@ -1,0 +1,79 @@
+"""One Orthanc, as the flow needs it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from indexer.model import Attributes, ChangePage, Copy, Study
+from indexer.orthanc import answers, feed, studies
+from indexer.orthanc.client import Client
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from indexer.transport import Transport
+
+
+class OrthancSource:
+    """`ChangeFeed` and `StudySource` of one Orthanc.
+
+    Parameters
+    ----------
+    name
+        Stable name of the source.
+    page_size
+        Instances per request when a study is read.
+    clock
+        Monotonic seconds, for the probe of what Orthanc can do.
+    """
+
+    def __init__(
+        self, transport: Transport, name: str, *, page_size: int = 1000, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._client = Client(transport, clock)
+        self._name = name
+        self._page_size = page_size
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def ping(self) -> str:
+        return self._client.system().text("Version")
+
+    def changes(self, since: int, limit: int) -> ChangePage:
+        return feed.page(self._client.changes(since, limit), since)
+
+    def server_time(self) -> str:
+        return self._client.now()
+
+    def locate(self, orthanc_ids: Sequence[str]) -> tuple[Copy, ...]:
+        found = {self._copy(answer) for answer in self._client.bulk_in_chunks(orthanc_ids, level="Study")}
+        return tuple(sorted(found))
+
+    def list_ids(self) -> list[str]:
+        return sorted(self._client.study_ids())
+
+    def holds(self, orthanc_id: str) -> bool:
+        return self._client.study(orthanc_id) is not None
+
+    def study_attributes(self, orthanc_ids: Sequence[str]) -> Mapping[str, Attributes]:
+        return {
+            answer.text("ID"): answer.tags("PatientMainDicomTags", "MainDicomTags")
+            for answer in self._client.bulk_in_chunks(orthanc_ids, level="Study")
+        }
+
+    def modalities(self, orthanc_ids: Sequence[str]) -> Mapping[str, frozenset[str]]:
+        found: dict[str, frozenset[str]] = {}
+        for answer in self._client.bulk_in_chunks(orthanc_ids, level="Series"):
+            study_id = answer.text("ParentStudy")
+            modalities = answer.tags("MainDicomTags").texts("Modality")
+            found[study_id] = found.get(study_id, frozenset()).union(modalities)
+        return found
+
+    def read(self, copy: Copy) -> Study:
+        return studies.read(self._client, copy, self._page_size)
+
+    def _copy(self, answer: answers.Answer) -> Copy:
+        return Copy(self._name, answer.text("ID"), answers.uid(answer, "StudyInstanceUID"))

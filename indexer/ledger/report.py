@@ -26,14 +26,14 @@ def summary(transaction: Connection, target_id: int | None, name: str, now: floa
     last = transaction.execute(times).one_or_none()
     oldest = transaction.scalar(select(func.min(dirty.c.first_event_at)).where(_stands_in(dirty, name)))
     is_deferred = dirty.c.last_cause.is_not(None)
-    causes = select(dirty.c.last_cause, func.count()).where(is_deferred, _stands_in(dirty, name))
+    causes = select(dirty.c.last_cause, func.count().label("studies")).where(is_deferred, _stands_in(dirty, name))
     return Summary(
         source=name,
         feed_low=position.low if position else None,
         feed_epoch=position.epoch if position else None,
         dirty=_count(transaction, dirty, name),
         dirty_live=_count(transaction, dirty, name, dirty.c.lane == int(Lane.LIVE)),
-        waiting=dict(transaction.execute(causes.group_by(dirty.c.last_cause)).tuples().all()),
+        waiting={row.last_cause: row.studies for row in transaction.execute(causes.group_by(dirty.c.last_cause))},
         oldest_dirty_at=None if oldest is None else min(oldest, now),
         published=_count(transaction, schema.published, name, schema.published.c.target_id == target_id),
         quarantined=_count(transaction, quarantine, name),

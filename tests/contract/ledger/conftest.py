@@ -1,9 +1,11 @@
 """The same suite on SQLite and on a real PostgreSQL server."""
 
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine
 
 from indexer.ledger import SqlLedger, open_ledger
 from tests.contract.ledger.values import TARGET
@@ -11,9 +13,19 @@ from tests.servers.postgres import Postgres
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
+def postgres_url() -> Iterator[str]:
     with Postgres() as server:
-        yield server
+        yield server.create_database()
+
+
+def new_schema(database_url: str) -> str:
+    """Make a schema and return the address of a ledger in it: much faster than a database for each test."""
+    name = f"ledger_{secrets.token_hex(4)}"
+    engine = create_engine(database_url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"CREATE SCHEMA {name}")
+    engine.dispose()
+    return f"{database_url}?options=-csearch_path%3D{name}"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -21,8 +33,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Address of a ledger that does not exist yet."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/ledger.db"
-    server: Postgres = request.getfixturevalue("postgres")
-    return server.create_database()
+    return new_schema(request.getfixturevalue("postgres_url"))
 
 
 @pytest.fixture

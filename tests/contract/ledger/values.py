@@ -44,7 +44,12 @@ def published(uid: str = "1.2.3", **options: Any) -> Published:
 
 
 def patient(key: str = "key", **options: Any) -> Patient:
-    values: dict[str, Any] = {"patient_key": key, "fhir_id": f"p-{key}", "fingerprint": "a" * 64, "basis": "20240101 0 1"}
+    values: dict[str, Any] = {
+        "patient_key": key,
+        "fhir_id": f"p-{key}",
+        "fingerprint": "a" * 64,
+        "basis": "20240101 0 1",
+    }
     return Patient(**(values | options))
 
 

@@ -1,0 +1,187 @@
+"""The feed's position, the targets, what is made once, and the summary."""
+
+import pytest
+
+from indexer.errors import LedgerError
+from indexer.ledger import SqlLedger, open_ledger, targets
+from indexer.model import Deferred, FeedPosition, Quarantined, Settled
+from indexer.model.ledger import Summary
+from tests.contract.ledger.values import (
+    TARGET,
+    backfill_mark,
+    copy,
+    mark,
+    marks,
+    patient,
+    published,
+    settled,
+    take,
+    take_one,
+)
+
+OTHER = "http://other.example/fhir"
+POSITION = FeedPosition(low=41, above={43: 1000.5, 45: 1001.0}, anchors={40: "NewStudy abc 20240101T000000"}, epoch=2)
+
+
+def test_marks_and_position_move_together(ledger: SqlLedger) -> None:
+    assert ledger.position("main") is None
+    ledger.note("main", [mark()], POSITION, 1000.0)
+    ledger.note("second", [], FeedPosition(low=2**40), 1000.0)
+    assert ledger.position("main") == POSITION
+    assert ledger.position("second") == FeedPosition(low=2**40)
+    assert take_one(ledger, 1000.0).study_instance_uid == "1.2.3"
+
+
+def test_a_poll_that_brings_nothing_is_heard_but_moves_nothing(ledger: SqlLedger) -> None:
+    ledger.heard("main", 1000.0)
+    assert ledger.position("main") is None
+    assert ledger.summary("main", 1001.0).last_poll_at == 1000.0
+    ledger.heard("main", 1010.0)
+    assert ledger.summary("main", 1011.0).last_poll_at == 1010.0
+
+
+def test_another_target_has_confirmed_nothing(ledger: SqlLedger) -> None:
+    ledger.mark([mark()], 1000.0)
+    ledger.settle([Settled(task=take_one(ledger, 1000.0), published=published(), patient=patient())], 1001.0)
+    ledger.put_endpoint("main", "endpoint-id", "e" * 64)
+    ledger.open_target(OTHER)
+    assert ledger.published(["1.2.3"]) == {}
+    assert ledger.published_uids() == frozenset()
+    assert ledger.patients(["key"]) == {}
+    assert ledger.endpoint("main") is None
+    assert ledger.endpoint_id("main") == "endpoint-id"
+    assert ledger.summary("main", 1002.0).published == 0
+    ledger.open_target(TARGET)
+    assert ledger.published_uids() == {"1.2.3"}
+    assert ledger.endpoint("main") == ("endpoint-id", "e" * 64)
+
+
+def test_a_renewed_target_has_confirmed_nothing_and_keeps_nothing(
+    ledger: SqlLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(targets, "_DELETED_AT_ONCE", 2)
+    ledger.mark(marks(f"1.{number}" for number in range(5)), 1000.0)
+    ledger.settle([settled(task) for task in take(ledger, 1000.0)], 1001.0)
+    ledger.put_endpoint("main", "endpoint-id", "e" * 64)
+    ledger.renew_target(TARGET)
+    assert ledger.published_uids() == frozenset()
+    assert (ledger.endpoint("main"), ledger.endpoint_id("main")) == (None, "endpoint-id")
+    with ledger._database.read() as transaction:
+        assert transaction.exec_driver_sql("SELECT count(*) FROM published").scalar() == 0
+    ledger.put_endpoint("main", "endpoint-id", "a" * 64)
+    ledger.open_target(TARGET)
+    assert ledger.endpoint("main") == ("endpoint-id", "a" * 64)
+
+
+def test_a_renewal_by_another_process_counts_at_once(ledger: SqlLedger, url: str) -> None:
+    ledger.mark([mark()], 1000.0)
+    ledger.settle([settled(take_one(ledger, 1000.0))], 1001.0)
+    with open_ledger(url) as other:
+        other.renew_target(TARGET)
+    assert ledger.published_uids() == frozenset()
+
+
+def test_a_target_that_was_never_opened_can_be_renewed(ledger: SqlLedger) -> None:
+    ledger.renew_target(OTHER)
+    assert ledger.published_uids() == frozenset()
+
+
+def test_an_endpoint_that_moved_keeps_its_id(ledger: SqlLedger) -> None:
+    assert (ledger.endpoint("main"), ledger.endpoint_id("main")) == (None, None)
+    ledger.put_endpoint("main", "endpoint-id", "e" * 64)
+    ledger.put_endpoint("main", "endpoint-id", "f" * 64)
+    assert ledger.endpoint("main") == ("endpoint-id", "f" * 64)
+    assert ledger.endpoint("second") is None
+
+
+def test_the_site_key_is_made_once(url: str) -> None:
+    with open_ledger(url) as ledger:
+        key = ledger.site_key()
+        assert len(key) == 32
+        assert ledger.site_key() == key
+    with open_ledger(url, site_key=key) as ledger:
+        assert ledger.site_key() == key
+
+
+def test_a_given_site_key_is_kept(url: str) -> None:
+    with open_ledger(url, site_key=b"k" * 32) as ledger:
+        assert ledger.site_key() == b"k" * 32
+    with open_ledger(url) as ledger:
+        assert ledger.site_key() == b"k" * 32
+
+
+def test_another_site_key_is_refused(url: str) -> None:
+    open_ledger(url, site_key=b"k" * 32).close()
+    with pytest.raises(LedgerError, match="site key") as caught:
+        open_ledger(url, site_key=b"l" * 32)
+    assert "another id" in caught.value.hint
+    assert caught.value.exit_code == 78
+
+
+def test_a_source_keeps_the_system_that_was_made_for_it(ledger: SqlLedger) -> None:
+    system, is_new = ledger.patient_system("main")
+    assert system.startswith("urn:uuid:")
+    assert is_new
+    assert ledger.patient_system("main") == (system, False)
+    assert ledger.patient_system("second")[0] != system
+
+
+def test_a_summary_of_nothing(ledger: SqlLedger) -> None:
+    assert ledger.summary("main", 1000.0) == Summary(
+        source="main",
+        feed_low=None,
+        feed_epoch=None,
+        dirty=0,
+        dirty_live=0,
+        waiting={},
+        oldest_dirty_at=None,
+        published=0,
+        quarantined=0,
+        last_poll_at=None,
+        last_write_at=None,
+    )
+
+
+def test_a_summary_counts_what_stands_in_its_source(ledger: SqlLedger) -> None:
+    ledger.note("main", marks(["1.1", "1.2", "1.3", "1.4"]), POSITION, 1000.0)
+    ledger.mark([backfill_mark("1.5"), mark("1.1", copy=copy("1.1", "second"))], 1001.0)
+    ledger.mark([mark("9.9", copy=copy("9.9", "second"))], 1002.0)
+    tasks = {task.study_instance_uid: task for task in take(ledger, 1002.0)}
+    ledger.settle(
+        [
+            settled(tasks["1.1"]),
+            Quarantined(task=tasks["1.2"], cause="refused", text="", hint=""),
+            Deferred(task=tasks["1.3"], due_in_s=9.0, cause="away"),
+            Deferred(task=tasks["9.9"], due_in_s=9.0, cause="away"),
+        ],
+        1003.0,
+    )
+    ledger.heard("main", 1004.0)
+    assert ledger.summary("main", 1005.0) == Summary(
+        source="main",
+        feed_low=41,
+        feed_epoch=2,
+        dirty=3,
+        dirty_live=2,
+        waiting={"away": 1},
+        oldest_dirty_at=1000.0,
+        published=1,
+        quarantined=1,
+        last_poll_at=1004.0,
+        last_write_at=1003.0,
+    )
+    second = ledger.summary("second", 1005.0)
+    assert (second.dirty, second.published, second.quarantined, second.feed_low) == (1, 1, 0, None)
+    assert ledger.summary("main", 900.0).oldest_dirty_at == 900.0  # the clock was set back
+
+
+def test_reports_need_no_target(url: str) -> None:
+    with open_ledger(url) as ledger:
+        ledger.mark([mark()], 1000.0)
+        assert ledger.summary("main", 1001.0).dirty == 1
+        row = ledger.study("1.2.3")
+        assert row is not None
+        assert row.published is None
+        assert ledger.study("9.9") is None
+        with pytest.raises(LedgerError, match="FHIR server"):
+            ledger.published_uids()

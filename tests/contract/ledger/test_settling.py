@@ -1,0 +1,190 @@
+"""How tasks end, alone and when the study was marked meanwhile."""
+
+from dataclasses import replace
+
+import pytest
+
+from indexer.ledger import SqlLedger
+from indexer.model import Deferred, Dropped, Published, Quarantined, Settled, Settlement, Task
+from indexer.model.ledger import StudyRow
+from tests.contract.ledger.values import copy, mark, marks, patient, published, settled, take, take_one
+
+
+def row_of(ledger: SqlLedger, uid: str = "1.2.3") -> StudyRow:
+    row = ledger.study(uid)
+    assert row is not None
+    return row
+
+
+def quarantined(task: Task, cause: str = "no-patient-id") -> Quarantined:
+    return Quarantined(task=task, cause=cause, text="It has no PatientID.", hint="Mend it.")
+
+
+def test_a_published_study_is_clean_and_remembered(ledger: SqlLedger) -> None:
+    ledger.mark([mark()], 1000.0)
+    task = take_one(ledger, 1000.0)
+    confirmed, person = published(version_id=None, last_update=None, patient_key=None), patient(names=("a", "b"))
+    ledger.settle([Settled(task=task, published=confirmed, patient=person)], 1001.0)
+    assert row_of(ledger).dirty is None
+    assert ledger.published(["1.2.3", "9.9"]) == {"1.2.3": confirmed}
+    assert ledger.patients(["key", "other"]) == {"key": person}
+
+
+def test_a_study_published_again_replaces_what_was_known(ledger: SqlLedger) -> None:
+    for version in ("1", "2"):
+        ledger.mark([mark()], 1000.0)
+        person = patient(fingerprint=version * 64)
+        ledger.settle([replace(settled(take_one(ledger, 1000.0), version_id=version), patient=person)], 1001.0)
+    assert ledger.published(["1.2.3"])["1.2.3"].version_id == "2"
+    assert ledger.patients(["key"])["key"].fingerprint == "2" * 64
+
+
+def test_the_ledger_says_when_if_nobody_did(ledger: SqlLedger) -> None:
+    ledger.mark([mark()], 1000.0)
+    ledger.settle([settled(take_one(ledger, 1000.0), published_at=0.0)], 1001.0)
+    assert ledger.published(["1.2.3"])["1.2.3"].published_at == 1001.0
+
+
+def test_an_unchanged_study_is_clean_and_what_was_confirmed_stays(ledger: SqlLedger) -> None:
+    ledger.mark([mark()], 1000.0)
+    ledger.settle([settled(take_one(ledger, 1000.0))], 1001.0)
+    ledger.mark([mark()], 1002.0)
+    ledger.settle([Settled(task=take_one(ledger, 1002.0), published=None)], 1003.0)
+    assert row_of(ledger).dirty is None
+    assert row_of(ledger).published == published()
+
+
+def test_a_dropped_study_leaves_its_place_but_not_the_target(ledger: SqlLedger) -> None:
+    ledger.mark([mark(), mark(copy=copy("1.2.3", "second"))], 1000.0)
+    task = take_one(ledger, 1000.0)
+    ledger.settle([settled(task)], 1001.0)
+    ledger.mark([mark()], 1002.0)
+    here = replace(take_one(ledger, 1002.0), copies=(copy("1.2.3"),))
+    ledger.settle([Dropped(task=here)], 1003.0)
+    row = row_of(ledger)
+    assert (row.dirty, row.copies, row.published) == (None, (copy("1.2.3", "second"),), published())
+
+
+def test_a_quarantined_study_is_kept_aside_with_its_cause(ledger: SqlLedger) -> None:
+    ledger.mark(marks(["1.2.3", "1.2.4"]), 1000.0)
+    first, second = take(ledger, 1000.0)
+    ledger.settle([quarantined(first)], 1001.0)
+    ledger.settle([quarantined(second, "refused")], 1002.0)
+    rows = ledger.quarantine()
+    assert [(row.cause, row.since, len(row.copies)) for row in rows] == [
+        ("no-patient-id", 1001.0, 1),
+        ("refused", 1002.0, 1),
+    ]
+    assert (rows[0].text, rows[0].hint) == ("It has no PatientID.", "Mend it.")
+    assert row_of(ledger, rows[0].study_instance_uid).quarantine == rows[0]
+    assert ledger.next_due(2000.0) is None
+
+
+@pytest.mark.parametrize("ends", ["settled", "unchanged", "dropped", "quarantined"])
+def test_quarantine_lasts_until_the_study_ends_otherwise(ledger: SqlLedger, ends: str) -> None:
+    ledger.mark([mark()], 1000.0)
+    ledger.settle([quarantined(take_one(ledger, 1000.0))], 1001.0)
+    ledger.mark([mark()], 1002.0)
+    task = take_one(ledger, 1002.0)
+    ledger.settle([Deferred(task=task, due_in_s=0.0, cause="away")], 1003.0)
+    assert [row.since for row in ledger.quarantine()] == [1001.0]
+    endings: dict[str, Settlement] = {
+        "settled": settled(task),
+        "unchanged": Settled(task=task, published=None),
+        "dropped": Dropped(task=task),
+        "quarantined": quarantined(task, "other"),
+    }
+    ledger.settle([endings[ends]], 1004.0)
+    left = [(row.cause, row.since) for row in ledger.quarantine()]
+    assert left == ([("other", 1004.0)] if ends == "quarantined" else [])
+
+
+@pytest.mark.parametrize("ends", ["settled", "dropped", "deferred", "quarantined"])
+def test_a_study_marked_meanwhile_stays_dirty_and_free(ledger: SqlLedger, ends: str) -> None:
+    ledger.mark([mark(max_wait_s=900.0)], 1000.0)
+    task = take_one(ledger, 1000.0)
+    ledger.mark([mark(quiet_s=70.0, max_wait_s=900.0)], 1001.0)
+    endings: dict[str, Settlement] = {
+        "settled": settled(task),
+        "dropped": Dropped(task=task),
+        "deferred": Deferred(task=task, due_in_s=9999.0, cause="away", counts=True),
+        "quarantined": quarantined(task),
+    }
+    ledger.settle([endings[ends]], 1002.0)
+    row = row_of(ledger)
+    assert row.dirty is not None
+    assert (row.dirty.generation, row.dirty.due_at, row.dirty.is_leased) == (2, 1071.0, False)
+    assert (row.dirty.attempts, row.dirty.last_cause) == (0, None)
+    assert (row.quarantine, row.copies) == (None, (copy("1.2.3"),))
+    assert row.published == (published() if ends == "settled" else None)
+
+
+def test_force_outlives_a_settlement_that_came_too_late(ledger: SqlLedger) -> None:
+    ledger.mark([mark()], 1000.0)
+    task = take_one(ledger, 1000.0)
+    ledger.mark([mark(force=True)], 1001.0)
+    ledger.settle([settled(task)], 1002.0)
+    assert take_one(ledger, 1003.0).force
+
+
+def test_a_late_settlement_cannot_end_a_newer_mark(ledger: SqlLedger) -> None:
+    """A lease ran out, the study was taken twice; the slower reader must not end what came since."""
+    ledger.mark([mark()], 1000.0)
+    slow = take_one(ledger, 1000.0)
+    fast = take_one(ledger, 9000.0)
+    ledger.settle([settled(fast)], 9001.0)
+    ledger.mark([mark()], 9002.0)
+    ledger.settle([settled(slow)], 9003.0)
+    assert take_one(ledger, 9004.0).generation == 2
+
+
+def test_a_late_settlement_does_not_free_a_newer_lease(ledger: SqlLedger) -> None:
+    ledger.mark([mark()], 1000.0)
+    slow = take_one(ledger, 1000.0)
+    ledger.mark([mark()], 1001.0)
+    assert take_one(ledger, 9000.0).generation == 2
+    ledger.settle([settled(slow)], 9001.0)
+    assert take(ledger, 9002.0) == ()
+
+
+def test_many_kinds_end_in_one_settlement(ledger: SqlLedger) -> None:
+    ledger.mark(marks(["1.1", "1.2", "1.3", "1.4"]), 1000.0)
+    tasks = {task.study_instance_uid: task for task in take(ledger, 1000.0)}
+    ledger.settle(
+        [
+            settled(tasks["1.1"]),
+            Dropped(task=tasks["1.2"]),
+            Deferred(task=tasks["1.3"], due_in_s=1.0, cause="away"),
+            quarantined(tasks["1.4"]),
+        ],
+        1001.0,
+    )
+    rows = [row_of(ledger, uid) for uid in ("1.1", "1.2", "1.3", "1.4")]
+    assert [row.dirty is not None for row in rows] == [False, False, True, False]
+    assert [len(row.copies) for row in rows] == [1, 0, 1, 1]
+    assert [isinstance(row.published, Published) for row in rows] == [True, False, False, False]
+    assert [row.quarantine is not None for row in rows] == [False, False, False, True]
+
+
+def test_settling_nothing_changes_nothing(ledger: SqlLedger) -> None:
+    ledger.mark([mark()], 1000.0)
+    ledger.settle([], 1001.0)
+    assert take_one(ledger, 1001.0).generation == 1
+
+
+def test_replay_makes_quarantined_studies_due(ledger: SqlLedger) -> None:
+    ledger.mark(marks(["1.1", "1.2", "1.3"]), 1000.0)
+    ledger.settle([quarantined(task) for task in take(ledger, 1000.0)], 1001.0)
+    assert ledger.replay(["1.1", "9.9"], 1002.0) == 1
+    task = take_one(ledger, 1002.0)
+    assert (task.study_instance_uid, task.reason, task.copies) == ("1.1", "replay", (copy("1.1"),))
+    assert len(ledger.quarantine()) == 3
+    ledger.settle([settled(task)], 1003.0)
+    assert ledger.replay([], 1004.0) == 2
+    assert {one.study_instance_uid for one in take(ledger, 1004.0)} == {"1.2", "1.3"}
+    assert len(ledger.quarantine()) == 2
+
+
+def test_nothing_to_replay(ledger: SqlLedger) -> None:
+    assert ledger.replay([], 1000.0) == 0
+    assert ledger.next_due(1000.0) is None

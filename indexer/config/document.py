@@ -41,10 +41,8 @@ class Document:
 
     def line_of(self, path: Path) -> int | None:
         """Line of a key; that of the nearest key around it when the key is missing."""
-        for end in range(len(path), -1, -1):
-            if path[:end] in self.lines:
-                return self.lines[path[:end]]
-        return None
+        around = (path[:end] for end in range(len(path), -1, -1))
+        return next((self.lines[place] for place in around if place in self.lines), None)
 
 
 class _RefusedError(Exception):

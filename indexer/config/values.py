@@ -172,8 +172,6 @@ def _ledger(value: Any) -> Any:
 
 
 def _instances(value: Any) -> Instances:
-    if isinstance(value, Instances):
-        return value
     if value == "full":
         return Instances("full")
     if value == "none":

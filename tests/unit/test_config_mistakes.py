@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from indexer import config
+from indexer.config.secrets import readable_by_all
 from indexer.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -201,6 +202,12 @@ ONE_MISTAKE = [
     (source("username: me\n    password_file: [a]"), 5, "sources[0].password_file", "the path of a file"),
     (source("username: me\n    password_file: '  '"), 5, "sources[0].password_file", "the path of a file"),
     (source("ca_file: /nowhere/ca.pem"), 4, "sources[0].ca_file", "there is no such file"),
+    (
+        source(f"ca_file: /{'x' * 5000}"),
+        4,
+        "sources[0].ca_file",
+        "that this user can read: file name too long",
+    ),
     (source("ca_file: /"), 4, "sources[0].ca_file", "there is no such file"),
     (
         target("bearer: x\n  username: u\n  password: p"),
@@ -344,6 +351,10 @@ def test_a_huge_file_is_refused_before_it_is_parsed(tmp_path: Path) -> None:
 def test_read_secret_of_a_lost_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no such file"):
         config.read_secret(tmp_path / "token")
+
+
+def test_a_file_that_vanished_is_open_to_nobody(tmp_path: Path) -> None:
+    assert not readable_by_all(tmp_path / "vanished")
 
 
 SECRET = "hunter2secretvalue"  # in no fixed text of ours

@@ -61,6 +61,12 @@ def matches(response: Response, resource_type: str) -> Iterator[dict[str, Any]]:
             yield resource
 
 
+def total(response: Response) -> int:
+    """Resources that a search found on all its pages, 0 if the server does not say."""
+    said = _bundle(response).get("total")
+    return said if isinstance(said, int) else 0
+
+
 def next_page(response: Response, base_url: str) -> str | None:
     """Path and query of the next page below the base address, None on the last page.
 

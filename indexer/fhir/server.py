@@ -12,7 +12,7 @@ import orjson
 
 from indexer.bundle import Judgement, is_throttled, judge
 from indexer.errors import AccessDenied, AnswerLost, ProtocolViolation, Refused, TooLarge, Unavailable
-from indexer.fhir.answer import EntryAnswer, entries, fetched, matches, next_page
+from indexer.fhir.answer import EntryAnswer, entries, fetched, matches, next_page, total
 from indexer.model import EntryResult, Fetched, TargetInfo
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ class FhirServer:
         if verdict.judgement is not Judgement.LANDED:
             raise Refused(text, peer=peer, status=result.status, outcome=result.outcome)
         if answer.resource is None:
-            raise ProtocolViolation(f"{peer} answered a read without a resource", peer=peer, status=result.status)
+            raise self._violation("answered a read without a resource")
         return fetched(answer.resource, result.version_id)
 
     def _search(self, params: Mapping[str, str]) -> Iterator[dict[str, Any]]:
@@ -166,17 +166,23 @@ class FhirServer:
         return self._pages(response)
 
     def _pages(self, response: Response) -> Iterator[dict[str, Any]]:
+        """Resources of this page of a search and of all that follow it."""
+        promised, count = total(response), 0
         seen: set[str] = set()
         while True:
-            yield from matches(response, "ImagingStudy")
+            for resource in matches(response, "ImagingStudy"):
+                count += 1
+                yield resource
             following = next_page(response, self.base_url)
             if following is None:
-                return
+                break
             if following in seen:
-                text = f"{self._transport.peer} leads through the pages of a search in a circle"
-                raise ProtocolViolation(text, peer=self._transport.peer, status=response.status)
+                raise self._violation("leads through the pages of a search in a circle")
             seen.add(following)
             response = self._transport.request("GET", following, headers=_READ)
+        # Some servers end a search at their largest page, without a word.
+        if count < promised:
+            raise self._violation(f"found {promised} resources, but gave {count}")
 
     def _post(self, bundle: bytes, headers: Mapping[str, str], *, idempotent: bool) -> Response:
         response = self._transport.request(
@@ -192,6 +198,10 @@ class FhirServer:
         if is_throttled(response.body):
             return Unavailable(text, peer=response.peer, status=response.status)
         return Refused(text, peer=response.peer, status=response.status, outcome=_outcome(response))
+
+    def _violation(self, text: str) -> ProtocolViolation:
+        peer = self._transport.peer
+        return ProtocolViolation(f"{peer} {text}", peer=peer)
 
 
 def _info(response: Response) -> TargetInfo:

@@ -1,0 +1,250 @@
+"""What every FHIR server must do for us, shown on the fake and on real ones; where they differ, `Quirks` says how."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+
+from indexer.bundle import BundleType, Entry, Judgement, TypePolicy, build, judge, strip
+from indexer.errors import AnswerLost, Conflict, ProtocolViolation, Refused
+from indexer.fhir import server as fhir_server
+from tests import proxy as faults
+from tests.contract.target_cases import BAD_ID, PARAMETERS, Case, entry, reference, running, uid_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from indexer.model import EntryResult
+
+BATCH, TRANSACTION = BundleType.BATCH, BundleType.TRANSACTION
+LANDED, CONFLICT, REFUSED = Judgement.LANDED, Judgement.CONFLICT, Judgement.REFUSED
+
+
+@pytest.fixture(scope="module", params=PARAMETERS)
+def case(request: pytest.FixtureRequest) -> Iterator[Case]:
+    with running(request.param) as found:
+        yield found
+
+
+def send(case: Case, bundle_type: BundleType, *entries: Entry) -> tuple[EntryResult, ...]:
+    bundle = build(entries, bundle_type)
+    return case.server.send(bundle.body, bundle.count)
+
+
+def judgements(case: Case, bundle_type: BundleType, *resources: dict[str, Any]) -> list[Judgement]:
+    return [judge(one).judgement for one in send(case, bundle_type, *map(entry, resources))]
+
+
+def read(case: Case, resource: dict[str, Any]) -> dict[str, Any] | None:
+    (found,) = case.server.fetch([reference(resource)])
+    return {key: value for key, value in found.resource.items() if key != "meta"} if found else None
+
+
+def version(case: Case, resource: dict[str, Any]) -> str | None:
+    (found,) = case.server.fetch([reference(resource)])
+    assert found is not None
+    return found.version_id
+
+
+def test_info(case: Case) -> None:
+    assert case.server.info().fhir_version == case.quirks.fhir_version
+
+
+@pytest.mark.parametrize("bundle_type", BundleType)
+def test_what_was_sent_can_be_read(case: Case, bundle_type: BundleType) -> None:
+    patient, endpoint = case.patient(), case.endpoint()
+    resources = [case.study(patient, endpoint), patient, case.study(patient, endpoint, instances=3), endpoint]
+    assert judgements(case, bundle_type, *resources) == [LANDED] * 4
+    assert [read(case, one) for one in resources] == resources
+
+
+@pytest.mark.parametrize("bundle_type", BundleType)
+def test_an_update_replaces(case: Case, bundle_type: BundleType) -> None:
+    patient = case.patient("First")
+    assert judgements(case, bundle_type, patient) == [LANDED]
+    before, changed = version(case, patient), {**patient, "name": [{"family": "Second"}]}
+    assert judgements(case, bundle_type, changed) == [LANDED]
+    assert read(case, patient) == changed
+    assert version(case, patient) != before
+
+
+def test_version_of_an_entry_is_that_of_the_resource(case: Case) -> None:
+    patient = case.patient()
+    (result,) = send(case, BATCH, entry(patient))
+    assert result.version_id == version(case, patient)
+
+
+def test_identical_update(case: Case) -> None:
+    patient = case.patient()
+    judgements(case, BATCH, patient)
+    before = version(case, patient)
+    assert judgements(case, BATCH, patient) == [LANDED]
+    assert (version(case, patient) == before) is case.quirks.keeps_version
+
+
+def test_known_version_is_demanded(case: Case) -> None:
+    patient, other = case.patient("First"), case.patient("Other")
+    judgements(case, BATCH, patient)
+    known = version(case, patient)
+    second = {**patient, "name": [{"family": "Second"}]}
+    assert judge(send(case, BATCH, entry(second, if_match=known))[0]).judgement is LANDED
+    stale = send(case, BATCH, entry({**patient, "name": [{"family": "Third"}]}, if_match=known), entry(other))
+    assert [judge(one).judgement for one in stale] == [CONFLICT, LANDED]
+    assert read(case, patient) == second
+
+
+def test_known_version_of_what_is_gone(case: Case) -> None:
+    patient = case.patient()
+    (result,) = send(case, BATCH, entry(patient, if_match="1"))
+    assert (judge(result).judgement is LANDED) is case.quirks.creates_despite_if_match
+
+
+@pytest.mark.parametrize("bundle_type", BundleType)
+def test_bad_entry(case: Case, bundle_type: BundleType) -> None:
+    good, patient = case.patient("Good"), case.patient("Shared")
+    bad = {**case.study(patient), "id": BAD_ID, "status": "nonsense"}
+    judgements(case, BATCH, patient)
+    if case.quirks.bad_entry == "taken":
+        assert judgements(case, bundle_type, good, bad) == [LANDED, LANDED]
+        return
+    if case.quirks.bad_entry == "whole" or bundle_type is TRANSACTION:
+        with pytest.raises(Refused) as raised:
+            send(case, bundle_type, entry(good), entry(bad))
+        outcome = raised.value.outcome
+        assert read(case, good) is None
+    else:
+        first, second = send(case, bundle_type, entry(good), entry(bad))
+        outcome = second.outcome
+        assert [judge(first).judgement, judge(second).judgement] == [LANDED, REFUSED]
+    text = strip(outcome, [good, bad])
+    assert text
+    assert "nonsense" not in text
+
+
+def test_missing_patient_spoils_its_study_only(case: Case) -> None:
+    orphan, good = case.study(case.patient()), case.patient()
+    expected = REFUSED if case.quirks.checks_references else LANDED
+    assert judgements(case, BATCH, good, orphan) == [LANDED, expected]
+
+
+def test_refused_transaction_leaves_nothing(case: Case) -> None:
+    orphan, good = case.study(case.patient()), case.patient()
+    if not case.quirks.checks_references:
+        assert judgements(case, TRANSACTION, good, orphan) == [LANDED, LANDED]
+        return
+    with pytest.raises(Refused):
+        send(case, TRANSACTION, entry(good), entry(orphan))
+    assert case.server.fetch([reference(good), reference(orphan)]) == (None, None)
+
+
+def test_transaction_limit_is_learnt(case: Case) -> None:
+    patients = [entry(case.patient()) for _ in range(60)]
+    policy = TypePolicy()
+    if case.quirks.transaction_limit is not None:
+        with pytest.raises(Refused):
+            send(case, policy.choose(len(patients)), *patients)
+        assert {judge(one).judgement for one in send(case, BATCH, *patients)} == {LANDED}
+        policy = policy.only_batch_took(len(patients))
+    some = patients[: policy.max_entries(len(patients))]
+    assert policy.choose(len(some)) is TRANSACTION
+    assert {judge(one).judgement for one in send(case, TRANSACTION, *some)} == {LANDED}
+
+
+def test_fetch_says_what_is_not_there(case: Case) -> None:
+    present, deleted, missing = case.patient(), case.patient(), case.patient()
+    judgements(case, BATCH, present, deleted)
+    assert requests.delete(f"{case.url}/{reference(deleted)}", timeout=30).ok
+    found = case.server.fetch([reference(one) for one in (missing, present, deleted)])
+    assert [one.resource["id"] if one else None for one in found] == [None, present["id"], None]
+
+
+def test_deleted_comes_back(case: Case) -> None:
+    patient = case.patient()
+    judgements(case, BATCH, patient)
+    assert requests.delete(f"{case.url}/{reference(patient)}", timeout=30).ok
+    assert judgements(case, BATCH, patient) == [LANDED]
+    assert read(case, patient) == patient
+
+
+def test_find_studies(case: Case) -> None:
+    patient = case.patient()
+    twin = case.study(patient)
+    studies = [*(case.study(patient) for _ in range(60)), twin, case.study(patient, uid=uid_of(twin))]
+    uids = [uid_of(one) for one in studies[:61]]
+    assert case.server.find_studies(uids) == {}
+    judgements(case, BATCH, patient, *studies)
+    found = case.server.find_studies([*uids, "2.25.1"])
+    # Found at once though the same was searched a moment ago: truth must not come from a cache.
+    assert {uid: len(some) for uid, some in found.items()} == dict.fromkeys(uids[:60], 1) | {uid_of(twin): 2}
+    assert {one.resource["id"] for some in found.values() for one in some} == {one["id"] for one in studies}
+    assert found[uids[0]][0].version_id == version(case, studies[0])
+
+
+def test_find_studies_over_pages(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    patient = case.patient()
+    studies = [case.study(patient) for _ in range(7)]
+    judgements(case, BATCH, patient, *studies)
+    monkeypatch.setattr(fhir_server, "_PAGE", "3")
+    case.proxy.clear()
+    if not case.quirks.links_pages:
+        with pytest.raises(ProtocolViolation, match="found 7 resources, but gave 3"):
+            case.server.find_studies([uid_of(one) for one in studies])
+        return
+    assert len(case.server.find_studies([uid_of(one) for one in studies])) == 7
+    assert len(case.proxy.requests) == 3
+
+
+def test_studies_at(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    patient, endpoint, other = case.patient(), case.endpoint(), case.endpoint()
+    assert list(case.server.studies_at(endpoint["id"])) == []
+    studies = [case.study(patient, endpoint) for _ in range(7)]
+    judgements(case, BATCH, patient, endpoint, other, *studies, case.study(patient, other), case.study(patient))
+    monkeypatch.setattr(fhir_server, "_PAGE", "3" if case.quirks.links_pages else "100")
+    assert sorted(case.server.studies_at(endpoint["id"])) == sorted(one["id"] for one in studies)
+
+
+def test_large_study(case: Case) -> None:
+    patient = case.patient()
+    study = case.study(patient, instances=3000)
+    assert judgements(case, TRANSACTION, patient, study) == [LANDED, LANDED]
+    assert read(case, study) == study
+
+
+@pytest.mark.parametrize("fault", [faults.drop_reply(), faults.cut(10), faults.fewer_entries(), faults.not_json()])
+def test_committed_but_the_answer_was_lost(case: Case, fault: faults.Fault) -> None:
+    patient = case.patient()
+    study = case.study(patient)
+    case.proxy.clear()
+    case.proxy.inject(fault, when=faults.is_bundle)
+    with pytest.raises(AnswerLost):
+        send(case, TRANSACTION, entry(patient), entry(study))
+    assert case.proxy.faults_injected == 1
+    assert [read(case, patient), read(case, study)] == [patient, study]
+    assert judgements(case, TRANSACTION, patient, study) == [LANDED, LANDED]
+    assert [one.resource["id"] for one in case.server.find_studies([uid_of(study)])[uid_of(study)]] == [study["id"]]
+
+
+def test_writers_that_meet(case: Case) -> None:
+    """Two transactions at once that share a new Patient: one lands, the other lands too or is to be repeated."""
+    patient = case.patient()
+    studies = [case.study(patient) for _ in range(3)]
+    failed: list[dict[str, Any]] = []
+
+    def write(study: dict[str, Any]) -> None:
+        try:
+            assert judgements(case, TRANSACTION, patient, study) == [LANDED, LANDED]
+        except Conflict:
+            failed.append(study)
+
+    writers = [threading.Thread(target=write, args=(study,)) for study in studies]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(60)
+    assert len(failed) < len(studies)
+    for study in failed:
+        write(study)
+    assert set(case.server.find_studies([uid_of(one) for one in studies])) == {uid_of(one) for one in studies}

@@ -51,6 +51,7 @@ class Event(StrEnum):
     LEDGER_WAITS = "ledger_waits"
     FEED_EPOCH = "feed_epoch"
     DRAIN_STARTED = "drain_started"
+    DRAIN_ENDED = "drain_ended"
     BACKFILL_PROGRESS = "backfill_progress"
     STARTED = "started"
     STOP_REQUESTED = "stop_requested"
@@ -63,6 +64,7 @@ class Event(StrEnum):
 ALLOWED = frozenset(
     {
         "attempt",
+        "busy_ms",
         "bytes",
         "cause",
         "changed",

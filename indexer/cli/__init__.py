@@ -6,12 +6,11 @@ import logging
 import sys
 from typing import TYPE_CHECKING
 
-import click
 import typer
 
 from indexer.cli import backfill, config, ledger, quarantine, run, show, status, verify
 from indexer.cli.options import ERRORS, EXIT_CODES
-from indexer.errors import IndexerError
+from indexer.errors import IndexerError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,14 +39,14 @@ app.add_typer(ledger.app, name="ledger")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (sysexits; see ``--help``)."""
     try:
-        code = app(arguments, standalone_mode=False)
-    except click.exceptions.Exit as end:
+        code: object = app(arguments, standalone_mode=False)
+    except typer.Exit as end:
         return end.exit_code
-    except click.exceptions.Abort:
+    except typer.Abort:
         return 130
-    except click.ClickException as error:
-        error.show()
-        return 64
+    except typer.TyperException as error:
+        ERRORS.print(f"{error.format_message()}\n{UsageError.default_hint}")
+        return UsageError.exit_code
     except IndexerError as error:
         ERRORS.print(f"{error}\n{error.hint}")
         return error.exit_code

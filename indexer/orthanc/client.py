@@ -63,6 +63,15 @@ class Client:
         found = self._get("/changes", params={"since": str(since), "limit": str(limit)})
         return row(found.json(), self.peer)
 
+    def newest_change(self) -> Answer:
+        """``GET /changes?last``: the newest row that still exists."""
+        return row(self._get("/changes", params={"last": ""}).json(), self.peer)
+
+    def lookup(self, uid: str) -> list[Answer]:
+        """``POST /tools/lookup``: resources of any level that bear this value as an identifier."""
+        found = self._transport.request("POST", "/tools/lookup", body=uid.encode(), idempotent=True)
+        return rows(found.json(), self.peer)
+
     def study_ids(self) -> list[str]:
         """``GET /studies``, all in one answer: pages would shift while studies come and go."""
         return row({"ids": self._get("/studies").json()}, self.peer).texts("ids")

@@ -45,6 +45,10 @@ class OrthancSource:
     def changes(self, since: int, limit: int) -> ChangePage:
         return feed.page(self._client.changes(since, limit), since)
 
+    def newest(self) -> int:
+        page = feed.page(self._client.newest_change(), since=0)
+        return page.changes[-1].seq if page.changes else 0
+
     def server_time(self) -> str:
         return self._client.now()
 
@@ -54,6 +58,11 @@ class OrthancSource:
 
     def list_ids(self) -> list[str]:
         return sorted(self._client.study_ids())
+
+    def find(self, study_instance_uid: str) -> tuple[Copy, ...]:
+        found = self._client.lookup(study_instance_uid)
+        ids = [one.text("ID") for one in found if one.text("Type") == "Study"]
+        return tuple(Copy(self._name, one, study_instance_uid) for one in ids)
 
     def holds(self, orthanc_id: str) -> bool:
         return self._client.study(orthanc_id) is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from indexer.errors import (
     TooLarge,
     Unavailable,
 )
+from indexer.log import Event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from indexer.model import EntryResult, Fetched
     from indexer.sync.patience import Patience
     from indexer.sync.protocols import FhirTarget
+
+_log = logging.getLogger(__name__)
 
 CONFLICTS = 8
 """Whole-Bundle conflicts in a row after which the entries are put off instead."""
@@ -138,6 +142,8 @@ class Deliverer:
         try:
             return self._post(entries, BundleType.BATCH)
         except Refused as error:
+            facts = {"event": Event.BUNDLE_REFUSED, "entries": len(entries), "status": error.status}
+            _log.warning("bundle refused", extra=facts)
             self._check_witness()
             if len(entries) == 1:
                 return {entries[0].reference: _refused(error, entries[0])}
@@ -185,6 +191,8 @@ class Deliverer:
             elapsed_s = self.clock() - began
             self.busy_s += elapsed_s
         self.sizer = self.sizer.succeeded(len(packed.body), elapsed_s)
+        facts = {"event": Event.BUNDLE_SENT, "entries": packed.count, "bytes": len(packed.body)}
+        _log.info("bundle sent", extra={**facts, "duration_ms": round(1000 * elapsed_s)})
         return {entry.reference: _answer(result, entry) for entry, result in zip(packed.entries, results, strict=True)}
 
     def _halved(self, entries: Sequence[Entry], bundle_type: BundleType, error: TooLarge) -> Answers:

@@ -113,11 +113,23 @@ class Drain:
         IndexerError
             Whatever ended a thread; the other threads are ended too.
         """
+        began, busy_s = time.monotonic(), self.deliverer.busy_s
         crew = Crew(self.stop)
         for loop in (self._write_loop, *[self._read_loop] * self.readers):
             crew.start(loop)
         crew.keep(lambda: self._take_loop(is_done))
+        self._tell_end(time.monotonic() - began, self.deliverer.busy_s - busy_s)
         crew.join(ABANDON_S)
+
+    def _tell_end(self, duration_s: float, busy_s: float) -> None:
+        facts = {
+            "event": Event.DRAIN_ENDED,
+            "duration_ms": round(1000 * duration_s),
+            "busy_ms": round(1000 * busy_s),
+            "published": self.tally.published,
+            "quarantined": self.tally.quarantined,
+        }
+        _log.info("the drain ended", extra=facts)
 
     # --- take -----------------------------------------------------------------------------------------------------
 
@@ -249,7 +261,7 @@ class Drain:
         match one:
             case Settled(published=published) if published is not None:
                 facts = {"event": Event.STUDY_PUBLISHED, "study_key": key, "count": published.number_of_instances}
-                _log.info("study published", extra=facts)
+                _log.debug("study published", extra=facts)
             case Quarantined(cause=cause):
                 _log.warning(
                     "study quarantined", extra={"event": Event.STUDY_QUARANTINED, "study_key": key, "cause": cause}

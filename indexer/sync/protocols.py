@@ -70,6 +70,10 @@ class StudySource(Protocol):
         """Orthanc ids of all studies, sorted."""
         ...
 
+    def find(self, study_instance_uid: str) -> tuple[Copy, ...]:
+        """Where a study stands here; more than once if two patients have it."""
+        ...
+
     def holds(self, orthanc_id: str) -> bool:
         """Whether the study exists; only a clear 404 says no."""
         ...

@@ -1,0 +1,1 @@
+"""Speed and memory, measured on real servers; every benchmark prints how it measured."""

@@ -1,0 +1,148 @@
+"""1,000 mixed studies end to end, beside the bare halves of the work: reading Orthanc, and posting the same Bundles."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import requests
+
+from bench.rig import Stopwatch, servers, spread
+from indexer.dicomweb import DicomWebSamples
+from indexer.orthanc import OrthancSource
+from indexer.transport import Transport
+from tests.proxy import Proxy
+from tests.samples import generate, store_rest
+from tests.servers.hapi import Hapi
+from tests.site import Site
+
+if TYPE_CHECKING:
+    from tests.servers.orthanc import Orthanc
+
+ROUNDS = 5
+READERS = 2
+MIX = (  # studies, series, instances per series, modalities
+    (500, 1, 2, ["CR", "DX"]),
+    (300, 3, 8, ["MR", "MR", "SR"]),
+    (150, 2, 25, ["CT", "PT"]),
+    (50, 4, 30, ["CT"]),
+)
+
+
+def main() -> None:
+    """Store, check the counts once, then measure five interleaved rounds on fresh FHIR servers."""
+    with servers() as (orthanc, hapi, home):
+        studies, instances = store(orthanc)
+        bundles = check_counts(orthanc, hapi, home, studies)
+        whole, posts, reads, busy = [], [], [], []
+        for number in range(ROUNDS):
+            whole_s, busy_share = end_to_end(orthanc)
+            whole.append(whole_s)
+            busy.append(100 * busy_share)
+            posts.append(post_alone(bundles))
+            reads.append(read_alone(orthanc))
+            print(
+                f"round {number + 1}: end to end {whole_s:.1f} s, posts alone {posts[-1]:.1f} s, "
+                f"reads alone {reads[-1]:.1f} s, sender busy {busy[-1]:.0f} %",
+                flush=True,
+            )
+        tell(whole, posts, reads, busy, studies, instances)
+
+
+def store(orthanc: Orthanc) -> tuple[int, int]:
+    """Fill Orthanc through its REST API; studies and instances."""
+    studies = instances = 0
+    with Stopwatch() as watch:
+        for number, (count, series, each, modality) in enumerate(MIX):
+            for start in range(0, count, 10):
+                part = generate(10, series, each, modality=modality, seed=f"mix{number}-{start}", patients=7)
+                store_rest(orthanc, part)
+                studies += 10
+                instances += len(part)
+    print(f"stored {studies} studies, {instances} instances in {watch.seconds:.0f} s", flush=True)
+    return studies, instances
+
+
+def check_counts(orthanc: Orthanc, hapi: Hapi, home: Path, studies: int) -> list[bytes]:
+    """One backfill through the recording proxy: entries, verify, and a second backfill; the Bundles that were sent."""
+    with Proxy(hapi.url) as proxy:
+        site = Site(home=home, orthanc=orthanc, fhir=proxy.url)
+        site.cli("backfill")
+        written = proxy.written()
+        patients = len(site_patients(hapi.url))
+        total = sum(written.values())
+        print(f"entries sent: {dict(written)} = {total}; studies + patients + 1 = {studies + patients + 1}")
+        bundles = [recorded.body for recorded in proxy.bundles]
+        report = site.verify()
+        print(f"verify: equal is {report['equal']}, {report['studies']} studies, {report['instances']} instances")
+        proxy.clear()
+        site.cli("backfill")
+        print(f"a second backfill sent {sum(proxy.written().values())} entries", flush=True)
+        return bundles
+
+
+def site_patients(base: str) -> set[str]:
+    """Ids of all Patients."""
+    found: set[str] = set()
+    url: str | None = f"{base}/Patient?_elements=id&_count=200"
+    while url:
+        page = requests.get(url, timeout=60, headers={"Cache-Control": "no-cache"}).json()
+        found |= {entry["resource"]["id"] for entry in page.get("entry", ())}
+        url = next((link["url"] for link in page.get("link", ()) if link["relation"] == "next"), None)
+    return found
+
+
+def end_to_end(orthanc: Orthanc) -> tuple[float, float]:
+    """Wall time of ``backfill`` with a new ledger and a fresh FHIR server; the sender's busy share of the drain."""
+    home = Path(tempfile.mkdtemp(prefix="bench-"))
+    with Hapi() as hapi:
+        site = Site(home=home, orthanc=orthanc, fhir=hapi.url, top={"log": {"format": "json", "level": "info"}})
+        with Stopwatch() as watch:
+            done = site.cli("backfill")
+    shutil.rmtree(home)
+    ended = next(json.loads(line) for line in done.stderr.splitlines() if '"drain_ended"' in line)
+    return watch.seconds, ended["busy_ms"] / ended["duration_ms"]
+
+
+def post_alone(bundles: list[bytes]) -> float:
+    """Post the recorded Bundles to a fresh FHIR server, one after the other on one connection."""
+    with Hapi() as hapi, requests.Session() as session, Stopwatch() as watch:
+        for body in bundles:
+            answer = session.post(
+                hapi.url, data=body, headers={"Content-Type": "application/fhir+json", "Prefer": "return=minimal"}, timeout=300
+            )
+            answer.raise_for_status()
+    return watch.seconds
+
+
+def read_alone(orthanc: Orthanc) -> float:
+    """Read every study with its samples, as the indexer does, and map nothing."""
+    source = OrthancSource(Transport(orthanc.url, peer="orthanc"), "main")
+    samples = DicomWebSamples(Transport(orthanc.dicomweb_url, peer="dicomweb"))
+    copies = source.locate(source.list_ids())
+    began = time.monotonic()
+    with ThreadPoolExecutor(READERS) as pool:
+        for _ in pool.map(lambda copy: samples.sample(source.read(copy)), copies):
+            pass
+    return time.monotonic() - began
+
+
+def tell(
+    whole: list[float], posts: list[float], reads: list[float], busy: list[float], studies: int, instances: int
+) -> None:
+    """Print medians and the ratio."""
+    print(f"end to end:  {spread(whole)}")
+    print(f"posts alone: {spread(posts)}")
+    print(f"reads alone: {spread(reads)}")
+    print(f"sender busy: {spread(busy, '%')}")
+    middle = [sorted(values)[ROUNDS // 2] for values in (whole, posts, reads)]
+    ratio = max(middle[1:]) / middle[0]
+    print(f"end to end against the slower half: {ratio:.2f} (goal 0.75); {studies / middle[0]:.0f} studies/s, ", end="")
+    print(f"{instances / middle[0]:.0f} instances/s")
+    print("how: end to end is the wall time of the backfill command with process start, on a new ledger; each round of")
+    print("each kind has a fresh HAPI; posts are the Bundles of the first backfill; reads use two threads")

@@ -1,0 +1,7 @@
+"""Single datasets over DICOMweb, for attributes that no archive's database holds."""
+
+from __future__ import annotations
+
+from indexer.dicomweb.samples import DicomWebSamples
+
+__all__ = ["DicomWebSamples"]

@@ -9,6 +9,7 @@ from pathlib import Path
 from signal import SIGINT
 from typing import Self
 
+import psutil
 import psycopg
 from psycopg import sql
 
@@ -116,6 +117,15 @@ class Postgres(Server):
             cwd=Path("/"),
             user=self._user,
         )
+
+    def kill(self) -> None:
+        """Kill the server at once; its data stays.
+
+        The other processes of the server see that the first is gone and end; a new start before that is refused.
+        """
+        others = psutil.Process(self.pid).children() if self.pid else []
+        super().kill()
+        psutil.wait_procs(others, timeout=_START_DEADLINE_S)
 
     def close(self) -> None:
         """Stop the server in good order, so that none of its processes is left, and delete its data."""

@@ -1,7 +1,8 @@
 """YAML text → plain values that remember their lines.
 
 PyYAML's SafeLoader reads the text. Left out on purpose: aliases and merge keys (a small file can grow to gigabytes),
-tags other than the plain ones, more than one document, and repeated keys (PyYAML keeps the last without a word).
+tags (PyYAML's own constructors stumble over some), more than one document, and repeated keys (PyYAML keeps the last
+without a word).
 """
 
 from __future__ import annotations
@@ -16,10 +17,8 @@ _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 Path = tuple[str | int, ...]
 MAX_BYTES = 1_048_576
 _MAX_DEPTH = 24
-_STR = "tag:yaml.org,2002:str"
-_PLAIN = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null")}
-# A date is text here: no key of ours takes one, and a source may be named 2024-01-01.
-_AS_TEXT = {"tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value"}
+# All else is text here, dates too: no key of ours takes one, and a source may be named 2024-01-01.
+_TYPED = {f"tag:yaml.org,2002:{name}" for name in ("int", "float", "bool", "null")}
 
 
 @dataclass(frozen=True)
@@ -54,14 +53,17 @@ class _RefusedError(Exception):
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader without aliases and without deep nesting."""
+    """SafeLoader without aliases, tags and deep nesting."""
 
     _depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        line = self.peek_event().start_mark.line + 1  # type: ignore[no-untyped-call]
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        line = event.start_mark.line + 1
         if self.check_event(yaml.AliasEvent):
             raise _RefusedError("aliases (*name) are not taken; write the value out", line)
+        if getattr(event, "tag", None) is not None:
+            raise _RefusedError("expected plain values without a !tag", line)
         if self._depth >= _MAX_DEPTH:
             raise _RefusedError(f"expected at most {_MAX_DEPTH} levels of nesting", line)
         self._depth += 1
@@ -121,14 +123,11 @@ def _without_words(quoted: re.Match[str]) -> str:
 
 def _value(node: yaml.Node, path: Path, document: Document, loader: _Loader) -> Any:
     document.lines.setdefault(path, node.start_mark.line + 1)
-    if isinstance(node, yaml.MappingNode) and node.tag == "tag:yaml.org,2002:map":
+    if isinstance(node, yaml.MappingNode):
         return _mapping(node, path, document, loader)
-    if isinstance(node, yaml.SequenceNode) and node.tag == "tag:yaml.org,2002:seq":
+    if isinstance(node, yaml.SequenceNode):
         return [_value(child, (*path, i), document, loader) for i, child in enumerate(node.value)]
-    if isinstance(node, yaml.ScalarNode):
-        return _scalar(node, path, document, loader)
-    document.problems.append(Problem(path, "expected a plain value without a !tag", node.start_mark.line + 1))
-    return None
+    return _scalar(node, path, document, loader)
 
 
 def _mapping(node: yaml.MappingNode, path: Path, document: Document, loader: _Loader) -> dict[str, Any]:
@@ -150,19 +149,14 @@ def _mapping(node: yaml.MappingNode, path: Path, document: Document, loader: _Lo
     return result
 
 
-def _scalar(node: yaml.ScalarNode, path: Path, document: Document, loader: _Loader) -> Any:
-    if node.tag in _AS_TEXT:
+def _scalar(node: yaml.Node, path: Path, document: Document, loader: _Loader) -> Any:
+    if node.tag not in _TYPED:
         return str(node.value)
-    if node.tag not in _PLAIN:
-        document.problems.append(
-            Problem(path, "expected a plain value without a !tag", node.start_mark.line + 1)
-        )
-        return None
     try:
         value = loader.construct_object(node)
     except ValueError:
-        # An explicit !!int on a word, or thousands of digits.
-        document.problems.append(Problem(path, "expected a number", node.start_mark.line + 1))
+        # Thousands of digits, or signs without any.
+        document.problems.append(Problem(path, "expected a number"))
         return None
     if value is None and path:
         document.problems.append(Problem(path, "the key has no value; give it one or delete it"))

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer import config
@@ -71,6 +71,7 @@ def _problems_of(content: bytes) -> tuple[str, ...]:
     return ()
 
 
+@settings(deadline=None)
 @given(TEXTS, st.binary(max_size=6))
 def test_any_file_is_taken_or_refused_with_lines(text: str, junk: bytes) -> None:
     for problem in _problems_of(text.encode() + junk):

@@ -110,6 +110,8 @@ class Postgres(Server):
     def start(self) -> Self:
         argv: list[str | Path] = [self._programs / "postgres", "-D", self.directory / "data"]
         argv += ["-p", str(self.port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]
+        # Safe against the death of every process, which is all that a test can cause; not against a power cut.
+        argv += ["-c", "fsync=off"]
         return self._launch(
             argv,
             self._answers,

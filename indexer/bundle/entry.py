@@ -101,9 +101,13 @@ def build(entries: Iterable[Entry], bundle_type: BundleType) -> Bundle:
         raise ValueError("a Bundle needs an entry")
     if len({entry.reference for entry in ordered}) < len(ordered):
         raise ValueError("two entries of one identity in a Bundle")
-    joined = b",".join(b'{"resource":%b,"request":%b}' % (entry.body, entry.request) for entry in ordered)
     head = b'{"resourceType":"Bundle","type":"%b","entry":[' % bundle_type.encode()
-    return Bundle(bundle_type=bundle_type, entries=ordered, body=head + joined + b"]}")
+    # One join of all pieces: bodies of megabytes are copied once.
+    pieces = [
+        piece for entry in ordered for piece in (b',{"resource":', entry.body, b',"request":', entry.request, b"}")
+    ]
+    pieces[0] = pieces[0].removeprefix(b",")
+    return Bundle(bundle_type=bundle_type, entries=ordered, body=b"".join([head, *pieces, b"]}"]))
 
 
 def waves(entries: Iterable[Entry]) -> tuple[tuple[Entry, ...], ...]:

@@ -36,7 +36,7 @@ class DrainLock(Protocol):
         ...
 
     def confirm(self) -> None:
-        """Raise `LedgerBusy` if this process held the lock and lost it unnoticed."""
+        """Take the lock again if this process lost it unnoticed; raises `LedgerBusy` if that cannot be."""
         ...
 
 
@@ -118,18 +118,12 @@ class AdvisoryLock:
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        with translated():
-            session = self._database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        self._session = self._acquire()
         try:
-            with translated():
-                if not session.scalar(text(f"SELECT pg_try_advisory_lock({_KEYS})")):
-                    raise _busy(session.scalar(_HOLDER) or "unknown")
-            self._session = session
             yield
         finally:
+            _end(self._session)
             self._session = None
-            session.invalidate()  # ends the session, and the lock with it, even if the server is gone
-            session.close()
 
     def is_held(self) -> bool:
         with self._database.read() as transaction:
@@ -138,8 +132,28 @@ class AdvisoryLock:
     def confirm(self) -> None:
         if self._session is None:
             return
+        try:
+            with translated():
+                self._session.execute(text("SELECT 1"))
+        except LedgerError:
+            _end(self._session)  # never used again: a connection that mends itself would be one without the lock
+            self._session = self._acquire()
+
+    def _acquire(self) -> Connection:
         with translated():
-            self._session.execute(text("SELECT 1"))
+            session = self._database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            if session.scalar(text(f"SELECT pg_try_advisory_lock({_KEYS})")):
+                return session
+            holder = session.scalar(_HOLDER) or "unknown"
+            _end(session)
+        raise _busy(holder)
+
+
+def _end(session: Connection) -> None:
+    """End a session, and its locks with it, whether or not the server still answers."""
+    if not session.closed:
+        session.invalidate()
+        session.close()
 
 
 _KEYS = f"{ADVISORY_DRAIN}, hashtext(current_schema())"

@@ -161,7 +161,7 @@ class SqlLedger:
         Raises
         ------
         LedgerBusy
-            Also if this process lost the drain lock with its connection to PostgreSQL.
+            Also if this process lost the drain lock with its connection to PostgreSQL, and cannot get it back.
         """
         self._lock.confirm()
         with self._database.write() as transaction:

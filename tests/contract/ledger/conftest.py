@@ -15,6 +15,11 @@ from tests.servers.postgres import Postgres
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     with Postgres() as server:
+        engine = create_engine(server.url, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:  # no test cuts the power: waiting for the disk would prove nothing
+            connection.exec_driver_sql("ALTER SYSTEM SET fsync = off")
+            connection.exec_driver_sql("SELECT pg_reload_conf()")
+        engine.dispose()
         yield server.create_database()
 
 

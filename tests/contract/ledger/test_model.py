@@ -1,0 +1,186 @@
+"""The rule of generations, against a dictionary: no mark is lost, no study is in flight twice."""
+
+from dataclasses import dataclass, replace
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
+from sqlalchemy import delete
+
+from indexer.ledger import SqlLedger, schema
+from indexer.model import Deferred, Dropped, Lane, Quarantined, Task
+from tests.contract.ledger.values import LEASE_S, TARGET, copy, mark, settled, take
+
+UIDS = st.sampled_from(["1.1", "1.2", "1.3"])
+LANES = st.sampled_from(list(Lane))
+
+
+@dataclass(frozen=True)
+class Dirty:
+    """What the ledger must know of a dirty study."""
+
+    generation: int
+    lane: Lane
+    force: bool
+    first_event_at: float
+    due_at: float
+    attempts: int = 0
+    last_cause: str | None = None
+    lease_until: float | None = None
+    taken: int | None = None
+
+
+class Generations(RuleBasedStateMachine):
+    """Marks, takes and settlements in any order, with a clock that only runs forward."""
+
+    ledger: SqlLedger
+    tasks = Bundle("tasks")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 1000.0
+        self.generations: dict[str, int] = {}
+        self.dirty: dict[str, Dirty] = {}
+        self.copies: set[str] = set()
+        self.published: set[str] = set()
+        self.quarantined: set[str] = set()
+
+    @initialize()
+    def begin_empty(self) -> None:
+        with self.ledger._database.write() as transaction:
+            for table in schema.metadata.sorted_tables:
+                transaction.execute(delete(table))
+        self.ledger.open_target(TARGET)
+
+    @rule(seconds=st.sampled_from([1.0, 30.0, 200.0, LEASE_S]))
+    def pass_time(self, seconds: float) -> None:
+        self.now += seconds
+
+    @rule(uid=UIDS, lane=LANES, quiet_s=st.sampled_from([0.0, 70.0]), force=st.booleans())
+    def mark(self, uid: str, lane: Lane, quiet_s: float, force: bool) -> None:
+        self.ledger.mark([mark(uid, lane=lane, quiet_s=quiet_s, max_wait_s=150.0, force=force)], self.now)
+        self.copies.add(uid)
+        self._expect_mark(uid, lane, quiet_s, force)
+
+    def _expect_mark(self, uid: str, lane: Lane, quiet_s: float, force: bool) -> None:
+        generation = self.generations[uid] = self.generations.get(uid, 0) + 1
+        old = self.dirty.get(uid)
+        if old is None:
+            self.dirty[uid] = Dirty(generation, lane, force, self.now, self.now + quiet_s)
+            return
+        first = self.now if old.taken == old.generation else old.first_event_at
+        new = replace(old, generation=generation, first_event_at=first, force=old.force or force)
+        if lane is Lane.LIVE:
+            due_at = min(self.now + quiet_s, first + 150.0)
+            new = replace(new, lane=lane, due_at=due_at, attempts=0, last_cause=None)
+        elif old.attempts or old.last_cause:
+            new = replace(new, due_at=self.now)
+        self.dirty[uid] = new
+
+    @rule(target=tasks, limit=st.integers(min_value=1, max_value=3))
+    def take(self, limit: int) -> object:
+        due = sorted(
+            (row.lane, row.due_at, uid)
+            for uid, row in self.dirty.items()
+            if row.due_at <= self.now and (row.lease_until is None or row.lease_until <= self.now)
+        )
+        tasks = take(self.ledger, self.now, limit)
+        ranks = [
+            (self.dirty[task.study_instance_uid].lane, self.dirty[task.study_instance_uid].due_at) for task in tasks
+        ]
+        assert ranks == [rank[:2] for rank in due[:limit]]
+        for task in tasks:
+            self._expect_task(task)
+        return multiple(*tasks)
+
+    def _expect_task(self, task: Task) -> None:
+        uid = task.study_instance_uid
+        row = self.dirty[uid]
+        assert (task.generation, task.attempts, task.force) == (row.generation, row.attempts, row.force)
+        assert bool(task.copies) == (uid in self.copies)
+        assert (task.published is not None) == (uid in self.published)
+        self.dirty[uid] = replace(row, lease_until=self.now + LEASE_S, taken=row.generation)
+
+    @rule(task=consumes(tasks), ends=st.sampled_from(["settled", "dropped", "deferred", "quarantined"]))
+    def settle(self, task: Task, ends: str) -> None:
+        uid = task.study_instance_uid
+        endings = {
+            "settled": settled(task),
+            "dropped": Dropped(task=task),
+            "deferred": Deferred(task=task, due_in_s=100.0, cause="sick", counts=True),
+            "quarantined": Quarantined(task=task, cause="refused", text="", hint=""),
+        }
+        self.ledger.settle([endings[ends]], self.now)
+        if ends == "settled":
+            self.published.add(uid)
+            self.quarantined.discard(uid)
+        row = self.dirty.get(uid)
+        if row is not None and row.generation == task.generation:
+            self._expect_end(uid, row, ends)
+        elif row is not None and row.taken == task.generation:
+            first = row.first_event_at if ends == "settled" else min(row.first_event_at, task.first_event_at)
+            self.dirty[uid] = replace(row, lease_until=None, taken=None, first_event_at=first)
+
+    def _expect_end(self, uid: str, row: Dirty, ends: str) -> None:
+        del self.dirty[uid]
+        if ends == "deferred":
+            due = {"due_at": self.now + 100.0, "attempts": row.attempts + 1, "last_cause": "sick"}
+            self.dirty[uid] = replace(row, lease_until=None, taken=None, **due)  # type: ignore[arg-type]
+        if ends == "quarantined":
+            self.quarantined.add(uid)
+        if ends == "dropped":
+            self.quarantined.discard(uid)
+            self.copies.discard(uid)
+
+    @rule()
+    def begin_to_drain(self) -> None:
+        with self.ledger.drain_lock():
+            self.dirty = {uid: replace(row, lease_until=None, taken=None) for uid, row in self.dirty.items()}
+
+    @rule()
+    def replay(self) -> None:
+        assert self.ledger.replay([], self.now) == len(self.quarantined)
+        for uid in self.quarantined:
+            self._expect_replay(uid)
+
+    def _expect_replay(self, uid: str) -> None:
+        old = self.dirty.get(uid)
+        self._expect_mark(uid, Lane.LIVE, 0.0, False)
+        if old is not None:  # a replay waits for nothing
+            row = self.dirty[uid]
+            self.dirty[uid] = replace(row, due_at=min(self.now, row.first_event_at))
+
+    @invariant()
+    def knows_the_same(self) -> None:
+        with self.ledger._database.read() as transaction:
+            rows = {row.study_instance_uid: row for row in transaction.execute(schema.dirty.select())}
+        known = {
+            uid: Dirty(
+                row.generation,
+                Lane(row.lane),
+                row.force,
+                row.first_event_at,
+                row.due_at,
+                row.attempts,
+                row.last_cause,
+                row.lease_until,
+                row.taken_generation,
+            )
+            for uid, row in rows.items()
+        }
+        assert known == self.dirty
+        assert {row.study_instance_uid for row in self.ledger.quarantine()} == self.quarantined
+        assert set(self.ledger.copies("main")) == {copy(uid) for uid in self.copies}
+        assert self.ledger.published_uids() == self.published
+
+
+def test_any_order_of_marks_and_settlements(ledger: SqlLedger) -> None:
+    machine = type("OnThisLedger", (Generations,), {"ledger": ledger})
+    is_fast = ledger._database.path is not None
+    machine.TestCase.settings = settings(
+        max_examples=30 if is_fast else 10,
+        stateful_step_count=20,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    machine.TestCase().runTest()

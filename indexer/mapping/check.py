@@ -14,7 +14,8 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from indexer.mapping.invariants import invariants
-from indexer.mapping.syntax import MAX_UNSIGNED, OID, UID
+from indexer.mapping.release import SHAPES
+from indexer.mapping.syntax import CODE, MAX_UNSIGNED, OID, UID
 from indexer.mapping.tables import rows
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from indexer.mapping.rules import Release
 
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
-_CODE = re.compile(r"\S+( \S+)*")
 _URI = re.compile(r"\S+")
 _URL = re.compile(r"https?://[^\s?#]+[^\s?#/]")
 _DATE = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?", re.ASCII)
@@ -49,7 +49,7 @@ def check(resource: Mapping[str, Any], release: Release) -> tuple[str, ...]:
     problems: dict[str, None] = {}
     _check_object(resource, kind, kind, specification, problems)
     if kind == "ImagingStudy" and not problems:
-        problems.update(dict.fromkeys(invariants(resource, release)))
+        problems.update(dict.fromkeys((*invariants(resource), *SHAPES[release].invariants(resource))))
     return tuple(problems)
 
 
@@ -174,7 +174,7 @@ _TEXT_RULES: Mapping[str, Callable[[str], bool]] = {
     "string": _is_text,
     "id": _matches(_ID),
     "uid": _matches(UID),
-    "code": _matches(_CODE),
+    "code": _matches(CODE),
     "uri": _matches(_URI),
     "url": _matches(_URL),
     "oid": lambda text: text.startswith("urn:oid:") and OID.fullmatch(text[8:]) is not None,

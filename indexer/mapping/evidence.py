@@ -40,6 +40,11 @@ class Evidence:
         """Items of a sequence from the database and every sampled dataset; like ones may repeat."""
         return tuple(item for dataset in (self.database, *self.sampled) for item in dataset.items(keyword))
 
+    def first_items(self, keyword: str) -> tuple[Attributes, ...]:
+        """Items of the first dataset that has the sequence."""
+        found = (dataset.items(keyword) for dataset in (self.database, *self.sampled))
+        return next((items for items in found if items), ())
+
     def agreed(self, keyword: str, read: Callable[[Attributes], T | None]) -> T | None:
         """What every sampled dataset that says anything says."""
         return self.one(keyword, [found for found in map(read, self.sampled) if found])

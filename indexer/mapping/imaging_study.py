@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from indexer.errors import StudyUnfit
 from indexer.mapping import coding
 from indexer.mapping.accession import order_accessions, study_accession
 from indexer.mapping.identity import imaging_study_id
-from indexer.mapping.release import SHAPES
+from indexer.mapping.people import practitioners
+from indexer.mapping.procedure import procedures, reasons
+from indexer.mapping.rules import Element
 from indexer.mapping.series import MappedSeries, map_series
 from indexer.mapping.started import study_started
 from indexer.mapping.syntax import UID, filled
+from indexer.mapping.visit import encounter, location, notes
 from indexer.model.attributes import clean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from indexer.mapping.context import Context
     from indexer.mapping.evidence import Evidence
-    from indexer.mapping.issues import Issues
-    from indexer.mapping.rules import Rules
     from indexer.model import Series, Study
+
+
+_REFERRER = ("ReferringPhysicianName", "ReferringPhysicianIdentificationSequence")
+_READERS = ("NameOfPhysiciansReadingStudy", "PhysiciansReadingStudyIdentificationSequence")
 
 
 def study_uid(study: Study) -> str:
@@ -43,29 +50,57 @@ def study_uid(study: Study) -> str:
 
 
 def map_imaging_study(
-    study: Study, evidence: Evidence, rules: Rules, *, patient_id: str, endpoint_ids: Sequence[str], issues: Issues
+    study: Study, context: Context, *, patient_id: str, endpoint_ids: Sequence[str]
 ) -> dict[str, Any]:
     """The ImagingStudy of one study."""
     uid = study_uid(study)
-    shape = SHAPES[rules.release]
-    list_instances = rules.instances.are_listed(study.number_of_instances)
-    series = [map_series(one, rules, list_instances=list_instances, issues=issues) for one in _distinct(study.series)]
-    modalities = shape.modalities(sorted({one.modality for one in series}))
-    return filled(
+    shape, evidence = context.shape, context.evidence
+    series = [map_series(one, context) for one in _distinct(study.series)]
+    listed = [one for one in sorted(series, key=lambda one: one.order) if one.element is not None]
+    modalities = shape.study_modalities(sorted({one.modality for one in listed}))
+    resource = filled(
         resourceType="ImagingStudy",
         id=imaging_study_id(uid),
-        identifier=_identifiers(uid, evidence, rules),
+        identifier=_identifiers(uid, context),
         status="available",
         modality=[shape.coded(coding.concept(coding.modality(code))) for code in modalities],
         subject={"reference": f"Patient/{patient_id}"},
-        started=study_started(evidence, rules),
-        basedOn=_orders(evidence, rules),
+        started=study_started(evidence, context.rules) or _earliest_start(listed, context),
+        **_context_of_care(context),
         endpoint=[{"reference": f"Endpoint/{one}"} for one in endpoint_ids],
         numberOfSeries=len(series),
         numberOfInstances=sum(one.number_of_instances for one in series),
         description=_description(evidence),
-        series=_elements(series),
+        series=[one.element for one in listed],
     )
+    shape.fit(resource, context.issues)
+    return resource
+
+
+def _context_of_care(context: Context) -> dict[str, Any]:
+    """Order, stay, persons, procedure, reason, place and comments, as far as they are wanted."""
+    evidence, entries, wants = context.evidence, context.entries, context.wants
+    people = partial(practitioners, evidence, entries)
+    referrers = people(*_REFERRER) if wants(Element.REFERRER) else []
+    readers = people(*_READERS) if wants(Element.INTERPRETER) and context.shape.has_interpreter else []
+    return {
+        "basedOn": _orders(context) if wants(Element.BASED_ON) else [],
+        "encounter": encounter(evidence) if wants(Element.ENCOUNTER) else None,
+        "referrer": referrers[0] if referrers else None,
+        "interpreter": readers,
+        **context.shape.procedures(procedures(evidence, entries) if wants(Element.PROCEDURE) else []),
+        **context.shape.reasons(reasons(evidence, entries) if wants(Element.REASON) else []),
+        "location": location(evidence) if wants(Element.LOCATION) else None,
+        "note": notes(evidence) if wants(Element.NOTE) else [],
+    }
+
+
+def _earliest_start(series: Sequence[MappedSeries], context: Context) -> str | None:
+    """The earliest day or moment of a series, where the study has none and the rules allow to take it."""
+    if not context.wants(Element.STARTED_FALLBACK):
+        return None
+    starts = [one.element["started"] for one in series if one.element and "started" in one.element]
+    return min(starts, default=None)
 
 
 def _distinct(series: Sequence[Series]) -> list[Series]:
@@ -82,21 +117,27 @@ def _united(first: Series, second: Series) -> Series:
     return replace(first, instances=(*first.instances, *second.instances), sampled={**second.sampled, **first.sampled})
 
 
-def _identifiers(uid: str, evidence: Evidence, rules: Rules) -> list[dict[str, Any]]:
-    own = {
-        "use": "official",
-        "type": coding.STUDY_INSTANCE_UID,
-        "system": "urn:dicom:uid",
-        "value": f"urn:oid:{uid}",
-    }
-    accession = study_accession(evidence, rules)
-    return [own, {"use": "usual", **accession}] if accession else [own]
+def _identifiers(uid: str, context: Context) -> list[dict[str, Any]]:
+    found = [
+        {
+            "use": "official",
+            "type": coding.STUDY_INSTANCE_UID,
+            "system": "urn:dicom:uid",
+            "value": f"urn:oid:{uid}",
+        }
+    ]
+    accession = study_accession(context.evidence, context.rules)
+    if accession and context.shape.has_accession_identifier:
+        found.append({"use": "usual", **accession})
+    study_id = context.evidence.text("StudyID") if context.wants(Element.STUDY_ID) else None
+    if study_id:
+        found.append({"use": "secondary", "value": study_id})
+    return found
 
 
-def _orders(evidence: Evidence, rules: Rules) -> list[dict[str, Any]]:
-    if not rules.based_on:
-        return []
-    return [{"type": "ServiceRequest", "identifier": one} for one in order_accessions(evidence, rules)]
+def _orders(context: Context) -> list[dict[str, Any]]:
+    accessions = order_accessions(context.evidence, context.rules)
+    return [{"type": "ServiceRequest", "identifier": one} for one in accessions]
 
 
 def _description(evidence: Evidence) -> str | None:
@@ -105,7 +146,3 @@ def _description(evidence: Evidence) -> str | None:
         return stated
     meanings = (code.text("CodeMeaning") for code in evidence.items("ProcedureCodeSequence"))
     return next((text for text in meanings if text), None)
-
-
-def _elements(series: Sequence[MappedSeries]) -> list[dict[str, Any]]:
-    return [one.element for one in sorted(series, key=lambda one: one.order) if one.element is not None]

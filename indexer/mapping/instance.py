@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+from indexer.mapping.coding import name_of_uid
 from indexer.mapping.issues import Cause, Issues
+from indexer.mapping.rules import Element
 from indexer.mapping.syntax import MAX_UNSIGNED, UID, unsigned
 from indexer.model.attributes import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
+    from indexer.mapping.context import Context
     from indexer.model import Instance
 
 _BY_NUMBER_AND_UID = itemgetter(0, 1)
@@ -53,18 +56,22 @@ def distinct(instances: Sequence[Instance], issues: Issues) -> Distinct:
     return Distinct(found, count)
 
 
-def listed(instances: dict[str, Instance], sop_class: Callable[[str], Any], issues: Issues) -> list[dict[str, Any]]:
+def listed(instances: dict[str, Instance], context: Context) -> list[dict[str, Any]]:
     """Elements of the instances, by number, then UID; one without a class is left out, because FHIR demands a class."""
     classes: dict[str | None, Any] = {}
     rows = []
+    has_frames = context.shape.has_frames and context.wants(Element.NUMBER_OF_FRAMES)
     for uid, instance in instances.items():
         raw_class = instance.sop_class_uid
         if raw_class not in classes:
-            classes[raw_class] = _class_of(raw_class, sop_class)
+            classes[raw_class] = _class_of(raw_class, context)
         if classes[raw_class] is None:
-            issues.add("SOPClassUID", Cause.NOT_LISTED)
-        else:
-            rows.append(_row(uid, classes[raw_class], instance.instance_number, issues))
+            context.issues.add("SOPClassUID", Cause.NOT_LISTED)
+            continue
+        row = _row(uid, classes[raw_class], instance.instance_number, context.issues)
+        if has_frames and instance.number_of_frames:
+            _add_frames(row[2], instance.number_of_frames, context.issues)
+        rows.append(row)
     rows.sort(key=_BY_NUMBER_AND_UID)
     return [row[2] for row in rows]
 
@@ -81,6 +88,17 @@ def _row(uid: str, sop_class: Any, number_text: str | None, issues: Issues) -> t
     return number, uid, element
 
 
-def _class_of(raw: str | None, sop_class: Callable[[str], Any]) -> Any:
+def _add_frames(element: dict[str, Any], text: str, issues: Issues) -> None:
+    frames = unsigned(text)
+    if frames is None:
+        issues.add("NumberOfFrames", Cause.OUT_OF_RANGE)
+    else:
+        element["numberOfFrames"] = frames
+
+
+def _class_of(raw: str | None, context: Context) -> Any:
     uid = clean(raw or "")
-    return sop_class(uid) if UID.fullmatch(uid) else None
+    if not UID.fullmatch(uid):
+        return None
+    name = name_of_uid(uid) if context.wants(Element.SOP_CLASS_NAME) else None
+    return context.shape.sop_class(uid, name)

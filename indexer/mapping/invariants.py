@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from indexer.mapping.rules import Release
-
 _UID_VALUE = "urn:oid:"
 
 
-def invariants(study: Mapping[str, Any], release: Release) -> Iterator[str]:
+def invariants(study: Mapping[str, Any]) -> Iterator[str]:
     """Rules that a study of sound elements still breaks."""
     series = study.get("series", [])
     uids = [one["value"] for one in study["identifier"] if one.get("system") == "urn:dicom:uid" and "value" in one]

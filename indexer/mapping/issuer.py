@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from indexer.mapping.syntax import OID, URI
@@ -38,15 +39,17 @@ def patient_id_system(dataset: Attributes, rules: Rules) -> str | None:
     return local if local and _WEB_URI.fullmatch(local) else _own(rules, local or universal or "")
 
 
-def accession_system(issuer: Attributes, rules: Rules) -> str | None:
-    """System of an accession number by an item of IssuerOfAccessionNumberSequence; None where it is not known."""
-    local = issuer.text("LocalNamespaceEntityID")
+def designated_system(issuer: Attributes, systems: Mapping[str, str] = MappingProxyType({})) -> str | None:
+    """System by an item of the HL7v2 Hierarchic Designator Macro: as configured, else worldwide, else None."""
     universal = issuer.text("UniversalEntityID")
-    known = _known(local, universal, rules.accession_systems)
-    worldwide = worldwide_system(universal, issuer.text("UniversalEntityIDType"))
-    if known or worldwide or local or universal:
-        return known or worldwide
-    return rules.accession_system
+    known = _known(issuer.text("LocalNamespaceEntityID"), universal, systems)
+    return known or worldwide_system(universal, issuer.text("UniversalEntityIDType"))
+
+
+def accession_system(issuer: Attributes, rules: Rules) -> str | None:
+    """System of an accession number by its issuer; None where an issuer is named that is not known."""
+    is_named = issuer.text("LocalNamespaceEntityID") or issuer.text("UniversalEntityID")
+    return designated_system(issuer, rules.accession_systems) if is_named else rules.accession_system
 
 
 def worldwide_system(universal: str | None, kind: str | None) -> str | None:

@@ -21,6 +21,50 @@ class Release(StrEnum):
     R6 = "R6"
 
 
+class Element(StrEnum):
+    """Elements that a site can switch on and off; the rest is always written where DICOM states it."""
+
+    BASED_ON = "basedOn"
+    PROCEDURE = "procedure"
+    REASON = "reason"
+    BODY_SITE = "bodySite"
+    BODY_SITE_TEXT = "bodySiteText"
+    LATERALITY = "laterality"
+    SPECIMEN = "specimen"
+    DEVICE = "device"
+    TITLE = "title"
+    IMAGE_TITLE = "imageTitle"
+    NUMBER_OF_FRAMES = "numberOfFrames"
+    SOP_CLASS_NAME = "sopClassName"
+    ORGANIZATION = "organization"
+    LOCATION = "location"
+    ENCOUNTER = "encounter"
+    STUDY_ID = "studyId"
+    NOTE = "note"
+    REFERRER = "referrer"
+    INTERPRETER = "interpreter"
+    PERFORMER = "performer"
+    STARTED_FALLBACK = "startedFallback"
+
+
+DEFAULT_ELEMENTS = frozenset(
+    {
+        Element.BASED_ON,
+        Element.PROCEDURE,
+        Element.REASON,
+        Element.BODY_SITE,
+        Element.BODY_SITE_TEXT,
+        Element.LATERALITY,
+        Element.SPECIMEN,
+        Element.DEVICE,
+        Element.TITLE,
+        Element.NUMBER_OF_FRAMES,
+        Element.SOP_CLASS_NAME,
+    }
+)
+"""Without persons, places, stays and free text, which a site has to want."""
+
+
 @dataclass(frozen=True, slots=True)
 class Instances:
     """Whether single instances are listed below their series; counts are exact either way.
@@ -65,8 +109,12 @@ class Rules:
         ``identifier.system`` of an accession number that names no issuer; None leaves the system out.
     timezone
         Zone of times that state no offset; None keeps the date alone.
-    based_on
-        Refer to the order by its accession number, beside the accession identifier.
+    coding_schemes
+        Coding scheme designator → URI of its code system, beside and before those that DICOM defines.
+    body_parts
+        BodyPartExamined as this site writes it → the term that DICOM defines.
+    elements
+        Which of the elements that can be switched are written.
     """
 
     site_key: bytes
@@ -78,4 +126,6 @@ class Rules:
     accession_systems: Mapping[str, str] = field(default_factory=_no_systems)
     accession_system: str | None = None
     instances: Instances = field(default_factory=Instances)
-    based_on: bool = True
+    coding_schemes: Mapping[str, str] = field(default_factory=_no_systems)
+    body_parts: Mapping[str, str] = field(default_factory=_no_systems)
+    elements: frozenset[Element] = DEFAULT_ELEMENTS

@@ -7,15 +7,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from indexer.mapping import coding, instance
+from indexer.mapping.anatomy import body_site, laterality, side
 from indexer.mapping.evidence import Evidence
 from indexer.mapping.issues import Cause, Issues
-from indexer.mapping.release import SHAPES
+from indexer.mapping.performer import performers
+from indexer.mapping.rules import Element
+from indexer.mapping.specimen import specimens
 from indexer.mapping.started import series_started
 from indexer.mapping.syntax import MAX_UNSIGNED, UID, filled, unsigned
+from indexer.mapping.title import title
 from indexer.model.attributes import clean
 
 if TYPE_CHECKING:
-    from indexer.mapping.rules import Rules
+    from indexer.mapping.context import Context
     from indexer.model import Instance, Series
 
 _CODE_STRING = re.compile(r"[A-Z0-9_]+(?: [A-Z0-9_]+)*")
@@ -45,26 +49,56 @@ class MappedSeries:
         return number, self.uid
 
 
-def map_series(series: Series, rules: Rules, *, list_instances: bool, issues: Issues) -> MappedSeries:
+def map_series(series: Series, context: Context) -> MappedSeries:
     """Map one series."""
     uid = clean(series.series_instance_uid)
-    instances = instance.distinct(series.instances, issues)
-    evidence = Evidence(series.attributes, tuple(series.sampled[key] for key in sorted(series.sampled)), issues)
+    instances = instance.distinct(series.instances, context.issues)
+    sampled = tuple(series.sampled[key] for key in sorted(series.sampled))
+    evidence = Evidence(series.attributes, sampled, context.issues)
     modality = _modality(evidence, instances.by_uid)
     if not UID.fullmatch(uid):
-        issues.add("SeriesInstanceUID", Cause.NOT_LISTED)
+        context.issues.add("SeriesInstanceUID", Cause.NOT_LISTED)
         return MappedSeries(uid, modality, instances.count, None)
-    shape = SHAPES[rules.release]
+    listed = instance.listed(instances.by_uid, context) if context.list_instances else []
+    if context.wants(Element.TITLE):
+        _add_titles(listed, series, instances.by_uid, context)
     element = filled(
         uid=uid,
-        number=_number(series, issues),
-        modality=shape.coded(coding.concept(coding.modality(modality))),
+        number=_number(series, context.issues),
+        modality=context.shape.coded(coding.concept(coding.modality(modality))),
         description=_description(evidence),
         numberOfInstances=instances.count,
-        started=series_started(evidence, rules),
-        instance=instance.listed(instances.by_uid, shape.sop_class, issues) if list_instances else [],
+        **_anatomy(evidence, context, is_whole=len(sampled) >= instances.count),
+        specimen=specimens(evidence) if context.wants(Element.SPECIMEN) else [],
+        started=series_started(evidence, context.rules),
+        performer=performers(evidence, context.entries, context.rules),
+        instance=listed,
     )
     return MappedSeries(uid, modality, instances.count, element)
+
+
+def _anatomy(evidence: Evidence, context: Context, *, is_whole: bool) -> dict[str, Any]:
+    site = body_site(evidence, context.entries, context.rules) if context.wants(Element.BODY_SITE) else None
+    if site and "coding" not in site and not context.wants(Element.BODY_SITE_TEXT):
+        site = None
+    letter = None
+    if context.wants(Element.LATERALITY):
+        letter = laterality(evidence, context.entries, site, is_whole=is_whole)
+    return context.shape.anatomy(site, side(letter) if letter else None)
+
+
+def _add_titles(listed: list[dict[str, Any]], series: Series, instances: dict[str, Instance], context: Context) -> None:
+    titles = {
+        clean(uid): title(dataset, instances[clean(uid)].sop_class_uid, context.rules)
+        for uid, dataset in series.sampled.items()
+        if clean(uid) in instances
+    }
+    if not any(titles.values()):
+        return
+    for element in listed:
+        text = titles.get(element["uid"])
+        if text:
+            element["title"] = text
 
 
 def _number(series: Series, issues: Issues) -> int | None:

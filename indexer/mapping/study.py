@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from indexer.mapping import patient
-from indexer.mapping.evidence import Evidence
+from indexer.mapping.context import Context
 from indexer.mapping.imaging_study import map_imaging_study, study_uid
-from indexer.mapping.issues import Issue, Issues
 from indexer.mapping.when import parse_date, parse_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from indexer.mapping.evidence import Evidence
+    from indexer.mapping.issues import Issue
     from indexer.mapping.rules import Rules
     from indexer.model import Study
 
@@ -57,21 +58,18 @@ def map_study(study: Study, rules: Rules, *, endpoint_ids: Sequence[str]) -> Map
     """
     uid = study_uid(study)
     identity = patient.identify(study, rules)
-    issues = Issues()
-    evidence = Evidence(study.attributes, patient.datasets_of(study), issues)
-    demographics = patient.patient_evidence(study, issues)
+    context = Context.of(study, patient.datasets_of(study), rules)
+    demographics = patient.patient_evidence(study, context.issues)
     key = patient.key_of(identity, rules)
     resource = patient.map_patient(demographics, identity, key)
-    imaging_study = map_imaging_study(
-        study, evidence, rules, patient_id=resource["id"], endpoint_ids=endpoint_ids, issues=issues
-    )
+    imaging_study = map_imaging_study(study, context, patient_id=resource["id"], endpoint_ids=endpoint_ids)
     return Mapped(
         imaging_study=imaging_study,
         patient=resource,
         patient_key=key,
-        basis=_basis(evidence, uid),
+        basis=_basis(context.evidence, uid),
         name_digest=patient.name_digest(demographics, rules),
-        issues=issues.listed(),
+        issues=context.issues.listed(),
     )
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
+CODE = re.compile(r"[^\s]+(?: [^\s]+)*")
+"""A ``code`` (FHIR R4, 2.24.0.1 "Primitive Types")."""
+
 MAX_UNSIGNED = 2_147_483_647
 """Largest ``unsignedInt`` (FHIR R4, 2.24.0.1 "Primitive Types")."""
 

@@ -7,6 +7,7 @@ from typing import Any
 from indexer import mapping
 from indexer.model import Attributes, Instance, Series, Study
 from indexer.model.attributes import tag_of
+from tests.unit.mapping.r6 import mistakes
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 BASIC_TEXT_SR = "1.2.840.10008.5.1.4.1.1.88.11"
@@ -75,11 +76,13 @@ def sampled_study(sample: Attributes, *more: Attributes, attributes: dict[str, s
 
 
 def mapped(one: Study | None = None, **changes: Any) -> mapping.Mapped:
-    """The study mapped, after making sure that it passes the check."""
+    """The study mapped, after making sure that it is sound for its release."""
     applied = rules(**changes)
     found = mapping.map_study(one or study(), applied, endpoint_ids=["5c7b2d1e-0000-5000-8000-000000000001"])
-    assert mapping.check(found.imaging_study, applied.release) == ()
-    assert mapping.check(found.patient, applied.release) == ()
+    for resource in (found.imaging_study, found.patient):
+        assert mapping.check(resource, applied.release) == ()
+        if applied.release is mapping.Release.R6:
+            assert mistakes(resource) == []
     return found
 
 

@@ -1,0 +1,103 @@
+"""Which part of the body, and which side.
+
+Sources: PS3.3 2024e, 10.5 "General Anatomy Macros" and C.7.3.1 "General Series Module"; PS3.16 2024e, Annex L
+"Correspondence of Anatomic Region Codes and Body Part Examined Defined Terms" and CID 244 "Laterality".
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from indexer.mapping.coding import SNOMED_CT, coding, concept
+from indexer.mapping.issues import Cause
+from indexer.mapping.tables import column
+
+if TYPE_CHECKING:
+    from indexer.mapping.coded_entry import Entries
+    from indexer.mapping.evidence import Evidence
+    from indexer.mapping.rules import Rules
+    from indexer.model import Attributes
+
+_SIDES = {
+    "R": coding(SNOMED_CT, "24028007", "Right"),
+    "L": coding(SNOMED_CT, "7771000", "Left"),
+    "B": coding(SNOMED_CT, "51440002", "Right and left"),
+}
+_SIDE_OF_CODE = {side["code"]: letter for letter, side in _SIDES.items()}
+_UNPAIRED = "U"
+_NOT_IN_TERM = re.compile(r"[\s_.\-]+")
+
+
+def body_site(evidence: Evidence, entries: Entries, rules: Rules) -> dict[str, Any] | None:
+    """Concept of the region: by AnatomicRegionSequence, else by BodyPartExamined."""
+    regions = [entries.concepts("AnatomicRegionSequence", _regions(dataset)[:1]) for dataset in evidence.sampled]
+    stated = evidence.one("AnatomicRegionSequence", [found[0] for found in regions if found])
+    return stated or _by_term(evidence, rules)
+
+
+def laterality(evidence: Evidence, entries: Entries, site: dict[str, Any] | None, *, is_whole: bool) -> str | None:
+    """The side as ``R``, ``L`` or ``B``.
+
+    Parameters
+    ----------
+    site
+        Concept of the region: a side that contradicts it is left out.
+    is_whole
+        Whether every instance was sampled. The side of one image says nothing of its neighbours, and a wrong side
+        harms, so that only then the sides of the images are taken where the series states none.
+    """
+    stated = evidence.text("Laterality")
+    letters = [stated] if stated else [_side_of_image(one, entries) for one in evidence.sampled] if is_whole else []
+    letter = evidence.one("ImageLaterality", letters)
+    if not letter or letter == _UNPAIRED:
+        return None
+    if letter not in _SIDES:
+        evidence.issues.add("Laterality", Cause.UNKNOWN_CODE)
+        return None
+    if _contradicts(letter, site):
+        evidence.issues.add("Laterality", Cause.DISAGREES)
+        return None
+    return letter
+
+
+def side(letter: str) -> dict[str, Any]:
+    """Concept of a side."""
+    return concept(_SIDES[letter])
+
+
+def _by_term(evidence: Evidence, rules: Rules) -> dict[str, Any] | None:
+    text = evidence.text("BodyPartExamined")
+    if text is None:
+        return None
+    term = _NOT_IN_TERM.sub("", rules.body_parts.get(text, text)).upper()
+    meaning, code = column("body-part", 2).get(term), column("body-part").get(term)
+    if meaning is None:
+        evidence.issues.add("BodyPartExamined", Cause.UNKNOWN_CODE)
+    coded = coding(SNOMED_CT, code, meaning) if code else {}
+    return concept(coded, text=meaning or text)
+
+
+def _regions(dataset: Attributes) -> tuple[Attributes, ...]:
+    own = dataset.items("AnatomicRegionSequence")
+    return own or _frames(dataset).items("AnatomicRegionSequence")
+
+
+def _frames(dataset: Attributes) -> Attributes:
+    return dataset.item("SharedFunctionalGroupsSequence").item("FrameAnatomySequence")
+
+
+def _side_of_image(dataset: Attributes, entries: Entries) -> str:
+    """Side that one image states, empty where it states none."""
+    letter = dataset.text("ImageLaterality") or _frames(dataset).text("FrameLaterality")
+    if letter:
+        return letter
+    modifiers = [item for region in _regions(dataset)[:1] for item in region.items("AnatomicRegionModifierSequence")]
+    concepts = entries.concepts("AnatomicRegionModifierSequence", modifiers)
+    codes = [one["coding"][0]["code"] for one in concepts if "coding" in one]
+    return next((_SIDE_OF_CODE[code] for code in codes if code in _SIDE_OF_CODE), "")
+
+
+def _contradicts(letter: str, site: dict[str, Any] | None) -> bool:
+    first = (site or {}).get("text", "").split(" ", maxsplit=1)[0].casefold()
+    return (first, letter) in {("left", "R"), ("right", "L"), ("left", "B"), ("right", "B")}

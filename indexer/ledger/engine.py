@@ -8,7 +8,7 @@ A deferred transaction of SQLite that reads first and writes later would fail at
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -152,10 +152,9 @@ def _make_file(path: Path) -> None:
         make_directory(path.parent)
         if path.exists():
             _tighten(path)
-            return
-        os.close(open_private(path, os.O_RDWR | os.O_CREAT | os.O_EXCL))
-    except FileExistsError:
-        return  # another process made it at the same moment
+        else:
+            with suppress(FileExistsError):  # another process makes it at the same moment
+                os.close(open_private(path, os.O_RDWR | os.O_CREAT | os.O_EXCL))
     except OSError as error:
         raise LedgerError(
             f"The ledger cannot be made or opened: {error.strerror}.",

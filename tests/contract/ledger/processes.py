@@ -60,4 +60,7 @@ def wait_until(is_so: Callable[[], bool], deadline_s: float = 30.0) -> None:
 
 
 if __name__ == "__main__":
-    {"hold": hold, "mark": mark}[sys.argv[1]](*sys.argv[2:])
+    if sys.argv[1] == "hold":
+        hold(sys.argv[2])
+    else:
+        mark(*sys.argv[2:])

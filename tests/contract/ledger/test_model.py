@@ -8,7 +8,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 from sqlalchemy import delete
 
 from indexer.ledger import SqlLedger, schema
-from indexer.model import Deferred, Dropped, Lane, Quarantined, Task
+from indexer.model import Deferred, Dropped, Lane, Quarantined, Settlement, Task
 from tests.contract.ledger.values import LEASE_S, TARGET, copy, mark, settled, take
 
 UIDS = st.sampled_from(["1.1", "1.2", "1.3"])
@@ -104,7 +104,7 @@ class Generations(RuleBasedStateMachine):
     @rule(task=consumes(tasks), ends=st.sampled_from(["settled", "dropped", "deferred", "quarantined"]))
     def settle(self, task: Task, ends: str) -> None:
         uid = task.study_instance_uid
-        endings = {
+        endings: dict[str, Settlement] = {
             "settled": settled(task),
             "dropped": Dropped(task=task),
             "deferred": Deferred(task=task, due_in_s=100.0, cause="sick", counts=True),
@@ -175,12 +175,14 @@ class Generations(RuleBasedStateMachine):
 
 
 def test_any_order_of_marks_and_settlements(ledger: SqlLedger) -> None:
-    machine = type("OnThisLedger", (Generations,), {"ledger": ledger})
+    class OnThisLedger(Generations): ...
+
+    OnThisLedger.ledger = ledger
     is_fast = ledger._database.path is not None
-    machine.TestCase.settings = settings(
+    OnThisLedger.TestCase.settings = settings(
         max_examples=30 if is_fast else 10,
         stateful_step_count=20,
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow],
     )
-    machine.TestCase().runTest()
+    OnThisLedger.TestCase().runTest()

@@ -15,8 +15,8 @@ def copy(uid: str, source: str = "main", orthanc_id: str | None = None) -> Copy:
 
 
 def mark(uid: str = "1.2.3", **options: Any) -> Mark:
-    options = {"reason": "NewInstance", "copy": copy(uid)} | options
-    return Mark(**options)
+    values: dict[str, Any] = {"reason": "NewInstance", "copy": copy(uid)}
+    return Mark(**(values | options))
 
 
 def marks(uids: Iterable[str], **options: Any) -> list[Mark]:

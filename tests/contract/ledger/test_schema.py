@@ -1,0 +1,92 @@
+"""Migrations, refused versions, and the plans of the statements that run all the time."""
+
+import threading
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import text
+
+from indexer.errors import LedgerError
+from indexer.ledger import SqlLedger, migrate, open_ledger, schema, work
+from indexer.model import Lane
+from tests.contract.ledger.values import backfill_mark, mark, marks, take_one
+
+
+def test_the_migrations_make_the_tables_of_the_schema(ledger: SqlLedger) -> None:
+    with ledger._database.read() as transaction:
+        context = MigrationContext.configure(transaction, opts={"compare_type": True})
+        assert compare_metadata(context, schema.metadata) == []
+
+
+def test_the_newest_migration_is_the_one_that_is_checked_for() -> None:
+    names = sorted(path.name for path in (Path(migrate.__file__).parent / "migrations" / "versions").glob("0*.py"))
+    assert names[-1].startswith(f"{migrate.HEAD}_")
+
+
+def test_a_ledger_is_opened_again_without_a_change(url: str) -> None:
+    with open_ledger(url) as ledger:
+        ledger.mark([mark()], 1000.0)
+    with open_ledger(url) as ledger:
+        ledger.open_target("http://fhir.example/fhir")
+        assert take_one(ledger, 1000.0).generation == 1
+
+
+def test_a_newer_ledger_is_refused(url: str) -> None:
+    with open_ledger(url) as ledger, ledger._database.write() as transaction:
+        transaction.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(LedgerError, match=r"newer version .*9999") as caught:
+        open_ledger(url)
+    assert "before the upgrade" in caught.value.hint
+
+
+def test_many_open_a_new_ledger_at_once(url: str) -> None:
+    failures: list[Exception] = []
+
+    def begin() -> None:
+        try:
+            with open_ledger(url) as ledger:
+                keys.add(ledger.site_key())
+        except LedgerError as error:
+            failures.append(error)
+
+    keys: set[bytes] = set()
+    threads = [threading.Thread(target=begin) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert len(keys) == 1
+
+
+def plan(ledger: SqlLedger, statement: str) -> str:
+    explain = "EXPLAIN QUERY PLAN" if ledger._database.path else "EXPLAIN"
+    with ledger._database.read() as transaction:
+        if not ledger._database.path:
+            transaction.execute(text("SET LOCAL enable_seqscan = off"))
+        return "\n".join(str(row) for row in transaction.exec_driver_sql(f"{explain} {statement}"))
+
+
+def test_due_work_is_found_by_an_index_in_its_order(ledger: SqlLedger) -> None:
+    ledger.mark(marks(f"1.{number}" for number in range(500)), 1000.0)
+    ledger.mark([backfill_mark(f"2.{number}") for number in range(500)], 1000.0)
+    query = work.free_rows(Lane.LIVE, 1000.0).where(schema.dirty.c.due_at <= 1000.0).limit(10)
+    compiled = query.compile(ledger._database.engine, compile_kwargs={"literal_binds": True})
+    found = plan(ledger, str(compiled))
+    assert "ix_dirty_lane_due_at" in found
+    assert "TEMP B-TREE" not in found  # SQLite's word for a sort
+
+
+@pytest.mark.parametrize(
+    ("statement", "index"),
+    [
+        ("SELECT count(*) FROM dirty WHERE run_id = 1", "ix_dirty_run"),
+        ("UPDATE dirty SET lease_until = NULL WHERE lease_until IS NOT NULL", "ix_dirty_leased"),
+        ("SELECT * FROM copy WHERE source = 'main' ORDER BY marked_at DESC LIMIT 9", "ix_copy_source_marked_at"),
+        ("SELECT * FROM copy WHERE study_instance_uid = '1.2.3'", "ix_copy_study_instance_uid"),
+    ],
+)
+def test_frequent_statements_use_their_index(ledger: SqlLedger, statement: str, index: str) -> None:
+    assert index in plan(ledger, statement)

@@ -1,0 +1,171 @@
+"""Every error of the database becomes one of ours, with a hint and without data."""
+
+import sqlite3
+from collections.abc import Iterator
+from types import ModuleType
+
+import psycopg.errors
+import pytest
+import sqlalchemy.exc
+from sqlalchemy import exc, text
+
+from indexer.errors import LedgerBusy, LedgerError, LedgerFull
+from indexer.ledger import SqlLedger, open_ledger
+from indexer.ledger.translation import translated
+from tests.contract.ledger.values import mark
+from tests.servers.postgres import Postgres
+from tests.servers.process import free_port
+
+SECRET = "1.2.840.113619.SECRET"
+
+
+def verdict(error: BaseException) -> LedgerError:
+    with pytest.raises(LedgerError) as caught, translated():
+        raise error
+    assert SECRET not in f"{caught.value} {caught.value.hint}"
+    assert caught.value.hint
+    return caught.value
+
+
+def sqlite_error(name: str) -> sqlite3.Error:
+    error = sqlite3.OperationalError(SECRET)
+    error.sqlite_errorname = name
+    error.sqlite_errorcode = getattr(sqlite3, name)
+    return error
+
+
+SQLITE_NAMES = [name for name in dir(sqlite3) if name.startswith("SQLITE_") and isinstance(getattr(sqlite3, name), int)]
+
+
+@pytest.mark.parametrize("name", SQLITE_NAMES)
+def test_every_code_of_sqlite_is_ours(name: str) -> None:
+    bare = verdict(sqlite_error(name))
+    wrapped = verdict(exc.OperationalError("SELECT", {"uid": SECRET}, sqlite_error(name)))
+    assert (type(bare), str(bare)) == (type(wrapped), str(wrapped))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected", "words"),
+    [
+        ("SQLITE_BUSY", LedgerBusy, "locked"),
+        ("SQLITE_BUSY_SNAPSHOT", LedgerBusy, "locked"),
+        ("SQLITE_LOCKED", LedgerBusy, "locked"),
+        ("SQLITE_FULL", LedgerFull, "full"),
+        ("SQLITE_IOERR_SHMSIZE", LedgerFull, "full"),
+        ("SQLITE_IOERR_WRITE", LedgerError, "disk failed"),
+        ("SQLITE_CORRUPT_INDEX", LedgerError, "damaged"),
+        ("SQLITE_NOTADB", LedgerError, "damaged"),
+        ("SQLITE_READONLY_DIRECTORY", LedgerError, "for writing"),
+        ("SQLITE_CANTOPEN", LedgerError, "for writing"),
+        ("SQLITE_CONSTRAINT", LedgerError, "refused a statement"),
+    ],
+)
+def test_codes_of_sqlite(name: str, expected: type[LedgerError], words: str) -> None:
+    error = verdict(sqlite_error(name))
+    assert type(error) is expected
+    assert words in error.message
+
+
+def test_an_error_of_the_driver_itself_is_ours() -> None:
+    assert "ProgrammingError" in verdict(sqlite3.ProgrammingError(SECRET)).message
+
+
+def states() -> Iterator[type[psycopg.Error]]:
+    return (
+        kind
+        for kind in vars(psycopg.errors).values()
+        if isinstance(kind, type) and issubclass(kind, psycopg.Error) and kind.sqlstate
+    )
+
+
+@pytest.mark.parametrize("kind", list(states()), ids=lambda kind: kind.__name__)
+def test_every_state_of_postgresql_is_ours(kind: type[psycopg.Error]) -> None:
+    verdict(exc.DBAPIError("SELECT", {"uid": SECRET}, kind(SECRET)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected", "words"),
+    [
+        (psycopg.errors.DiskFull, LedgerFull, "full"),
+        (psycopg.errors.LockNotAvailable, LedgerBusy, "locked"),
+        (psycopg.errors.DeadlockDetected, LedgerBusy, "locked"),
+        (psycopg.errors.TooManyConnections, LedgerBusy, "reached"),
+        (psycopg.errors.AdminShutdown, LedgerBusy, "reached"),
+        (psycopg.OperationalError, LedgerBusy, "reached"),
+        (psycopg.errors.InsufficientPrivilege, LedgerError, "refuses"),
+        (psycopg.errors.InvalidCatalogName, LedgerError, "refuses"),
+        (psycopg.errors.ReadOnlySqlTransaction, LedgerError, "no writes"),
+        (psycopg.errors.DataCorrupted, LedgerError, "damaged"),
+        (psycopg.errors.IoError, LedgerError, "disk failed"),
+        (psycopg.errors.UniqueViolation, LedgerError, "refused a statement (23505)"),
+        (psycopg.InterfaceError, LedgerError, "refused a statement"),
+    ],
+)
+def test_states_of_postgresql(kind: type[psycopg.Error], expected: type[LedgerError], words: str) -> None:
+    error = verdict(exc.DBAPIError("SELECT", {"uid": SECRET}, kind(SECRET)))
+    assert type(error) is expected
+    assert words in error.message
+
+
+def kinds_of(module: ModuleType) -> list[type[exc.SQLAlchemyError]]:
+    return [kind for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, exc.SQLAlchemyError)]
+
+
+@pytest.mark.parametrize("kind", kinds_of(sqlalchemy.exc), ids=lambda kind: kind.__name__)
+def test_every_error_of_sqlalchemy_is_ours(kind: type[exc.SQLAlchemyError]) -> None:
+    error = kind.__new__(kind)
+    error.orig = None  # type: ignore[attr-defined]  # what its __init__ would set; each class wants other arguments
+    verdict(error)
+
+
+def test_what_is_not_the_databases_passes_through() -> None:
+    with pytest.raises(ZeroDivisionError), translated():
+        raise ZeroDivisionError
+
+
+def test_a_bug_in_a_statement_names_no_data(ledger: SqlLedger) -> None:
+    with pytest.raises(LedgerError, match="refused a statement") as caught, ledger._database.read() as transaction:
+        transaction.execute(text("SELECT :uid FROM nowhere"), {"uid": SECRET})
+    assert SECRET not in f"{caught.value} {caught.value.hint} {caught.value.__cause__}"
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("/var/lib/ledger.db", "address"),
+        ("mysql://host/ledger", "neither SQLite nor PostgreSQL"),
+        ("sqlite://", "plain file"),
+        ("sqlite:///:memory:", "plain file"),
+        ("sqlite:////tmp/never-made.db?mode=ro", "plain file"),
+    ],
+)
+def test_an_address_that_names_no_ledger(url: str, words: str) -> None:
+    with pytest.raises(LedgerError, match=words) as caught:
+        open_ledger(url)
+    assert "sqlite:////" in caught.value.hint
+
+
+def test_a_server_that_is_not_there() -> None:
+    with pytest.raises(LedgerBusy, match="cannot be reached"):
+        open_ledger(f"postgresql://nobody:{SECRET}@127.0.0.1:{free_port()}/ledger")
+
+
+def test_the_work_goes_on_after_a_restart_of_the_server() -> None:
+    with Postgres() as server, open_ledger(server.create_database()) as ledger:
+        ledger.mark([mark()], 1000.0)
+        server.kill()
+        with pytest.raises(LedgerBusy):
+            ledger.mark([mark()], 1001.0)
+        server.start()
+        ledger.mark([mark()], 1002.0)
+        row = ledger.study("1.2.3")
+        assert row is not None
+        assert row.dirty is not None
+        assert row.dirty.generation == 2
+
+
+def test_without_the_driver_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "psycopg", None)
+    with pytest.raises(LedgerError) as caught:
+        open_ledger("postgresql://host/ledger")
+    assert "dicom-fhir-indexer[postgres]" in caught.value.hint

@@ -100,10 +100,6 @@ def _mirror() -> str:
 
 
 def _unpack(archives: Iterable[Path], root: Path) -> None:
-    # Debian 12's packages still ship /lib and /usr/lib apart; the links make them one, as on a real system.
-    for name in ("bin", "lib", "lib64", "sbin"):
-        (root / "usr" / name).mkdir(parents=True, exist_ok=True)
-        (root / name).symlink_to(f"usr/{name}")
     for archive in archives:
         _run(["dpkg-deb", "--extract", str(archive), str(root)])
     for name in _NOT_NEEDED:

@@ -14,6 +14,8 @@ from tests.servers.process import Server, answers, free_port
 _SUITES = {"1.10": "bookworm", "1.12": "trixie"}
 _PLUGIN = "usr/share/orthanc/plugins/libOrthancDicomWeb.so"
 _PACKAGES = ("orthanc", "orthanc-dicomweb")
+_DICTIONARIES = ("dicom.dic", "private.dic")
+_LIBRARIES = ("lib/*", "usr/lib/*")  # Debian 12's packages still ship both
 _START_DEADLINE_S = 30
 
 
@@ -42,11 +44,13 @@ def _program(version: str) -> _Program:
         return _Program(("/usr/sbin/Orthanc",), {}, Path("/") / _PLUGIN)
     root = unpacked(suite, _PACKAGES)
     # The program keeps to the C library and the data files that it was built with, not to the host's.
-    loader = next(root.glob("usr/lib/*/ld-linux*.so.*"))
-    dictionaries = sorted(root.glob("usr/share/*dcmtk*/dicom.dic")) + sorted(root.glob("usr/share/*dcmtk*/private.dic"))
+    loader = next(path for lib in _LIBRARIES for path in root.glob(f"{lib}/ld-linux*.so.*"))
+    triplet = loader.parent.name
+    libraries = [str(root / lib / triplet) for lib in ("lib", "usr/lib")]
+    dictionaries = [str(path) for name in _DICTIONARIES for path in root.glob(f"usr/share/*dcmtk*/{name}")]
     return _Program(
-        (str(loader), "--library-path", str(loader.parent), str(root / "usr/sbin/Orthanc")),
-        {"DCMDICTPATH": ":".join(map(str, dictionaries)), "GCONV_PATH": str(loader.parent / "gconv")},
+        (str(loader), "--library-path", ":".join(libraries), str(root / "usr/sbin/Orthanc")),
+        {"DCMDICTPATH": ":".join(dictionaries), "GCONV_PATH": str(root / "usr/lib" / triplet / "gconv")},
         root / _PLUGIN,
     )
 

@@ -60,7 +60,8 @@ def _inherited(schema: dict[str, Any]) -> dict[str, Any]:
     parent = facts().get(base)
     if parent is not None and parent is not schema:
         elements.update(_inherited(parent))
-    return elements | schema.get("elements", {})
+    found: dict[str, Any] = elements | schema.get("elements", {})
+    return found
 
 
 def _object_mistakes(value: Any, schema: dict[str, Any], path: str) -> Iterator[str]:

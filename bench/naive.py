@@ -30,7 +30,9 @@ def main() -> None:
         with Stopwatch() as naive:
             version = naive_writer(hapi.url, study)
         print(f"naive:   {naive.seconds:.1f} s, {INSTANCES} writes, version {version}")
-        print(f"how: the naive writer PUTs the growing resource once per instance ({INSTANCES} requests, one connection)")
+        print(
+            f"how: the naive writer PUTs the growing resource once per instance ({INSTANCES} requests, one connection)"
+        )
 
 
 def naive_writer(base: str, study: dict[str, Any]) -> str:

@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 @contextlib.contextmanager
 def servers() -> Iterator[tuple[Orthanc, Hapi, Path]]:
     """A fresh Orthanc 1.12, a fresh HAPI R4 and an empty folder."""
-    with tempfile.TemporaryDirectory(prefix="bench-") as home, Orthanc("1.12", stable_age_s=1) as orthanc, Hapi() as hapi:
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as home,
+        Orthanc("1.12", stable_age_s=1) as orthanc,
+        Hapi() as hapi,
+    ):
         print(
             f"machine: {psutil.cpu_count()} cores, {psutil.virtual_memory().total >> 30} GiB, Python "
             f"{platform.python_version()}; Orthanc {orthanc.version} (SQLite), HAPI 8.8.0 R4 (H2 in memory), loopback",

@@ -114,7 +114,10 @@ def post_alone(bundles: list[bytes]) -> float:
     with Hapi() as hapi, requests.Session() as session, Stopwatch() as watch:
         for body in bundles:
             answer = session.post(
-                hapi.url, data=body, headers={"Content-Type": "application/fhir+json", "Prefer": "return=minimal"}, timeout=300
+                hapi.url,
+                data=body,
+                headers={"Content-Type": "application/fhir+json", "Prefer": "return=minimal"},
+                timeout=300,
             )
             answer.raise_for_status()
     return watch.seconds

@@ -113,6 +113,27 @@ class Site:
         assert len(found) < 2, "a doubled study"
         return found[0] if found else None
 
+    def fetch(self, reference: str) -> dict[str, Any]:
+        """One resource of the FHIR server."""
+        answer = requests.get(f"{self.fhir}/{reference}", timeout=60)
+        answer.raise_for_status()
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def put(self, resource: dict[str, Any]) -> None:
+        """Write a resource as somebody else would."""
+        url = f"{self.fhir}/{resource['resourceType']}/{resource['id']}"
+        requests.put(url, json=resource, timeout=60).raise_for_status()
+
+    def delete(self, reference: str) -> None:
+        """Delete a resource as somebody else would."""
+        requests.delete(f"{self.fhir}/{reference}", timeout=60).raise_for_status()
+
+    def orthanc_changes(self) -> set[str]:
+        """Types of all changes that Orthanc has logged."""
+        answer = requests.get(f"{self.orthanc.url}/changes", params={"limit": "100000"}, timeout=30)
+        return {change["ChangeType"] for change in answer.json()["Changes"]}
+
     def search(self, resource_type: str, **parameters: str) -> list[dict[str, Any]]:
         """One page of resources, read past every cache."""
         answer = requests.get(

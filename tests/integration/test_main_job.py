@@ -7,29 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.proxy import Proxy
-from tests.samples import by_turns, demo_studies, generate, instance, public_files, store_dimse, store_files, store_rest
-from tests.site import Site, uids, wait_for
+from tests.samples import by_turns, demo_studies, generate, public_files, store_dimse, store_files, store_rest
+from tests.site import uids, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from tests.servers.hapi import Hapi
-    from tests.servers.orthanc import Orthanc
+    from tests.proxy import Proxy
+    from tests.site import Site
 
 pytestmark = pytest.mark.server
-
-
-@pytest.fixture
-def proxy(hapi_r4: Hapi) -> Iterator[Proxy]:
-    with Proxy(hapi_r4.url) as between:
-        yield between
-
-
-@pytest.fixture
-def site(tmp_path: Path, orthanc: Orthanc, proxy: Proxy) -> Site:
-    return Site(home=tmp_path, orthanc=orthanc, fhir=proxy.url)
 
 
 def test_backfill_writes_each_study_once_and_then_nothing(site: Site, proxy: Proxy) -> None:
@@ -51,16 +36,15 @@ def test_backfill_writes_each_study_once_and_then_nothing(site: Site, proxy: Pro
 
 def test_a_study_that_settles_twice_is_written_twice(site: Site, proxy: Proxy) -> None:
     """Two associations with a pause longer than StableAge, series interleaved, one more instance later."""
-    seed = f"twice-{site.orthanc.version}"
-    datasets = by_turns(generate(series=3, instances=4, seed=seed))
-    uid = uids(datasets)[0]
+    datasets = generate(series=3, instances=4, seed=f"twice-{site.orthanc.version}")
+    uid, late, early = uids(datasets)[0], datasets[0], by_turns(datasets[1:])
     with site.daemon():
-        store_dimse(site.orthanc, datasets[:6])
+        store_dimse(site.orthanc, early[:6])
         wait_for(lambda: _instances(site, uid) == 6, "the first half")
-        store_dimse(site.orthanc, datasets[6:])
-        wait_for(lambda: _instances(site, uid) == 12, "the second half")
-        store_dimse(site.orthanc, [instance(seed, 0, 0, 4)])
-        wait_for(lambda: _instances(site, uid) == 13, "the late instance")
+        store_dimse(site.orthanc, early[6:])
+        wait_for(lambda: _instances(site, uid) == 11, "the second half")
+        store_dimse(site.orthanc, [late])
+        wait_for(lambda: _instances(site, uid) == 12, "the late instance")
     assert proxy.written()["ImagingStudy"] == 3
     assert proxy.written()["Patient"] == 1
     assert site.verify()["equal"]

@@ -1,0 +1,77 @@
+"""Runs one command of the indexer and kills it, as ``kill -9`` does, at a named point.
+
+Usage: ``python -m tests.chaos.killer POINT COUNT -- ARGUMENTS``; the process dies at the COUNT-th pass of the point.
+The points are put around the program's own functions from outside: the product knows nothing of them.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+from indexer.cli import main
+from indexer.fhir import FhirServer
+from indexer.ledger import SqlLedger
+from indexer.model import Settled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Function = Any
+
+
+def _carries_studies(_self: object, bundle: bytes, _count: int) -> bool:
+    return b'"ImagingStudy/' in bundle
+
+
+def _has_marks(_self: object, _source: str, marks: list[Any], *_: object) -> bool:
+    return bool(marks)
+
+
+def _publishes(_self: object, settlements: list[Any], *_: object) -> bool:
+    return any(isinstance(one, Settled) and one.published for one in settlements)
+
+
+def _always(*_: object) -> bool:
+    return True
+
+
+POINTS: dict[str, tuple[type, str, str, Callable[..., bool]]] = {
+    "after-poll-commit": (SqlLedger, "note", "after", _has_marks),
+    "before-send": (FhirServer, "send", "before", _carries_studies),
+    "after-send": (FhirServer, "send", "after", _carries_studies),
+    "before-settle": (SqlLedger, "settle", "before", _publishes),
+    "after-settle": (SqlLedger, "settle", "after", _publishes),
+    "in-backfill": (SqlLedger, "backfill_mark", "after", _always),
+}
+
+
+def arm(point: str, count: int) -> None:
+    """Put the point in place."""
+    owner, name, when, is_meant = POINTS[point]
+    inner: Function = getattr(owner, name)
+    passes = 0
+
+    def die() -> None:
+        nonlocal passes
+        passes += 1
+        if passes >= count:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def outer(*arguments: Any, **options: Any) -> Any:
+        meant = is_meant(*arguments)
+        if meant and when == "before":
+            die()
+        result = inner(*arguments, **options)
+        if meant and when == "after":
+            die()
+        return result
+
+    setattr(owner, name, outer)
+
+
+if __name__ == "__main__":
+    arm(sys.argv[1], int(sys.argv[2]))
+    sys.exit(main(sys.argv[sys.argv.index("--") + 1 :]))

@@ -1,0 +1,107 @@
+"""Servers that fail in every known way, in front of the real ones: nothing lost, nothing doubled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import proxy as faults
+from tests.samples import generate, store_rest
+from tests.site import uids, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pydicom.dataset import Dataset
+
+    from tests.proxy import Proxy
+    from tests.proxy.faults import Fault
+    from tests.site import Site
+
+pytestmark = pytest.mark.server
+
+OUTCOME = b'{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"conflict"}]}'
+
+FHIR_FAULTS: dict[str, Callable[[], Fault]] = {
+    "429": lambda: faults.status(429, {"Retry-After": "1"}),
+    "503": lambda: faults.status(503),
+    "500": lambda: faults.status(500, body=b"<html>oops</html>"),
+    "409": lambda: faults.status(409, body=OUTCOME),
+    "413": lambda: faults.status(413),
+    "cut-body": lambda: faults.cut(40),
+    "not-json": faults.not_json,
+    "fewer-entries": faults.fewer_entries,
+    "lost-answer": faults.drop_reply,
+    "reset": faults.reset,
+    "slow": lambda: faults.slow_reply(4.0),
+}
+
+ORTHANC_FAULTS: dict[str, Callable[[], Fault]] = {
+    "401": lambda: faults.status(401),
+    "500": lambda: faults.status(500),
+    "503": lambda: faults.status(503),
+    "cut-body": lambda: faults.cut(10),
+    "html": faults.not_json,
+    "reset": faults.reset,
+}
+
+
+@pytest.mark.parametrize("name", FHIR_FAULTS)
+def test_fhir_server_fails_and_heals(site_1_12: Site, proxy: Proxy, name: str) -> None:
+    site = site_1_12
+    site.target["timeout"] = "2s" if name == "slow" else "30s"
+    datasets = generate(6, 2, 2, seed=f"fhir-{name}", patients=3)
+    store_rest(site.orthanc, datasets)
+    proxy.inject(FHIR_FAULTS[name](), times=3, when=faults.is_bundle)
+    site.cli("backfill")
+    assert proxy.faults_injected == 3
+    _converged(site, datasets)
+
+
+def test_fhir_server_is_down_for_a_while(site_1_12: Site, proxy: Proxy) -> None:
+    datasets = generate(4, 1, 2, seed="fhir-down")
+    with site_1_12.daemon():
+        with proxy.refusing():
+            store_rest(site_1_12.orthanc, datasets)
+            wait_for(lambda: "peer_lost" in site_1_12.log(), "the outage to be noticed")
+            wait_for(lambda: site_1_12.status()["dirty"] == 4, "the studies to be noted")
+        wait_for(lambda: site_1_12.status()["published"] == 4, "the studies to be published")
+        assert "peer_back" in site_1_12.log()
+    assert proxy.faults_injected > 0
+    _converged(site_1_12, datasets)
+
+
+@pytest.mark.parametrize("name", ORTHANC_FAULTS)
+def test_orthanc_fails_and_heals(site_1_12: Site, orthanc_proxy: Proxy, name: str) -> None:
+    """Four answers of Orthanc in a row are bad, after the daemon has begun."""
+    datasets = generate(4, 2, 2, seed=f"orthanc-{name}")
+    site_1_12.source["timeout"] = "10s"
+    with site_1_12.daemon():
+        wait_for(lambda: site_1_12.status()["last_poll_at"], "the first poll")
+        orthanc_proxy.inject(ORTHANC_FAULTS[name](), times=4)
+        store_rest(site_1_12.orthanc, datasets)
+        wait_for(lambda: orthanc_proxy.faults_injected == 4, "the faults")
+        wait_for(lambda: site_1_12.status()["published"] == 4, "the studies to be published", deadline_s=150)
+    _converged(site_1_12, datasets)
+
+
+def test_orthanc_is_killed_before_its_studies_are_stable(site: Site) -> None:
+    """StableStudy never comes then, for Orthanc holds what is unstable in memory only."""
+    datasets = generate(3, 1, 2, seed=f"restart-{site.orthanc.version}")
+    with site.daemon():
+        wait_for(lambda: site.status()["last_poll_at"], "the first poll")
+        store_rest(site.orthanc, datasets)
+        site.orthanc.kill()
+        site.orthanc.start()
+        wait_for(lambda: site.status()["published"] == 3, "the studies to be published")
+    assert "StableStudy" not in site.orthanc_changes(), "the fault did not happen: StableStudy was logged"
+    _converged(site, datasets)
+
+
+def _converged(site: Site, datasets: list[Dataset]) -> None:
+    report = site.verify()
+    assert report["equal"], report
+    assert report["studies"] == len(uids(datasets))
+    assert not report["quarantined"]
+    assert not report["unsettled"]

@@ -77,7 +77,8 @@ def _quarantine(
 ) -> None:
     for one in quarantined:
         uid = one.task.study_instance_uid
-        values = {"cause": one.cause, "text": one.text, "hint": one.hint, "since": now, "run_id": runs[uid]}
+        text = one.text.replace("\0", "")  # a server's words; PostgreSQL holds no NUL
+        values = {"cause": one.cause, "text": text, "hint": one.hint, "since": now, "run_id": runs[uid]}
         row = upsert(transaction, quarantine).values(study_instance_uid=uid, **values)
         transaction.execute(row.on_conflict_do_update(index_elements=["study_instance_uid"], set_=values))
 

@@ -80,6 +80,13 @@ def test_a_quarantined_study_is_kept_aside_with_its_cause(ledger: SqlLedger) -> 
     assert ledger.next_due(2000.0) is None
 
 
+def test_a_servers_words_cannot_break_the_ledger(ledger: SqlLedger) -> None:
+    ledger.mark([mark()], 1000.0)
+    task = take_one(ledger, 1000.0)
+    ledger.settle([replace(quarantined(task), text="HAPI-0\0' ; \u2028😀")], 1001.0)
+    assert ledger.quarantine()[0].text == "HAPI-0' ; \u2028😀"
+
+
 @pytest.mark.parametrize("ends", ["settled", "unchanged", "dropped", "quarantined"])
 def test_quarantine_lasts_until_the_study_ends_otherwise(ledger: SqlLedger, ends: str) -> None:
     ledger.mark([mark()], 1000.0)

@@ -6,7 +6,6 @@ import re
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
 
 import orjson
 
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
     from indexer.transport import Response, Transport
 
 _PROBE_EVERY_S: Final = 300.0
+# Orthanc Book, "Orthanc identifiers": SHA-1 in five groups. Anything else must not get into a path.
+_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{8}){4}")
 _MOMENT: Final = re.compile(r"\d{8}T\d{6}")
 # Orthanc maps 1,000 ids up to their studies in 1.3 s on PostgreSQL: fewer at a time keep it free for others.
 _CHUNK: Final = 200
@@ -78,7 +79,9 @@ class Client:
 
     def study(self, orthanc_id: str) -> Answer | None:
         """``GET /studies/{id}``; None if Orthanc says that it does not hold it."""
-        path = f"/studies/{quote(orthanc_id, safe='')}"
+        if not _ID.fullmatch(orthanc_id):
+            raise ProtocolViolation(f"{self.peer} gave a study an id that is none", peer=self.peer)
+        path = f"/studies/{orthanc_id}"
         found = self._transport.request("GET", path, params={"short": ""}, accept_statuses=(404,))
         return None if found.status == 404 else row(found.json(), self.peer)
 

@@ -1,0 +1,147 @@
+"""The Orthancs that the suite runs on, a transport that counts, and what a study should look like."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+from indexer.dicomweb import DicomWebSamples
+from indexer.orthanc import OrthancSource
+from indexer.transport import Response, Transport
+from tests.fakes.orthanc import FakeOrthanc
+from tests.samples import store_rest
+from tests.servers.orthanc import Orthanc, orthanc_versions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pydicom.dataset import Dataset
+
+    from indexer.model import Copy, Study
+
+FAKE, REAL = "fake", "real"
+KINDS = [f"{kind} {version}" for kind in (FAKE, REAL) for version in orthanc_versions()]
+
+
+class Counting(Transport):
+    """Keeps the paths that were asked for, and lets a test act before the n-th request from now."""
+
+    def __init__(self, base_url: str, **options: Any) -> None:
+        super().__init__(base_url, **options)
+        self.paths: list[str] = []
+        self._at: tuple[int, Callable[[], object]] | None = None
+
+    def request(self, method: str, path: str, **options: Any) -> Response:
+        if self._at and len(self.paths) == self._at[0]:
+            act, self._at = self._at[1], None
+            act()
+        self.paths.append(path)
+        return super().request(method, path, **options)
+
+    @property
+    def has_acted(self) -> bool:
+        return self._at is None
+
+    def act_before(self, number: int, act: Callable[[], object]) -> None:
+        self.paths.clear()
+        self._at = (number, act)
+
+
+@dataclass
+class Case:
+    """One Orthanc under test."""
+
+    orthanc: Orthanc | FakeOrthanc
+    transport: Counting
+    dicomweb: Counting
+    is_fake: bool
+    page_size: int = 1000
+
+    @property
+    def source(self) -> OrthancSource:
+        return OrthancSource(self.transport, "main", page_size=self.page_size)
+
+    @property
+    def samples(self) -> DicomWebSamples:
+        return DicomWebSamples(self.dicomweb, cap=3)
+
+    @property
+    def is_modern(self) -> bool:
+        return self.orthanc.label != "1.10"
+
+    def store(self, datasets: list[Dataset]) -> None:
+        """Store one after the other, so that the order of the feed is known."""
+        store_rest(self.orthanc, datasets, parallel=1)
+
+    def copies(self) -> list[Copy]:
+        source = self.source
+        return list(source.locate(source.list_ids()))
+
+    def copy_of(self, dataset: Dataset) -> Copy:
+        (found,) = [one for one in self.copies() if one.study_instance_uid == dataset.StudyInstanceUID]
+        return found
+
+    def delete(self, dataset: Dataset, level: str) -> None:
+        """Delete the study, the series or the instance of a dataset."""
+        keyword = {"studies": "StudyInstanceUID", "series": "SeriesInstanceUID", "instances": "SOPInstanceUID"}[level]
+        for path in self._below(self.copy_of(dataset).orthanc_id, level):
+            answer = requests.get(f"{self.orthanc.url}{path}?short", timeout=10).json()
+            if dataset[keyword].value in answer["MainDicomTags"].values():
+                requests.delete(f"{self.orthanc.url}{path}", timeout=10).raise_for_status()
+                return
+        raise LookupError(level)
+
+    def _below(self, study_id: str, level: str) -> list[str]:
+        study = requests.get(f"{self.orthanc.url}/studies/{study_id}?short", timeout=10).json()
+        if level == "studies":
+            return [f"/studies/{study_id}"]
+        if level == "series":
+            return [f"/series/{one}" for one in study["Series"]]
+        series = [requests.get(f"{self.orthanc.url}/series/{one}?short", timeout=10).json() for one in study["Series"]]
+        return [f"/instances/{one}" for answer in series for one in answer["Instances"]]
+
+
+@contextmanager
+def running(kind: str, *, limit_find_instances: int = 0) -> Iterator[Case]:
+    """A case of one of `KINDS`."""
+    name, version = kind.split()
+    server: Orthanc | FakeOrthanc
+    if name == FAKE:
+        server = FakeOrthanc(version, stable_age_s=1, limit_find_instances=limit_find_instances)
+    else:
+        limits = {"LimitFindInstances": limit_find_instances, "LimitFindResults": limit_find_instances}
+        server = Orthanc(version, stable_age_s=1, extra=limits)
+    with server as orthanc:
+        transport = Counting(orthanc.url, peer="orthanc main")
+        dicomweb = Counting(orthanc.dicomweb_url, peer="dicomweb main")
+        try:
+            yield Case(orthanc, transport, dicomweb, name == FAKE)
+        finally:
+            transport.close()
+            dicomweb.close()
+
+
+Shape = dict[str, dict[str, tuple[str | None, str | None, str | None]]]
+
+
+def shape_of_datasets(datasets: list[Dataset]) -> Shape:
+    """Series, instances, and of each its class, number and frames."""
+    found: Shape = {}
+    for one in datasets:
+        number, frames = (str(one[key].value) if key in one else None for key in ("InstanceNumber", "NumberOfFrames"))
+        found.setdefault(one.SeriesInstanceUID, {})[one.SOPInstanceUID] = (one.SOPClassUID, number, frames)
+    return found
+
+
+def shape_of_study(study: Study) -> Shape:
+    """The same of a study that was read."""
+    return {
+        series.series_instance_uid: {
+            one.sop_instance_uid: (one.sop_class_uid, one.instance_number, one.number_of_frames)
+            for one in series.instances
+        }
+        for series in study.series
+    }

@@ -1,0 +1,300 @@
+"""What every Orthanc must do for us, on the fake and on the real ones, 1.10 and 1.12."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from indexer.errors import ProtocolViolation, StudyChanging, StudyVanished
+from indexer.model import Copy, Level
+from tests.contract.source_cases import KINDS, Case, running, shape_of_datasets, shape_of_study
+from tests.samples import by_turns, generate, instance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pydicom.dataset import Dataset
+
+    from indexer.model import Change, ChangePage
+
+UNKNOWN = "00000000-00000000-00000000-00000000-00000000"
+DEADLINE_S = 20
+
+
+@pytest.fixture(params=KINDS)
+def case(request: pytest.FixtureRequest) -> Iterator[Case]:
+    with running(request.param) as found:
+        yield found
+
+
+def all_changes(case: Case, limit: int = 1000) -> list[Change]:
+    return [change for page in pages(case, limit) for change in page.changes]
+
+
+def pages(case: Case, limit: int) -> Iterator[ChangePage]:
+    since = 0
+    while True:
+        page = case.source.changes(since, limit)
+        yield page
+        if page.done:
+            return
+        since = page.changes[-1].seq
+
+
+def await_change(case: Case, change_type: str) -> Change:
+    deadline = time.monotonic() + DEADLINE_S
+    while time.monotonic() < deadline:
+        for change in all_changes(case):
+            if change.change_type == change_type:
+                return change
+    raise AssertionError(f"no {change_type} within {DEADLINE_S} s")
+
+
+def test_ping_tells_the_version(case: Case) -> None:
+    assert case.source.ping() == case.orthanc.version
+
+
+def test_an_empty_archive(case: Case) -> None:
+    page = case.source.changes(0, 100)
+
+    assert (page.changes, page.done, page.last) == ((), True, 0)
+    assert case.source.list_ids() == []
+    assert case.source.locate([]) == ()
+    assert case.source.study_attributes([]) == {}
+
+
+def test_a_new_instance_speaks_at_every_level(case: Case) -> None:
+    case.store(generate())
+
+    page = case.source.changes(0, 100)
+
+    assert [(one.change_type, one.level) for one in page.changes] == [
+        ("NewInstance", Level.INSTANCE),
+        ("NewSeries", Level.SERIES),
+        ("NewStudy", Level.STUDY),
+        ("NewPatient", Level.PATIENT),
+    ]
+    assert page.done
+    assert page.last == page.changes[-1].seq
+    assert page.changes[0].date <= case.source.server_time()
+
+
+def test_pages_follow_each_other_without_a_gap(case: Case) -> None:
+    case.store(generate(series=2, instances=3))
+
+    found = list(pages(case, 4))
+
+    assert [len(page.changes) for page in found[:-1]] == [4] * (len(found) - 1)
+    seqs = [change.seq for page in found for change in page.changes]
+    assert seqs == sorted(set(seqs))
+    assert [one.seq for one in all_changes(case)][: len(seqs)] == seqs
+
+
+def test_a_page_beyond_the_end_is_empty_and_tells_the_last_seq(case: Case) -> None:
+    case.store(generate())
+    last = all_changes(case)[-1].seq
+
+    page = case.source.changes(last + 1000, 100)
+
+    assert (page.changes, page.done) == ((), True)
+    assert page.last >= last
+
+
+def test_a_deletion_leaves_a_hole_and_no_word(case: Case) -> None:
+    kept, gone = generate(studies=2)
+    case.store([kept, gone, instance("later")])
+    before = all_changes(case)
+
+    case.delete(gone, "studies")
+
+    after = [change.seq for change in all_changes(case)]
+    lost = [change.seq for change in before if change.seq not in after]
+    assert len(lost) == 4
+    assert max(lost) < max(after)
+
+
+def test_a_study_becomes_stable(case: Case) -> None:
+    case.store(generate(instances=2))
+
+    change = await_change(case, "StableStudy")
+
+    assert change.level is Level.STUDY
+    assert change.orthanc_id == case.copies()[0].orthanc_id
+
+
+def test_any_id_leads_to_its_study(case: Case) -> None:
+    datasets = generate(studies=2, series=2, instances=2)
+    case.store(datasets)
+    expected = {one.StudyInstanceUID for one in datasets}
+
+    for level in (Level.STUDY, Level.SERIES, Level.INSTANCE):
+        ids = [one.orthanc_id for one in all_changes(case) if one.level is level]
+        copies = case.source.locate([*ids, UNKNOWN])
+        assert {one.study_instance_uid for one in copies} == expected
+        assert [one.orthanc_id for one in sorted(copies)] == [one.orthanc_id for one in copies]
+        assert {one.orthanc_id for one in copies} == set(case.source.list_ids())
+        assert {one.source for one in copies} == {"main"}
+
+
+def test_many_ids_are_asked_for_in_chunks(case: Case) -> None:
+    case.store(generate(instances=3))
+    ids = [one.orthanc_id for one in all_changes(case) if one.level is Level.INSTANCE]
+    case.transport.paths.clear()
+
+    copies = case.source.locate([*ids, *(f"{number:08x}{UNKNOWN[8:]}" for number in range(400))])
+
+    assert len(copies) == 1
+    assert case.transport.paths == ["/tools/bulk-content"] * 3
+
+
+def test_attributes_and_modalities_of_many_studies(case: Case) -> None:
+    datasets = generate(studies=2, series=2, modality=["CT", "SR", "MR"], PatientName="Å^B=山^田")
+    case.store(datasets)
+    ids = case.source.list_ids()
+
+    attributes = case.source.study_attributes([*ids, UNKNOWN])
+    modalities = case.source.modalities([*ids, UNKNOWN])
+
+    assert set(attributes) == set(modalities) == set(ids)
+    by_uid = {one.study_instance_uid: one.orthanc_id for one in case.copies()}
+    for dataset in datasets:
+        orthanc_id = by_uid[dataset.StudyInstanceUID]
+        assert attributes[orthanc_id].text("StudyDate") == dataset.StudyDate
+        assert attributes[orthanc_id].text("PatientID") == dataset.PatientID
+        assert attributes[orthanc_id].person_names("PatientName")[0].ideographic == "山^田"
+        assert dataset.Modality in modalities[orthanc_id]
+    assert sorted(map(len, modalities.values())) == [2, 2]
+
+
+def test_holds(case: Case) -> None:
+    (dataset,) = generate()
+    case.store([dataset])
+    orthanc_id = case.copy_of(dataset).orthanc_id
+
+    assert case.source.holds(orthanc_id)
+    case.delete(dataset, "studies")
+    assert not case.source.holds(orthanc_id)
+    with pytest.raises(ProtocolViolation):
+        case.source.holds("../system")
+
+
+def test_a_study_is_read_whole(case: Case) -> None:
+    datasets = generate(
+        series=3, instances=4, modality=["CT", "MR", "SR"], OperatorsName=["A^B", "C^D"], StudyDescription="Über \\ 5"
+    )
+    datasets[0].NumberOfFrames = 7
+    del datasets[1].InstanceNumber
+    case.store(by_turns(datasets))
+
+    study = case.source.read(case.copies()[0])
+
+    assert shape_of_study(study) == shape_of_datasets(datasets)
+    assert study.study_instance_uid == datasets[0].StudyInstanceUID
+    assert study.source == "main"
+    assert study.number_of_instances == 12
+    assert not study.is_sampled
+    assert study.last_update is not None
+    assert study.last_update <= case.source.server_time()
+    assert study.attributes.text("AccessionNumber") == datasets[0].AccessionNumber
+    assert study.attributes.text("PatientBirthDate") == "19700101"
+    for series, kind in zip(
+        sorted(study.series, key=lambda one: int(one.attributes.text("SeriesNumber") or 0)),
+        ("CT", "MR", "SR"),
+        strict=True,
+    ):
+        assert series.attributes.text("Modality") == kind
+        assert series.attributes.texts("OperatorsName") == ("A^B", "C^D")
+        assert series.sampled == {}
+
+
+def test_series_and_instances_come_in_a_fixed_order(case: Case) -> None:
+    case.store(by_turns(generate(series=3, instances=4)))
+
+    study = case.source.read(case.copies()[0])
+
+    assert [one.series_instance_uid for one in study.series] == sorted(one.series_instance_uid for one in study.series)
+    for series in study.series:
+        uids = [one.sop_instance_uid for one in series.instances]
+        assert uids == sorted(uids)
+
+
+@pytest.mark.parametrize(("instances", "expected"), [(1, 1), (4, 1), (5, 2), (8, 2), (9, 3)])
+def test_a_read_costs_two_requests_and_the_pages(instances: int, expected: int, case: Case) -> None:
+    datasets = generate(instances=instances)
+    case.store(datasets)
+    case.page_size = 4
+    source, copy = case.source, case.copies()[0]
+    source.read(copy)
+    case.transport.paths.clear()
+
+    assert shape_of_study(source.read(copy)) == shape_of_datasets(datasets)
+    assert len(case.transport.paths) == 2 + expected
+    assert ("/tools/find" in case.transport.paths) == case.is_modern
+
+
+def test_what_orthanc_cuts_off_is_asked_for_by_id() -> None:
+    for kind in KINDS:
+        with running(kind, limit_find_instances=3) as case:
+            datasets = generate(series=2, instances=5)
+            case.store(datasets)
+            case.page_size = 4
+
+            assert shape_of_study(case.source.read(case.copies()[0])) == shape_of_datasets(datasets), kind
+
+
+def test_a_study_that_is_not_there(case: Case) -> None:
+    with pytest.raises(StudyVanished):
+        case.source.read(Copy("main", UNKNOWN, "1.2.3"))
+
+
+def actions(case: Case, datasets: list[Dataset], seed: str) -> dict[str, tuple[Callable[[], object], list[Dataset]]]:
+    """Ways to change a study, each with what is left of it."""
+    first = datasets[0]
+    same_series = [one for one in datasets if one.SeriesInstanceUID == first.SeriesInstanceUID]
+    more = instance(seed, 0, 0, 90, PatientID=first.PatientID)
+    new_series = instance(seed, 0, 9, 0, PatientID=first.PatientID)
+    return {
+        "an instance more": (lambda: case.store([more]), [*datasets, more]),
+        "a series more": (lambda: case.store([new_series]), [*datasets, new_series]),
+        "an instance less": (lambda: case.delete(first, "instances"), datasets[1:]),
+        "a series less": (
+            lambda: case.delete(first, "series"),
+            [one for one in datasets if one not in same_series],
+        ),
+        "gone": (lambda: case.delete(first, "studies"), []),
+    }
+
+
+@pytest.mark.parametrize("before", range(5))
+@pytest.mark.parametrize("what", ["an instance more", "a series more", "an instance less", "a series less", "gone"])
+def test_a_study_that_changes_while_it_is_read_is_never_torn(what: str, before: int, case: Case) -> None:
+    datasets = generate(series=2, instances=5, seed="torn")
+    case.store(datasets)
+    case.page_size = 4
+    act, left = actions(case, datasets, "torn")[what]
+    copy, source = case.copies()[0], case.source
+    source.read(copy)
+    case.transport.act_before(before, act)
+
+    try:
+        found = shape_of_study(source.read(copy))
+    except StudyVanished:
+        assert not left
+    except StudyChanging:
+        assert before > 0
+    else:
+        assert found == shape_of_datasets(left) or (before > 0 and found == shape_of_datasets(datasets))
+    assert case.transport.has_acted
+
+
+def test_a_study_that_changed_is_read_as_it_is_now(case: Case) -> None:
+    datasets = generate(series=2, instances=2)
+    case.store(datasets)
+    case.source.read(case.copies()[0])
+    case.delete(datasets[0], "instances")
+    more = instance("sample", 0, 5, 0, PatientID=datasets[0].PatientID)
+    case.store([more])
+
+    assert shape_of_study(case.source.read(case.copies()[0])) == shape_of_datasets([*datasets[1:], more])

@@ -50,7 +50,7 @@ def _of_series(expected: Resource, held: Resource) -> Iterator[str]:
     wanted, found = _by_uid(expected.get("series")), _by_uid(held.get("series"))
     yield from _sets("series", wanted, found)
     yield from _doubles("series", held.get("series"))
-    for uid in wanted.keys() & found.keys():
+    for uid in sorted(wanted.keys() & found.keys()):
         if wanted[uid].get("numberOfInstances") != found[uid].get("numberOfInstances"):
             yield f"wrong numberOfInstances of series {uid}"
         yield from _sets("instance", _by_uid(wanted[uid].get("instance")), _by_uid(found[uid].get("instance")))

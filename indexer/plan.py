@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 ANCHORS = 16
 """Rows that are remembered to recognise a replaced database by."""
 
+COMMIT_S = 60.0
+"""Rows that are committed at the same time bear dates that are less apart than this."""
+
 NOISE = frozenset({"UpdatedAttachment", "UpdatedMetadata", "Deleted", "NewChildInstance"})
 """Changes that say nothing about a study's content. The DICOMweb plugin writes an attachment for each series that
 it serves metadata of, so that heeding UpdatedAttachment would make our own reading look like a change."""
@@ -44,6 +47,12 @@ class SettlingRule:
 def anchor(change: Change) -> str:
     """A row's identity: a Seq is never used twice in one database."""
     return f"{change.change_type} {change.orthanc_id} {change.date}"
+
+
+def is_younger(row: Change, anchors: Mapping[int, str]) -> bool:
+    """Whether a row was logged clearly after every anchor, `COMMIT_S` aside."""
+    dates = [one.rsplit(" ", maxsplit=1)[1] for one in anchors.values()]
+    return bool(dates) and earlier(row.date, COMMIT_S) > max(dates)
 
 
 def earlier(server_time: str, seconds: float) -> str:

@@ -63,13 +63,15 @@ class Poller:
             Nothing of the page at hand is noted then, and the position stays.
         """
         position = self._position()
+        asked_at = self.clock()
         first = self.feed.changes(position.low, self.page)
         if self._is_replaced(position, first):
             position = self._begin_epoch(position)
+            asked_at = self.clock()
             first = self.feed.changes(position.low, self.page)
         count = 0
         for page in self._pages(first):
-            position, fresh = self._note(position, page)
+            position, fresh = self._note(position, page, asked_at)
             count += fresh
         self.ledger.heard(self.source.name, self.clock())
         return count
@@ -88,18 +90,14 @@ class Poller:
             page = self.feed.changes(page.changes[-1].seq, self.page)
             yield page
 
-    def _note(self, position: FeedPosition, page: ChangePage) -> tuple[FeedPosition, int]:
+    def _note(self, position: FeedPosition, page: ChangePage, asked_at: float) -> tuple[FeedPosition, int]:
+        """Note one page. Holes were last looked at when the first page was asked for: their grace ends by that time."""
         changes = plan.fresh(position, page)
         if not changes and not position.above:
             return position, 0
         server_time = self.feed.server_time()
-        moved = plan.advance(
-            position,
-            changes,
-            self.clock(),
-            grace_s=self.hole_grace_s,
-            old=plan.earlier(server_time, self.hole_grace_s),
-        )
+        old = plan.earlier(server_time, self.hole_grace_s + max(0.0, self.clock() - asked_at))
+        moved = plan.advance(position, changes, asked_at, grace_s=self.hole_grace_s, old=old)
         marks = self._marks(changes, server_time)
         if marks or moved != position:
             self.ledger.note(self.source.name, marks, moved, self.clock())
@@ -120,17 +118,29 @@ class Poller:
         """Whether another database stands behind the source now.
 
         ``Last`` alone proves nothing: PostgreSQL lowers it without any reset. So a row that we know must have become
-        another, or ``Last`` is behind and every row and study that we know is gone.
+        another, or ``Last`` is behind, and either the newest row is younger than all that we saw in spite of its lower
+        Seq, or every row and study that we know is gone.
         """
         is_behind = not first.changes and first.last < position.low
         if not is_behind and self.clock() < self._checked_at + CHECK_EVERY_S:
             return False
         self._checked_at = self.clock()
+        if is_behind and self._ends_younger(position, first.last):
+            return True
         for seq in sorted(position.anchors, reverse=True):
-            row = next(iter(self.feed.changes(seq - 1, 1).changes), None)
-            if row is not None and row.seq == seq:
+            row = self._row(seq)
+            if row is not None:
                 return plan.anchor(row) != position.anchors[seq]
         return is_behind and not self._holds_known()
+
+    def _ends_younger(self, position: FeedPosition, last: int) -> bool:
+        """A database that was made anew of the same studies, or restored from a backup, and has grown since."""
+        row = self._row(last)
+        return row is not None and plan.is_younger(row, position.anchors)
+
+    def _row(self, seq: int) -> Change | None:
+        row = next(iter(self.feed.changes(seq - 1, 1).changes), None)
+        return row if row is not None and row.seq == seq else None
 
     def _holds_known(self) -> bool:
         known = self.ledger.copies(self.source.name, KNOWN_STUDIES)

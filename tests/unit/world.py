@@ -1,0 +1,184 @@
+"""One installation in memory: archive, FHIR server and the real ledger, with everything between them as composed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from indexer import mapping, plan
+from indexer.bundle import Limits, Sizer, TypePolicy
+from indexer.ledger import SqlLedger, open_ledger
+from indexer.mapping import Rules
+from indexer.sync.deliver import Deliverer
+from indexer.sync.drain import Drain
+from indexer.sync.patience import Patience
+from indexer.sync.poll import Poller
+from indexer.sync.prepare import Channel, Reader, resource_entry
+from indexer.sync.targeting import make_ready, replaced
+from indexer.sync.verify import Verifier
+from tests.fakes.memory import Clock, MemorySource, MemoryTarget
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from indexer.model import Mark, Task
+    from indexer.sync.verify import Report
+
+DEADLINE_S = 20.0
+SITE_KEY = b"k" * 32
+
+
+def wait_until(condition: Callable[[], object], what: str) -> None:
+    """Poll a condition; AssertionError if it does not hold in time."""
+    pause = threading.Event()
+    end = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < end, f"waited in vain for: {what}"
+        pause.wait(0.005)
+
+
+def channel(source: MemorySource, *, address: str = "http://pacs.example/dicom-web", **rules: Any) -> Channel:
+    """A channel that samples; ``issuer="ignore"`` switches the samples off."""
+    applied = Rules(**{"site_key": SITE_KEY, "patient_id_system": "urn:oid:1.2.3.4", **rules})
+    fhir_id = mapping.endpoint_id(address)
+    resource = mapping.endpoint(address, endpoint_id=fhir_id, source=source.name, rules=applied)
+    return Channel(
+        source=source,
+        samples=source if applied.issuer == "read" else None,
+        rules=applied,
+        endpoint_id=fhir_id,
+        endpoint=resource_entry(resource, None, None),
+        endpoint_resource=resource,
+        endpoint_fingerprint=mapping.fingerprint(resource),
+    )
+
+
+@dataclass(kw_only=True)
+class World:
+    """Waits are so short that tests need not sleep; `clock` is the epoch clock of all parts."""
+
+    ledger: SqlLedger
+    clock: Clock = field(default_factory=Clock)
+    target: MemoryTarget = field(default_factory=MemoryTarget)
+    stop: threading.Event = field(default_factory=threading.Event)
+    limits: Limits = field(default_factory=Limits)
+    bundle_type: Any = "auto"
+    source: MemorySource = field(init=False)
+    channels: dict[str, Channel] = field(init=False)
+    reader: Reader = field(init=False)
+    deliverer: Deliverer = field(init=False)
+    poller: Poller = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.source = MemorySource(self.clock)
+        self.channels = {"main": channel(self.source)}
+        self.reader = Reader(ledger=self.ledger, channels=self.channels, clock=self.clock, site_key=SITE_KEY)
+        self.deliverer = self.new_deliverer()
+        self.poller = self.new_poller()
+        self.ledger.open_target(self.target.base_url)
+
+    def patience(self, peer: str = "fhir") -> Patience:
+        return Patience(peer=peer, stop=self.stop, clock=time.monotonic, first_s=0.001, most_s=0.01)
+
+    def new_deliverer(self) -> Deliverer:
+        return Deliverer(
+            target=self.target,
+            sizer=Sizer.begin(self.limits, 1.0),
+            types=TypePolicy(wanted=self.bundle_type),
+            patience=self.patience(),
+            clock=time.monotonic,
+        )
+
+    def new_poller(self, **options: Any) -> Poller:
+        rule = plan.SettlingRule(quiet_s=70, max_wait_s=900)
+        parts: dict[str, Any] = {"feed": self.source, "source": self.source, "ledger": self.ledger, "rule": rule}
+        return Poller(**parts, clock=self.clock, **options)
+
+    def new_drain(self, *, readers: int = 2) -> Drain:
+        """A drain whose server is ready."""
+        self.make_ready()
+        return Drain(
+            ledger=self.ledger,
+            reader=self.reader,
+            deliverer=self.deliverer,
+            patience=self.patience("orthanc"),
+            stop=self.stop,
+            on_replaced=lambda: replaced(self.ledger, self.target, self.deliverer, self.channels, self.clock),
+            clock=self.clock,
+            readers=readers,
+            site_key=SITE_KEY,
+        )
+
+    def make_ready(self) -> None:
+        make_ready(self.ledger, self.target, self.deliverer, self.channels, self.clock)
+
+    def drain(self, **options: Any) -> Drain:
+        """Drain until nothing is due; the ended drain."""
+        self.stop.clear()
+        drain = self.new_drain(**options)
+        with self.ledger.drain_lock():
+            drain.run(lambda: self.is_idle)
+        return drain
+
+    @property
+    def is_idle(self) -> bool:
+        due_s = self.ledger.next_due(self.clock())
+        return due_s is None or due_s > 0
+
+    @contextmanager
+    def draining(self, **options: Any) -> Iterator[Drain]:
+        """A drain in a thread for as long as the block lasts; its failure is raised at the end."""
+        drain = self.new_drain(**options)
+        failures: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                with self.ledger.drain_lock():
+                    drain.run()
+            except BaseException as error:  # noqa: BLE001 - raised again below
+                failures.append(error)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+            yield drain
+        finally:
+            self.stop.set()
+            thread.join(DEADLINE_S)
+            assert not thread.is_alive()
+        if failures:
+            raise failures[0]
+
+    def mark(self, *marks: Mark) -> None:
+        self.ledger.mark(marks, self.clock())
+
+    def take(self, limit: int = 100) -> tuple[Task, ...]:
+        return self.ledger.take(self.clock(), limit, 900.0)
+
+    def publish(self, *studies: Any) -> None:
+        """Store studies, poll and drain."""
+        for one in studies:
+            self.source.put(one)
+        self.poller.poll()
+        self.drain()
+
+    def verify(self) -> Report:
+        return Verifier(
+            ledger=self.ledger, target=self.target, reader=self.reader, feeds={"main": self.source}
+        ).verify()
+
+    def dirty_uids(self, uids: Sequence[str]) -> list[str]:
+        """Those of these studies that are dirty."""
+        rows = {uid: self.ledger.study(uid) for uid in uids}
+        return [uid for uid, row in rows.items() if row is not None and row.dirty is not None]
+
+
+@contextmanager
+def opened(directory: Path) -> Iterator[SqlLedger]:
+    """A ledger of its own."""
+    with open_ledger(f"sqlite:///{directory}/ledger.db", site_key=SITE_KEY) as ledger:
+        yield ledger

@@ -1,0 +1,272 @@
+"""The documentation says what the program does: commands, options, codes, events, causes, names and links."""
+
+from __future__ import annotations
+
+import ast
+import pkgutil
+import re
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import typer.main
+
+import indexer
+from indexer import errors, log
+from indexer.bundle import Judgement, judge
+from indexer.cli import app
+from indexer.cli.options import EXIT_CODES
+from indexer.model import EntryResult
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[2]
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
+README = (ROOT / "README.md").read_text()
+
+MAX_README_LINES = 200
+
+# Put together here, so that this file does not hold them.
+FORBIDDEN = ("/" + "work/", "../" + "shared", "shared/" + "reference")
+
+
+# --- what the program has ---------------------------------------------------------------------------------------------
+
+
+def commands(command: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Every command that does something, with its name as it is typed."""
+    command = command or typer.main.get_command(app)
+    below = getattr(command, "commands", None)
+    if below is None:
+        yield " ".join(path), command
+        return
+    for name, one in below.items():
+        yield from commands(one, (*path, name))
+
+
+COMMANDS = dict(commands())
+
+
+def options(name: str) -> set[str]:
+    return {text for one in COMMANDS[name].params for text in one.opts if text.startswith("--")}
+
+
+@cache
+def modules(folder: str = "indexer") -> tuple[ast.Module, ...]:
+    return tuple(ast.parse(file.read_text(), str(file)) for file in sorted((ROOT / folder).rglob("*.py")))
+
+
+def exit_codes() -> set[int]:
+    """By the errors, by ``--help``, and by the numbers that functions of the command line return."""
+    raised = {one.exit_code for one in vars(errors).values() if isinstance(one, type) and hasattr(one, "exit_code")}
+    told = {int(code) for code in re.findall(r"\b\d+\b", EXIT_CODES)}
+    returned = {
+        code
+        for module in modules("indexer/cli")
+        for function in ast.walk(module)
+        if isinstance(function, ast.FunctionDef) and ast.unparse(function.returns or ast.Constant(None)) == "int"
+        for node in ast.walk(function)
+        if isinstance(node, ast.Return) and node.value is not None
+        for code in _numbers(node.value)
+    }
+    return raised | told | returned
+
+
+def _numbers(value: ast.expr) -> Iterator[int]:
+    if isinstance(value, ast.IfExp):
+        yield from _numbers(value.body)
+        yield from _numbers(value.orelse)
+    elif isinstance(value, ast.Constant) and isinstance(value.value, int):
+        yield value.value
+
+
+def causes() -> set[str]:
+    """Every short word for a study that is not published: written out in the code, or judged from an answer."""
+    written = {
+        node.value
+        for module in modules()
+        for call in ast.walk(module)
+        if isinstance(call, ast.Call)
+        for keyword in call.keywords
+        if keyword.arg == "cause"
+        for node in ast.walk(keyword.value)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    verdicts = [judge(EntryResult(status=status, version_id=None, outcome=None)) for status in range(200, 600)]
+    judged = {one.cause or str(one.judgement) for one in verdicts if one.judgement is not Judgement.LANDED}
+    return (written | judged) - {""}
+
+
+def used_events() -> set[log.Event]:
+    return {
+        log.Event[node.attr]
+        for module in modules()
+        for node in ast.walk(module)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Event"
+    }
+
+
+# --- what the documentation says --------------------------------------------------------------------------------------
+
+
+def section(text: str, heading: str) -> str:
+    """What stands below a heading, up to the next one of its level or above."""
+    level = heading.split(" ")[0]
+    assert f"\n{heading}\n" in text, f"no heading {heading!r}"
+    return re.split(rf"\n#{{1,{len(level)}}} ", text.split(f"\n{heading}\n", maxsplit=1)[1])[0]
+
+
+def first_cells(text: str) -> list[str]:
+    """First cell of each row of the tables in a text, as far as it is code."""
+    return re.findall(r"^\| `([^`]+)`", text, flags=re.MULTILINE)
+
+
+def tracked(*patterns: str) -> list[Path]:
+    if not (ROOT / ".git").exists():
+        pytest.skip("this is no git checkout: which files belong to the project is not known")
+    listed = subprocess.run(["git", "ls-files", "-z", *patterns], cwd=ROOT, capture_output=True, text=True, check=True)
+    return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+def prose() -> list[Path]:
+    return tracked("*.md")
+
+
+def slug(heading: str) -> str:
+    """Anchor of a heading, as forges make it."""
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+def anchors(file: Path) -> set[str]:
+    return {slug(title) for title in re.findall(r"^#+ (.+)$", file.read_text(), flags=re.MULTILINE)}
+
+
+def without_code(text: str) -> str:
+    return re.sub(r"```.*?```|`[^`\n]*`", "", text, flags=re.DOTALL)
+
+
+# --- operations.md ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_and_option_is_described(name: str) -> None:
+    here = section(OPERATIONS, f"### `{name}`")
+    shared = section(OPERATIONS, "### Common options")
+    missing = {one for one in options(name) if f"`{one}" not in here and f"`{one}" not in shared}
+    assert not missing
+
+
+def test_no_command_or_option_is_described_that_does_not_exist() -> None:
+    described = re.findall(r"^### `([^`]+)`$", section(OPERATIONS, "## Commands"), flags=re.MULTILINE)
+    assert set(described) == set(COMMANDS)
+    for name in described:
+        told = set(re.findall(r"^\| `(--[a-z-]+)", section(OPERATIONS, f"### `{name}`"), flags=re.MULTILINE))
+        assert told <= options(name)
+
+
+def test_every_exit_code_is_described_and_no_other() -> None:
+    told = {int(code) for code in first_cells(section(OPERATIONS, "## Exit codes"))}
+    assert told == exit_codes()
+    assert {0, 1, 64, 69, 70, 75, 78} <= told
+
+
+def test_every_log_event_is_described_and_no_other() -> None:
+    told = first_cells(section(OPERATIONS, "## Log events"))
+    assert sorted(told) == sorted(log.Event)
+
+
+def test_every_log_event_is_written_somewhere() -> None:
+    assert used_events() == set(log.Event)
+
+
+def test_every_cause_is_described_and_no_other() -> None:
+    told = [*first_cells(section(OPERATIONS, "### In quarantine")), *first_cells(section(OPERATIONS, "### Waiting"))]
+    assert set(told) == causes()
+    assert {"no_patient_id", "issuer_unread", "invalid", "too_large", "conflict"} <= set(told)
+
+
+# --- README.md, CHANGELOG.md ------------------------------------------------------------------------------------------
+
+
+def test_readme_is_short() -> None:
+    assert len(README.splitlines()) <= MAX_README_LINES
+
+
+def test_readme_names_every_command_and_no_other() -> None:
+    told = [cell.split(" ", maxsplit=1) for cell in first_cells(section(README, "## Commands"))]
+    names = {name for name, *_ in told}
+    assert names == {name.split(" ")[0] for name in COMMANDS}
+
+
+def test_make_targets_exist() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    told = {name for file in prose() for name in re.findall(r"`(?:[A-Z]+=\S+ )?make ([a-z]+)", file.read_text())}
+    assert {"demo", "test"} <= told <= targets
+
+
+def test_changelog_knows_the_version() -> None:
+    assert f"\n## [{indexer.__version__}] - " in (ROOT / "CHANGELOG.md").read_text()
+
+
+# --- every page -------------------------------------------------------------------------------------------------------
+
+
+def test_relative_links_resolve() -> None:
+    broken = [
+        f"{file.relative_to(ROOT)}: {target}"
+        for file in prose()
+        for target in re.findall(r"\]\(([^)\s]+)\)", without_code(file.read_text()))
+        if not re.match(r"[a-z]+:", target) and not _resolves(file, target)
+    ]
+    assert not broken
+
+
+def _resolves(file: Path, target: str) -> bool:
+    path, _, anchor = target.partition("#")
+    there = (file.parent / path).resolve() if path else file
+    return there.exists() and (not anchor or anchor in anchors(there))
+
+
+def test_named_paths_exist() -> None:
+    wanted = re.compile(r"`((?:indexer|tests|scripts|docs|config|systemd|bench|requirements)/[\w./-]*)`")
+    missing = [
+        f"{file.relative_to(ROOT)}: {path}"
+        for file in prose()
+        for path in wanted.findall(file.read_text())
+        if not (ROOT / path).exists()
+    ]
+    assert not missing
+
+
+def test_named_code_exists() -> None:
+    missing = []
+    for file in prose():
+        for name in re.findall(r"`(indexer(?:\.\w+)+)", file.read_text()):
+            try:
+                pkgutil.resolve_name(name)
+            except (ImportError, AttributeError):
+                missing.append(f"{file.relative_to(ROOT)}: {name}")
+    assert not missing
+
+
+def test_the_tree_of_the_house_is_complete() -> None:
+    tree = section((ROOT / "docs" / "architecture.md").read_text(), "## The house")
+    parts = {
+        f"{path.name}/" if path.is_dir() else path.name
+        for path in (ROOT / "indexer").iterdir()
+        if not path.name.startswith("_") and (path.suffix == ".py" or (path / "__init__.py").exists())
+    }
+    assert set(first_cells(tree)) == parts
+
+
+def test_the_project_stands_on_its_own() -> None:
+    found = [
+        f"{file.relative_to(ROOT)}: {text}"
+        for file in tracked()
+        for text in FORBIDDEN
+        if text.encode() in file.read_bytes()
+    ]
+    assert not found

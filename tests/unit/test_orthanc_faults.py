@@ -1,0 +1,398 @@
+"""What a real Orthanc cannot be made to show, shown by the fake."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from indexer import errors
+from indexer.model import Copy
+from indexer.orthanc import OrthancSource
+from indexer.transport import Transport, basic
+from tests.fakes.orthanc import FakeOrthanc, Reply
+from tests.samples import generate, store_rest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from indexer.model import ChangePage
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeOrthanc]:
+    with FakeOrthanc() as made:
+        yield made
+
+
+@pytest.fixture
+def connect() -> Iterator[Callable[..., OrthancSource]]:
+    made: list[Transport] = []
+
+    def build(url: str, clock: Callable[[], float] = lambda: 0.0, **options: Any) -> OrthancSource:
+        made.append(Transport(url, peer="orthanc main", timeout_s=5, **options))
+        return OrthancSource(made[-1], "main", clock=clock)
+
+    yield build
+    for transport in made:
+        transport.close()
+
+
+@pytest.fixture
+def source(fake: FakeOrthanc, connect: Callable[..., OrthancSource]) -> OrthancSource:
+    return connect(fake.url)
+
+
+def only_copy(source: OrthancSource) -> Copy:
+    (copy,) = source.locate(source.list_ids())
+    return copy
+
+
+def edited(edit: Callable[[Any], object]) -> Callable[[Reply], Reply]:
+    """Change the JSON of an answer in place."""
+
+    def change(reply: Reply) -> Reply:
+        found = json.loads(reply.body)
+        edit(found)
+        return replace(reply, body=json.dumps(found).encode())
+
+    return change
+
+
+def seqs(page: ChangePage) -> list[int]:
+    return [one.seq for one in page.changes]
+
+
+def test_a_hole_in_seq(fake: FakeOrthanc, source: OrthancSource) -> None:
+    store_rest(fake, generate())
+    fake.skip_seq(3)
+    store_rest(fake, generate(seed="other"))
+
+    assert seqs(source.changes(0, 100)) == [1, 2, 3, 4, 8, 9, 10, 11]
+
+
+def test_a_lower_seq_shows_up_after_a_higher_one(fake: FakeOrthanc, source: OrthancSource) -> None:
+    with fake.uncommitted():
+        store_rest(fake, generate())
+    store_rest(fake, generate(seed="other"))
+    early = seqs(source.changes(0, 100))
+
+    fake.commit()
+
+    assert early == [5, 6, 7, 8]
+    assert seqs(source.changes(0, 100)) == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+@pytest.mark.parametrize("last", [0, 3, 4000, -7])
+def test_last_of_an_empty_page_is_handed_on_as_it_is(last: int, fake: FakeOrthanc, source: OrthancSource) -> None:
+    store_rest(fake, generate())
+    fake.last_of_empty_page = last
+
+    page = source.changes(4, 100)
+
+    assert (page.changes, page.done, page.last) == ((), True, last)
+
+
+def test_a_replaced_database(fake: FakeOrthanc, source: OrthancSource) -> None:
+    store_rest(fake, generate(studies=2))
+    fake.replace_database()
+
+    assert source.changes(8, 100).last == 0
+    assert source.list_ids() == []
+
+
+def test_types_of_a_newer_orthanc_are_kept(fake: FakeOrthanc, source: OrthancSource) -> None:
+    store_rest(fake, generate())
+    new = {"ChangeType": "ShinyFrame", "ResourceType": "Frame"}
+    fake.inject(edited(lambda found: found["Changes"][0].update(new)), path="/changes")
+    fake.inject(edited(lambda found: found["Changes"][0].pop("ResourceType")), path="/changes")
+
+    for _ in range(2):
+        first = source.changes(0, 100).changes[0]
+        assert first.level is None
+        assert first.seq == 1
+
+
+def first_row(**changes: object) -> Callable[[Any], object]:
+    return lambda found: found["Changes"][0].update(changes)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        first_row(Seq="1"),
+        first_row(Seq=True),
+        first_row(Seq=None),
+        first_row(Seq=-4),
+        first_row(Seq=0),
+        first_row(Seq=2),
+        first_row(ID=5),
+        first_row(Date=None),
+        first_row(ChangeType=[]),
+        lambda found: found["Changes"].reverse(),
+        lambda found: found["Changes"].append("row"),
+        lambda found: found.pop("Changes"),
+        lambda found: found.update(Changes={}),
+        lambda found: found.update(Changes=[], Done=False),
+        lambda found: found.update(Done=0),
+        lambda found: found.pop("Last"),
+        lambda found: found.update(Last="4"),
+        lambda found: found.update(Last=4.5),
+    ],
+)
+def test_a_page_that_is_broken(edit: Callable[[Any], object], fake: FakeOrthanc, source: OrthancSource) -> None:
+    store_rest(fake, generate())
+    fake.inject(edited(edit), path="/changes")
+
+    with pytest.raises(errors.ProtocolViolation, match="orthanc main"):
+        source.changes(0, 100)
+
+
+def test_rows_that_were_asked_for_never(fake: FakeOrthanc, source: OrthancSource) -> None:
+    store_rest(fake, generate())
+    fake.inject(edited(lambda found: found["Changes"][0].update(Seq=2)), path="/changes")
+
+    with pytest.raises(errors.ProtocolViolation):
+        source.changes(2, 100)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda reply: replace(reply, cut_at=len(reply.body) // 2), errors.Unavailable),
+        (lambda _: Reply(is_dropped=True), errors.Unavailable),
+        (lambda _: Reply(500), errors.Unavailable),
+        (lambda _: Reply(503), errors.Unavailable),
+        (lambda _: Reply(body=b"<html>sign in</html>", kind="text/html"), errors.ProtocolViolation),
+        (lambda reply: replace(reply, body=reply.body[:-1]), errors.ProtocolViolation),
+        (lambda _: Reply(body=b"7"), errors.ProtocolViolation),
+        (lambda _: Reply(body=b"[7]"), errors.ProtocolViolation),
+        (lambda _: Reply(401), errors.AccessDenied),
+        (lambda _: Reply(302), errors.ProtocolViolation),
+    ],
+)
+@pytest.mark.parametrize(
+    ("path", "call"),
+    [
+        ("/changes", lambda source: source.changes(0, 10)),
+        ("/system", lambda source: source.ping()),
+        ("/studies", lambda source: source.list_ids()),
+        ("/tools/bulk-content", lambda source: source.locate(["0" * 8])),
+        ("/tools/find", lambda source: source.read(only_copy(source))),
+    ],
+)
+def test_an_answer_that_is_none(
+    path: str,
+    call: Callable[[OrthancSource], object],
+    change: Callable[[Reply], Reply],
+    expected: type,
+    fake: FakeOrthanc,
+    source: OrthancSource,
+) -> None:
+    store_rest(fake, generate())
+    if path == "/tools/find":
+        copy = only_copy(source)
+        call = lambda one: one.read(copy)  # noqa: E731
+    fake.inject(change, path=path, times=2)
+
+    with pytest.raises(expected):
+        call(source)
+    for rule in fake._rules:
+        rule.times = 0
+    call(source)
+
+
+def test_a_slow_answer_ends_by_the_deadline(fake: FakeOrthanc, connect: Callable[..., OrthancSource]) -> None:
+    source = OrthancSource(Transport(fake.url, peer="orthanc main", timeout_s=0.3), "main")
+    fake.inject(lambda reply: replace(reply, wait_s=20), path="/system")
+
+    with pytest.raises(errors.Unavailable, match="no whole answer in time"):
+        source.ping()
+
+
+@pytest.mark.parametrize("told", [b"", b"yesterday", b"20240101T1200", b"\xff" * 15])
+def test_a_time_that_is_none(told: bytes, fake: FakeOrthanc, source: OrthancSource) -> None:
+    fake.inject(lambda reply: replace(reply, body=told), path="/tools/now")
+
+    with pytest.raises(errors.ProtocolViolation):
+        source.server_time()
+
+
+def test_a_password(connect: Callable[..., OrthancSource]) -> None:
+    with FakeOrthanc(username="indexer", password="geheim") as fake:
+        assert connect(fake.url, auth=basic("indexer", "geheim")).ping() == "1.12.7"
+        with pytest.raises(errors.AccessDenied) as raised:
+            connect(fake.url, auth=basic("indexer", "falsch")).ping()
+
+    assert raised.value.status == 401
+    assert "falsch" not in str(raised.value) + raised.value.hint
+
+
+def test_the_authorization_plugin_leaves_bulk_content_out(fake: FakeOrthanc, source: OrthancSource) -> None:
+    fake.inject(lambda _: Reply(403), path="/tools/bulk-content")
+
+    with pytest.raises(errors.AccessDenied) as raised:
+        source.locate(["0" * 8])
+
+    assert "/tools/bulk-content" in raised.value.hint
+
+
+def test_a_wrong_password_is_not_taken_for_a_missing_right(fake: FakeOrthanc, source: OrthancSource) -> None:
+    fake.inject(lambda _: Reply(401), path="/tools/bulk-content")
+
+    with pytest.raises(errors.AccessDenied) as raised:
+        source.locate(["0" * 8])
+
+    assert "/tools/bulk-content" not in raised.value.hint
+
+
+@pytest.mark.parametrize(("status", "is_told"), [(404, True), (405, True), (400, False)])
+def test_an_orthanc_before_bulk_content(status: int, is_told: bool, fake: FakeOrthanc, source: OrthancSource) -> None:
+    fake.inject(lambda _: Reply(status), path="/tools/bulk-content")
+
+    with pytest.raises(errors.Refused) as raised:
+        source.locate(["0" * 8])
+
+    assert ("1.9.4" in raised.value.hint) == is_told
+
+
+def paths(fake: FakeOrthanc) -> list[str]:
+    found = [path for _, path in fake.requests]
+    fake.requests.clear()
+    return found
+
+
+def test_what_orthanc_can_do_is_asked_every_five_minutes(
+    fake: FakeOrthanc, connect: Callable[..., OrthancSource]
+) -> None:
+    now = [0.0]
+    source = connect(fake.url, clock=lambda: now[0])
+    store_rest(fake, generate())
+    copy = only_copy(source)
+    counts = []
+    for moment in (0.0, 299.0, 300.0, 301.0, 700.0):
+        now[0] = moment
+        paths(fake)
+        source.read(copy)
+        counts.append(paths(fake).count("/system"))
+
+    assert counts == [1, 0, 1, 0, 1]
+
+
+@pytest.mark.parametrize("said", [{}, {"Capabilities": None}, {"Capabilities": {"HasExtendedFind": "true"}}])
+def test_find_is_used_only_where_it_is_promised(
+    said: dict[str, object], fake: FakeOrthanc, source: OrthancSource
+) -> None:
+    store_rest(fake, generate())
+    fake.inject(edited(lambda found: (found.pop("Capabilities"), found.update(said))), path="/system")
+
+    assert source.read(only_copy(source)).number_of_instances == 1
+    assert "/tools/find" not in paths(fake)
+
+
+def test_an_older_orthanc_takes_the_place_of_a_newer_one(fake: FakeOrthanc, source: OrthancSource) -> None:
+    """ParentStudy is ignored then, and instances of other studies come back."""
+    store_rest(fake, generate())
+    copy = only_copy(source)
+    source.read(copy)
+    foreign = {"ID": "x", "ParentSeries": "of another study", "MainDicomTags": {}, "Type": "Instance"}
+    fake.inject(edited(lambda found: found.insert(0, foreign)), path="/tools/find")
+
+    with pytest.raises(errors.StudyChanging):
+        source.read(copy)
+    paths(fake)
+    assert source.read(copy).number_of_instances == 1
+    assert "/system" in paths(fake)
+
+
+def test_an_instance_without_its_class_is_kept(fake: FakeOrthanc, source: OrthancSource) -> None:
+    store_rest(fake, generate())
+    fake.inject(edited(lambda found: found[0].pop("Metadata")), path="/tools/find")
+
+    (instance,) = source.read(only_copy(source)).series[0].instances
+
+    assert instance.sop_class_uid is None
+    assert instance.instance_number == "1"
+
+
+def test_sequences_in_the_database_are_read(fake: FakeOrthanc, source: OrthancSource) -> None:
+    """RequestAttributesSequence is a main DICOM tag from 1.12.5 on."""
+    store_rest(fake, generate())
+    requested = [{"0040,1001": "RP-1", "0032,1064": [{"0008,0100": "CTABD", "0008,0104": ""}]}]
+    tags = {"0040,0275": requested, "0099,1001": "private", "0018,0015": ["HEAD"], "0008,1070": "A^B\\\\C^D"}
+    fake.inject(edited(lambda found: found[0]["MainDicomTags"].update(tags)), path="/tools/bulk-content", times=1)
+    copy = Copy("main", source.list_ids()[0], generate()[0].StudyInstanceUID)
+
+    attributes = source.read(copy).series[0].attributes
+
+    item = attributes.item("RequestAttributesSequence")
+    assert item.text("RequestedProcedureID") == "RP-1"
+    assert item.item("RequestedProcedureCodeSequence").text("CodeValue") == "CTABD"
+    assert "CodeMeaning" not in item.item("RequestedProcedureCodeSequence")
+    assert attributes.values("OperatorsName") == ["A^B", "C^D"]
+    assert attributes.json["00991001"]["vr"] == "UN"
+
+
+@pytest.mark.parametrize(
+    ("path", "edit"),
+    [
+        ("/tools/find", lambda found: found[0].pop("ID")),
+        ("/tools/find", lambda found: found[0].pop("ParentSeries")),
+        ("/tools/find", lambda found: found[0].pop("MainDicomTags")),
+        ("/tools/find", lambda found: found[0]["MainDicomTags"].pop("0008,0018")),
+        ("/tools/find", lambda found: found[0]["MainDicomTags"].update({"0008,0018": 5})),
+        ("/tools/bulk-content", lambda found: [one.pop("Type") for one in found]),
+        ("/tools/bulk-content", lambda found: [one.pop("Instances", None) for one in found]),
+        ("/tools/bulk-content", lambda found: [one.update(Instances=[5]) for one in found]),
+        ("/tools/bulk-content", lambda found: [one.update(MainDicomTags="x") for one in found]),
+        ("/studies/", lambda found: found.pop("Series")),
+        ("/studies/", lambda found: found["MainDicomTags"].pop("0020,000d")),
+        ("/studies/", lambda found: found["MainDicomTags"].update({"0020,000d": "1.2.3"})),
+    ],
+)
+def test_a_study_that_is_told_brokenly(
+    path: str, edit: Callable[[Any], object], fake: FakeOrthanc, source: OrthancSource
+) -> None:
+    store_rest(fake, generate())
+    copy = only_copy(source)
+    fake.inject(edited(edit), path=path)
+
+    with pytest.raises(errors.ProtocolViolation):
+        source.read(copy)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda found: [one.update(LastUpdate="20990101T000000") for one in found if one["Type"] == "Study"],
+        lambda found: [one.update(Series=["other"]) for one in found if one["Type"] == "Study"],
+        lambda found: [one.update(Instances=[]) for one in found if one["Type"] == "Series"],
+    ],
+)
+def test_a_study_that_moved_before_the_last_request(
+    edit: Callable[[Any], object], fake: FakeOrthanc, source: OrthancSource
+) -> None:
+    store_rest(fake, generate())
+    copy = only_copy(source)
+    fake.inject(edited(edit), path="/tools/bulk-content")
+
+    with pytest.raises(errors.StudyChanging):
+        source.read(copy)
+
+
+def test_orthanc_says_null_for_what_is_gone(fake: FakeOrthanc, source: OrthancSource) -> None:
+    store_rest(fake, generate())
+    fake.inject(edited(lambda found: found.append(None)), path="/tools/bulk-content")
+
+    assert only_copy(source).source == source.name == "main"
+
+
+def test_a_source_without_last_update(fake: FakeOrthanc, source: OrthancSource) -> None:
+    store_rest(fake, generate())
+    copy = only_copy(source)
+    fake.inject(edited(lambda found: [one.pop("LastUpdate", None) for one in found]), path="/tools/bulk-content")
+    fake.inject(edited(lambda found: found.pop("LastUpdate")), path="/studies/")
+
+    assert source.read(copy).last_update is None

@@ -168,7 +168,9 @@ class Site:
             deliverer=deliverer,
             patience=self.patience("orthanc", stop),
             stop=stop,
-            on_replaced=lambda: replaced(self.ledger, self.target, deliverer, self.channels, time.time),
+            on_replaced=lambda: patience.persist(
+                lambda: replaced(self.ledger, self.target, deliverer, self.channels, time.time)
+            ),
             readers=max(source.readers for source in self.config.sources),
             site_key=self.ledger.site_key(),
         )

@@ -35,6 +35,9 @@ _log = logging.getLogger(__name__)
 CONFLICTS = 8
 """Whole-Bundle conflicts in a row after which the entries are put off instead."""
 
+FAILURES = 3
+"""Times that a server may answer a Bundle with 500 before one of the entries is held to break it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
@@ -109,24 +112,40 @@ class Deliverer:
         TargetReplaced
             If the server refuses entries and does not hold what it confirmed before.
         """
+        answers = self._answers(entries)
+        if any(answer.judgement is Judgement.REFUSED for answer in answers.values()):
+            self._check_witness()
+        return answers
+
+    def _answers(self, entries: Sequence[Entry]) -> Answers:
         if len(entries) < 2 or self.types.choose(len(entries)) is BundleType.BATCH:
             return self._waves(entries)
         try:
             return self._post(entries, BundleType.TRANSACTION)
-        except Refused:
+        except Refused as error:
             self._check_witness()
-            answers = self._waves(entries)
+            answers = self._waves(entries, 1 if error.status == _FAILED else FAILURES)
             if all(answer.has_landed for answer in answers.values()):
                 self.types = self.types.only_batch_took(len(entries))
             return answers
 
-    def _waves(self, entries: Sequence[Entry]) -> Answers:
+    def held(self, entries: Sequence[Entry]) -> Answers:
+        """Those entries that the server holds already as they would be sent.
+
+        Raises
+        ------
+        Interrupted
+            If a stop was asked for while the server was out of reach.
+        """
+        return self._landed(entries) if entries else {}
+
+    def _waves(self, entries: Sequence[Entry], failures: int = FAILURES) -> Answers:
         """What others refer to goes first; a study goes only if its Patient is in."""
         answers: Answers = {}
         failed: dict[str, Answer] = {}
         for wave in bundle.waves(entries):
             held_back = {entry.reference: failed[key] for entry in wave if (key := entry.patient_key or "") in failed}
-            sent = self._batch([entry for entry in wave if entry.reference not in held_back])
+            sent = self._batch([entry for entry in wave if entry.reference not in held_back], failures)
             answers |= held_back | sent
             failed |= {
                 entry.patient_key: sent[entry.reference]
@@ -135,12 +154,12 @@ class Deliverer:
             }
         return answers
 
-    def _batch(self, entries: Sequence[Entry]) -> Answers:
+    def _batch(self, entries: Sequence[Entry], failures: int) -> Answers:
         """One Bundle; halved as long as it is refused whole, until the guilty entry stands alone."""
         if not entries:
             return {}
         try:
-            return self._post(entries, BundleType.BATCH)
+            return self._post(entries, BundleType.BATCH, failures)
         except Refused as error:
             facts = {"event": Event.BUNDLE_REFUSED, "entries": len(entries), "status": error.status}
             _log.warning("bundle refused", extra=facts)
@@ -148,15 +167,15 @@ class Deliverer:
             if len(entries) == 1:
                 return {entries[0].reference: _refused(error, entries[0])}
             first, second = bundle.halves(entries)
-            return self._batch(first) | self._batch(second)
+            return self._batch(first, 1) | self._batch(second, 1)
 
-    def _post(self, entries: Sequence[Entry], bundle_type: BundleType) -> Answers:
+    def _post(self, entries: Sequence[Entry], bundle_type: BundleType, failures: int = FAILURES) -> Answers:
         """Post until the server answers for the Bundle as a whole.
 
         Raises
         ------
         Refused
-            If it will not have the Bundle.
+            If it will not have the Bundle, or stumbled over it `failures` times.
         """
         answers: Answers = {}
         left = list(entries)
@@ -178,6 +197,9 @@ class Deliverer:
                 answers |= self._landed(left)
                 left = [entry for entry in left if entry.reference not in answers]
             except (Unavailable, AccessDenied, ProtocolViolation) as error:
+                failures -= error.status == _FAILED
+                if failures < 1:
+                    raise Refused(error.message, peer=error.peer, status=error.status) from None
                 self.patience.wait(error)
         self.patience.well()
         return answers
@@ -203,8 +225,11 @@ class Deliverer:
         return self._post(first, bundle_type) | self._post(second, bundle_type)
 
     def _landed(self, entries: Sequence[Entry]) -> Answers:
-        """Which entries the server holds already as they were sent."""
-        held = self._fetch([entry.reference for entry in entries])
+        """Which entries the server holds already as they were sent; what cannot be read is sent again."""
+        try:
+            held = self._fetch([entry.reference for entry in entries])
+        except (Refused, TooLarge):
+            return {}
         return {
             entry.reference: Answer(judgement=Judgement.LANDED, version_id=found.version_id)
             for entry, found in zip(entries, held, strict=True)
@@ -218,6 +243,8 @@ class Deliverer:
     def _fetch(self, references: Sequence[str]) -> tuple[Fetched | None, ...]:
         return self.patience.persist(lambda: self.target.fetch(references))
 
+
+_FAILED = 500
 
 _CONFLICT = Answer(judgement=Judgement.CONFLICT, cause="conflict")
 
@@ -236,6 +263,8 @@ def _answer(result: EntryResult, entry: Entry) -> Answer:
 
 def _refused(error: Refused, entry: Entry) -> Answer:
     said = bundle.strip(error.outcome, [orjson.loads(entry.body)])
+    if error.status == _FAILED:
+        return Answer(judgement=Judgement.RETRY, cause="server_error", text=f"status {error.status}: {said}")
     return Answer(judgement=Judgement.REFUSED, cause="invalid", text=f"status {error.status}: {said}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from indexer.errors import Refused
+from indexer.errors import Refused, Unavailable
 from indexer.log import Event
 from indexer.model import Lane, Mark
 
@@ -37,6 +37,8 @@ def make_ready(
     ------
     Refused
         If the server does not take an Endpoint.
+    Unavailable
+        If it does not take it now.
     """
     ledger.open_target(target.base_url)
     held = {name: known[0] for name in channels if (known := ledger.endpoint(name)) is not None}
@@ -67,6 +69,8 @@ def _publish(ledger: Ledger, deliverer: Deliverer, name: str, channel: Channel, 
     if known == (channel.endpoint.fhir_id, channel.endpoint_fingerprint):
         return
     answer = deliverer.deliver([channel.endpoint])[channel.endpoint.reference]
+    if not answer.has_landed and not answer.is_final:
+        raise Unavailable("the FHIR server put the Endpoint off", peer="fhir", retry_after_s=answer.retry_after_s)
     if not answer.has_landed:
         raise Refused(
             f"the FHIR server does not take the Endpoint of source {name}: {answer.text}",

@@ -1,0 +1,78 @@
+"""Making a FHIR server ready, and noticing that it is another one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from indexer.errors import Refused, Unavailable
+from indexer.model import EntryResult
+from tests.fakes.memory import study
+from tests.unit.world import channel
+
+if TYPE_CHECKING:
+    from tests.unit.world import World
+
+
+def test_the_endpoint_is_published_once(world: World) -> None:
+    world.make_ready()
+    world.make_ready()
+    (endpoint,) = world.target.of_type("Endpoint")
+    assert endpoint["address"] == "http://pacs.example/dicom-web"
+    assert world.target.written == {f"Endpoint/{endpoint['id']}": 1}
+    assert world.deliverer.witness == (f"Endpoint/{endpoint['id']}",)
+
+
+def test_a_changed_endpoint_is_written_in_place(world: World) -> None:
+    world.make_ready()
+    fhir_id = world.channels["main"].endpoint_id
+    held = world.target.held[f"Endpoint/{fhir_id}"]
+    world.ledger.put_endpoint("main", fhir_id, "another fingerprint")
+    world.source.put(study())
+    world.poller.poll()
+    (task,) = world.take()
+    world.make_ready()
+    assert world.target.held[f"Endpoint/{fhir_id}"] == held
+    assert world.target.written[f"Endpoint/{fhir_id}"] == 2
+    row = world.ledger.study(task.study_instance_uid)
+    assert row is not None
+    assert row.dirty is not None
+    assert row.dirty.generation == task.generation, "no study is marked for it"
+
+
+def test_a_new_target_makes_every_known_study_dirty(world: World) -> None:
+    world.publish(study("1.2.1"), study("1.2.2", patient_id="P2"))
+    assert world.dirty_uids(["1.2.1", "1.2.2"]) == []
+    world.target.wipe()
+    world.make_ready()
+    assert world.dirty_uids(["1.2.1", "1.2.2"]) == ["1.2.1", "1.2.2"]
+    world.drain()
+    assert len(world.target.of_type("ImagingStudy")) == 2
+    assert len(world.target.of_type("Patient")) == 2
+    assert world.verify().is_equal
+
+
+def test_an_endpoint_that_is_refused_is_told(world: World) -> None:
+    world.target.habits.refused[world.channels["main"].endpoint.reference] = 403
+    with pytest.raises(Refused, match="does not take the Endpoint of source main: status 403"):
+        world.make_ready()
+
+
+def test_an_endpoint_that_is_put_off_is_no_refusal(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    busy = (EntryResult(status=503, retry_after_s=3.0),)
+    with monkeypatch.context() as patched:
+        patched.setattr(world.target, "send", lambda bundle, count: busy)
+        with pytest.raises(Unavailable) as caught:
+            world.make_ready()
+    assert caught.value.retry_after_s == 3.0
+    world.make_ready()
+    assert len(world.target.of_type("Endpoint")) == 1
+
+
+def test_a_source_that_joins_does_not_mark_the_others(world: World) -> None:
+    world.publish(study("1.2.1"))
+    world.channels["second"] = channel(world.source, address="http://second.example/dicom-web")
+    world.make_ready()
+    assert len(world.target.of_type("Endpoint")) == 2
+    assert world.dirty_uids(["1.2.1"]) == []

@@ -33,8 +33,6 @@ is_installed() {
     [ "$(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
 
-is_debian() { grep -q '^ID=debian$' /etc/os-release; }
-
 has_command() { command -v "$1" >/dev/null 2>&1; }
 
 has_python_venv() { python3 -c 'import ensurepip, venv' >/dev/null 2>&1; }
@@ -53,6 +51,11 @@ has_postgresql_server() {
     return 1
 }
 
+# On another system the tests take Debian's Orthanc from Debian; debootstrap knows its mirror.
+orthanc_packages() {
+    if grep -q '^ID=debian$' /etc/os-release; then echo orthanc orthanc-dicomweb; else echo debootstrap; fi
+}
+
 missing_packages() {
     has_command git || echo git
     has_command make || echo make
@@ -60,9 +63,7 @@ missing_packages() {
     has_jdk || echo default-jdk-headless
     has_command mvn || echo maven
     has_postgresql_server || echo postgresql
-    # Knows Debian's mirror, from which the tests take Debian's own Orthanc on another system.
-    is_debian || has_command debootstrap || [ -x /usr/sbin/debootstrap ] || echo debootstrap
-    for package in orthanc orthanc-dicomweb ca-certificates debian-archive-keyring; do
+    for package in ca-certificates debian-archive-keyring $(orthanc_packages); do
         is_installed "$package" || echo "$package"
     done
 }

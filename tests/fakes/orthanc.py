@@ -117,6 +117,10 @@ class FakeOrthanc:
         """Change the next `times` answers of paths that begin with `path`."""
         self._rules.append(_Rule(change, path, times))
 
+    def heal(self) -> None:
+        """Answer as it should be again."""
+        self._rules.clear()
+
     def skip_seq(self, count: int = 1) -> None:
         """Leave a hole in Seq, as a rolled back transaction does."""
         with self.archive.lock:

@@ -199,8 +199,7 @@ def test_an_answer_that_is_none(
 
     with pytest.raises(expected):
         call(source)
-    for rule in fake._rules:
-        rule.times = 0
+    fake.heal()
     call(source)
 
 

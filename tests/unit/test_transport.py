@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import inspect
 import socket
-import threading
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -17,93 +15,15 @@ import requests.exceptions
 import urllib3.exceptions
 
 from indexer import errors
-from indexer.transport import RetryPolicy, Transport, basic, bearer, retrying
+from indexer.transport import Transport, basic, bearer
 from indexer.transport.faults import FAULTS
+from tests.fakes.scripted import RawServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 SECRET = "DOE^JANE"
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
-
-Answer = bytes | list[bytes] | None
-
-
-class RawServer:
-    """Answers each request with the next of its scripted byte strings; None closes the connection unanswered."""
-
-    def __init__(self) -> None:
-        self.answers: list[Answer] = []
-        self.requests: list[bytes] = []
-        self.connections = 0
-        self.pause_s = 0.0
-        self.is_closing_after = False
-        self.greeting = b""
-        self._stop = threading.Event()
-        self._open: list[socket.socket] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self._threads = [threading.Thread(target=self._accept, daemon=True)]
-        self._threads[0].start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            self._open.append(connection)
-            thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
-            self._threads.append(thread)
-            thread.start()
-
-    def _serve(self, connection: socket.socket) -> None:
-        with connection:
-            connection.sendall(self.greeting)
-            while self._read_request(connection):
-                answer = self.answers.pop(0)
-                if answer is None:
-                    return
-                for part in [answer] if isinstance(answer, bytes) else answer:
-                    try:
-                        connection.sendall(part)
-                    except OSError:
-                        return
-                    if self._stop.wait(self.pause_s):
-                        return
-                if self.is_closing_after:
-                    return
-
-    def _read_request(self, connection: socket.socket) -> bool:
-        connection.settimeout(20)
-        got = b""
-        try:
-            while b"\r\n\r\n" not in got:
-                part = connection.recv(65536)
-                if not part:
-                    return False
-                got += part
-            head, _, body = got.partition(b"\r\n\r\n")
-            length = next(
-                (int(x.split(b":")[1]) for x in head.split(b"\r\n") if x.lower().startswith(b"content-length")), 0
-            )
-            while len(body) < length:
-                body += connection.recv(65536)
-        except OSError:
-            return False
-        self.requests.append(head + b"\r\n\r\n" + body)
-        return True
-
-    def close(self) -> None:
-        self._stop.set()
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for connection in self._open:
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join(5)
 
 
 @pytest.fixture
@@ -271,6 +191,13 @@ def test_a_plain_server_behind_https(server: RawServer, make: Callable[..., Tran
         make(server.url.replace("http", "https")).request("GET", "/")
 
     assert "ca_file" in raised.value.hint
+
+
+def test_a_body_that_ends_with_the_connection(server: RawServer, make: Callable[..., Transport]) -> None:
+    server.is_closing_after = True
+    server.answers = [b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/json\r\n\r\n[1]"]
+
+    assert make().request("GET", "/").json() == [1]
 
 
 @pytest.mark.parametrize("base_url", ["nonsense", "ftp://example.org", "http://"])
@@ -450,57 +377,3 @@ def test_environment_and_cookies_are_ignored(
     transport.request("GET", "/")
 
     assert b"cookie" not in server.requests[1].lower()
-
-
-POLICY = RetryPolicy(initial_s=0.001, max_s=0.002, budget_s=5)
-
-
-def test_retrying_goes_on_until_the_server_is_back() -> None:
-    outcomes: list[Exception | str] = [errors.Unavailable("x", peer="p"), errors.Unavailable("x", peer="p"), "back"]
-
-    assert retrying(POLICY, threading.Event())(take, outcomes) == "back"
-
-
-def take(outcomes: list[Exception | str]) -> str:
-    outcome = outcomes.pop(0)
-    if isinstance(outcome, Exception):
-        raise outcome
-    return outcome
-
-
-@pytest.mark.parametrize(
-    "error", [errors.AnswerLost("x", peer="p"), errors.AccessDenied("x", peer="p"), errors.Refused("x", peer="p")]
-)
-def test_retrying_leaves_other_errors_alone(error: Exception) -> None:
-    with pytest.raises(type(error)):
-        retrying(POLICY, threading.Event())(take, [error, "never"])
-
-
-def test_retrying_ends_when_the_wait_would_pass_the_budget() -> None:
-    outcomes: list[Exception | str] = [errors.Unavailable("x", peer="p", retry_after_s=60), "never"]
-
-    with pytest.raises(errors.Unavailable):
-        retrying(POLICY, threading.Event())(take, outcomes)
-
-    assert outcomes == ["never"]
-
-
-def test_retrying_waits_as_long_as_the_server_asks() -> None:
-    outcomes: list[Exception | str] = [errors.Unavailable("x", peer="p", retry_after_s=0.2), "back"]
-    begun = time.monotonic()
-
-    assert retrying(POLICY, threading.Event())(take, outcomes) == "back"
-    assert time.monotonic() - begun >= 0.2
-
-
-def test_a_stop_ends_the_wait_at_once() -> None:
-    stop = threading.Event()
-    slow = RetryPolicy(initial_s=30, max_s=30, budget_s=300)
-    error = errors.Unavailable("x", peer="p", retry_after_s=30)
-    threading.Timer(0.1, stop.set).start()
-    begun = time.monotonic()
-
-    with pytest.raises(errors.Unavailable):
-        retrying(slow, stop)(take, [error, error])
-
-    assert time.monotonic() - begun < 5

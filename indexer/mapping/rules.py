@@ -7,6 +7,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
+from indexer.mapping.preset import Preset
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from zoneinfo import ZoneInfo
@@ -65,6 +67,11 @@ DEFAULT_ELEMENTS = frozenset(
 """Without persons, places, stays and free text, which a site has to want."""
 
 
+def elements_for(preset: Preset) -> frozenset[Element]:
+    """Switched elements that a preset writes."""
+    return (DEFAULT_ELEMENTS | {Element(name) for name in preset.add}) - {Element(name) for name in preset.remove}
+
+
 @dataclass(frozen=True, slots=True)
 class Instances:
     """Whether single instances are listed below their series; counts are exact either way.
@@ -114,10 +121,16 @@ class Rules:
     body_parts
         BodyPartExamined as this site writes it → the term that DICOM defines.
     elements
-        Which of the elements that can be switched are written.
+        Which of the elements that can be switched are written; `elements_for` gives those of a preset.
+    preset
+        What a profile asks for beyond the switches.
+    meta_source
+        ``meta.source`` of studies and patients, a URI; None writes none.
+    requires_access_token
+        Whether the DICOMweb service wants the SMART access token, for presets that tell it.
     """
 
-    site_key: bytes
+    site_key: bytes = field(repr=False)
     patient_id_system: str
     release: Release = Release.R4
     timezone: ZoneInfo | None = None
@@ -129,3 +142,6 @@ class Rules:
     coding_schemes: Mapping[str, str] = field(default_factory=_no_systems)
     body_parts: Mapping[str, str] = field(default_factory=_no_systems)
     elements: frozenset[Element] = DEFAULT_ELEMENTS
+    preset: Preset = field(default_factory=Preset)
+    meta_source: str | None = None
+    requires_access_token: bool | None = None

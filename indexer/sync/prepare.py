@@ -106,7 +106,7 @@ class Reader:
 
         Raises
         ------
-        Unavailable, AccessDenied
+        PeerError
             If a server as a whole is out of reach; that is no failure of the study.
         """
         try:
@@ -133,6 +133,8 @@ class Reader:
             If no source holds it.
         StudyUnfit
             If one source holds it twice, under two patients.
+        StudyWaits
+            If it stands in a source only that is not configured now.
         """
         for name, channel in self.channels.items():
             here = [copy for copy in copies if copy.source == name]
@@ -149,6 +151,12 @@ class Reader:
                     return self._sampled(channel, channel.source.read(here[0])), channel
                 except StudyVanished:
                     continue
+        if any(copy.source not in self.channels for copy in copies):
+            raise StudyWaits(
+                "the source of this study is not configured",
+                cause="source_not_configured",
+                hint="Put the source back under its former name; its studies are known by it.",
+            )
         raise StudyVanished("no source holds this study", cause="vanished")
 
     @staticmethod
@@ -198,8 +206,7 @@ class Reader:
         """A server failed on this study; whose fault it is shows in whether the server still answers others."""
         if isinstance(error, AccessDenied) or _is_outage(error):
             raise error
-        if isinstance(error, Unavailable):
-            self._ping(task, error)
+        self._ping(task, error)
         if task.attempts + 1 >= plan.ATTEMPTS:
             return Quarantined(
                 task=task,
@@ -211,7 +218,7 @@ class Reader:
         _log.warning("the source failed on a study; it is tried again", extra={**facts, "status": error.status})
         return Deferred(task=task, due_in_s=self._backoff_s(task), cause="source_error", counts=True)
 
-    def _ping(self, task: Task, error: Unavailable) -> None:
+    def _ping(self, task: Task, error: PeerError) -> None:
         for source in {copy.source for copy in task.copies} & self.channels.keys():
             try:
                 self.channels[source].source.ping()

@@ -1,0 +1,220 @@
+"""Reading and mapping one study: what is sent, what waits, what is kept aside."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+
+from indexer import mapping, plan
+from indexer.errors import (
+    AccessDenied,
+    PeerError,
+    ProtocolViolation,
+    Refused,
+    StudyChanging,
+    StudyWaits,
+    Unavailable,
+)
+from indexer.model import Deferred, Dropped, Quarantined, Settled
+from indexer.sync import prepare
+from indexer.sync.prepare import Prepared
+from tests.fakes.memory import MemorySource, study
+from tests.unit.world import SITE_KEY, channel
+
+if TYPE_CHECKING:
+    from indexer.model import Task
+    from tests.unit.world import World
+
+BROKEN = Unavailable("a file is missing", peer="orthanc", status=500)
+DOWN = Unavailable("down", peer="orthanc")
+
+
+def taken(world: World, one: Any = None, **options: Any) -> Task:
+    """A stored study's task."""
+    world.source.put(one or study(), **options)
+    world.poller.poll()
+    (task,) = world.take()
+    return task
+
+
+def test_a_study_becomes_resources_ready_to_be_sent(world: World) -> None:
+    task = taken(world, study(series=2, instances=3))
+    one = world.reader.prepare(task)
+    assert isinstance(one, Prepared)
+    resource = orjson.loads(one.entry.body)
+    assert one.entry.reference == f"ImagingStudy/{mapping.imaging_study_id('1.2.3')}"
+    assert (resource["numberOfSeries"], resource["numberOfInstances"]) == (2, 6)
+    assert resource["subject"]["reference"] == one.patient_entry.reference
+    assert (one.is_changed, one.is_patient_due) == (True, True)
+    assert (one.published.number_of_series, one.published.number_of_instances) == (2, 6)
+    assert one.published.patient_key == one.patient.patient_key == one.entry.patient_key
+
+
+def test_what_is_confirmed_is_not_sent(world: World) -> None:
+    world.publish(study())
+    task = taken(world)
+    assert task.published is not None
+    assert world.reader.prepare(task) == Settled(task=task, published=None)
+
+
+def test_force_sends_what_is_confirmed(world: World) -> None:
+    world.publish(study())
+    task = replace(taken(world), force=True)
+    one = world.reader.prepare(task)
+    assert isinstance(one, Prepared)
+    assert (one.is_changed, one.is_patient_due) == (True, False)
+
+
+def test_a_new_generation_of_the_mapping_sends_all_anew(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.publish(study())
+    monkeypatch.setattr(mapping, "MAPPING_GENERATION", mapping.MAPPING_GENERATION + 1)
+    one = world.reader.prepare(taken(world))
+    assert isinstance(one, Prepared)
+    assert one.is_changed
+
+
+def test_only_the_patient_changed(world: World) -> None:
+    world.publish(study())
+    one = world.reader.prepare(taken(world, study(PatientSex="F")))
+    assert isinstance(one, Prepared)
+    assert (one.is_changed, one.is_patient_due) == (False, True)
+
+
+def test_a_study_that_is_gone_is_dropped(world: World) -> None:
+    task = taken(world)
+    world.source.remove("orthanc-1.2.3")
+    assert world.reader.prepare(task) == Dropped(task=task)
+
+
+def test_a_study_that_changes_is_read_again_soon(world: World) -> None:
+    task = taken(world)
+    world.source.script.next("read", StudyChanging("moved", cause="changing"))
+    assert world.reader.prepare(task) == Deferred(task=task, due_in_s=prepare.AGAIN_S, cause="changing")
+
+
+@pytest.mark.parametrize(("waited_s", "due_in_s"), [(0, 30), (100, 30), (4000, 1000), (10**6, 6 * 3600)])
+def test_a_study_whose_issuer_cannot_be_read_waits_and_is_asked_for_ever_more_rarely(
+    world: World, waited_s: float, due_in_s: float
+) -> None:
+    task = taken(world)
+    world.source.script.next("sample", StudyWaits("DICOMweb is away", cause="issuer_unread"))
+    world.clock.pass_by(waited_s)
+    assert world.reader.prepare(task) == Deferred(task=task, due_in_s=due_in_s, cause="issuer_unread")
+
+
+def test_a_study_without_a_patient_number_goes_to_quarantine(world: World) -> None:
+    done = world.reader.prepare(taken(world, study(patient_id=None)))
+    assert isinstance(done, Quarantined)
+    assert (done.cause, bool(done.hint)) == ("no_patient_id", True)
+
+
+def test_a_resource_that_breaks_our_own_rules_is_never_sent(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = taken(world)
+    monkeypatch.setattr(mapping, "check", lambda resource, release: ("ImagingStudy.status: missing",))
+    done = world.reader.prepare(task)
+    assert isinstance(done, Quarantined)
+    assert (done.cause, done.text) == (
+        "invalid_resource",
+        "ImagingStudy.status: missing; ImagingStudy.status: missing",
+    )
+
+
+def test_without_samples_the_issuer_is_not_asked_for(world: World) -> None:
+    task = taken(world)
+    world.channels["main"] = channel(world.source, issuer="ignore")
+    one = world.reader.prepare(task)
+    assert isinstance(one, Prepared)
+    assert world.source.script.calls["sample"] == 0
+
+
+# --- whose fault is it ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        DOWN,
+        Unavailable("busy", peer="orthanc", status=503),
+        AccessDenied("who?", peer="orthanc", status=401),
+    ],
+)
+def test_an_outage_is_no_failure_of_the_study(world: World, error: PeerError) -> None:
+    task = taken(world)
+    world.source.script.next("read", error)
+    with pytest.raises(type(error)):
+        world.reader.prepare(task)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [BROKEN, ProtocolViolation("cut", peer="orthanc"), Refused("no", peer="orthanc", status=404)],
+)
+def test_a_study_that_the_source_fails_on_is_tried_again_then_quarantined(world: World, error: PeerError) -> None:
+    world.source.script.always("read", error)
+    task = taken(world)
+    done = world.reader.prepare(task)
+    assert isinstance(done, Deferred)
+    assert (done.cause, done.counts) == ("source_error", True)
+    assert 15 <= done.due_in_s <= 30
+    done = world.reader.prepare(replace(task, attempts=plan.ATTEMPTS - 1))
+    assert isinstance(done, Quarantined)
+    assert done.cause == "source_error"
+
+
+@pytest.mark.parametrize("error", [BROKEN, ProtocolViolation("a login page", peer="orthanc", status=200)])
+def test_a_source_that_fails_on_everything_is_an_outage(world: World, error: PeerError) -> None:
+    """Else a proxy's login page would send the whole archive to quarantine."""
+    world.source.script.always("read", error)
+    world.source.script.always("ping", error)
+    task = replace(taken(world), attempts=plan.ATTEMPTS - 1)
+    with pytest.raises(type(error)):
+        world.reader.prepare(task)
+
+
+# --- copies ---------------------------------------------------------------------------------------------------------
+
+
+def test_one_study_under_two_patients_is_an_identity_conflict(world: World) -> None:
+    world.source.put(study())
+    task = taken(world, study(patient_id="P2"), orthanc_id="second")
+    assert len(task.copies) == 2
+    done = world.reader.prepare(task)
+    assert isinstance(done, Quarantined)
+    assert done.cause == "identity_conflict"
+
+
+def test_a_copy_that_is_gone_is_no_conflict(world: World) -> None:
+    world.source.put(study())
+    task = taken(world, study(patient_id="P2"), orthanc_id="second")
+    world.source.remove("orthanc-1.2.3")
+    one = world.reader.prepare(task)
+    assert isinstance(one, Prepared)
+    assert b'"P2"' in one.patient_entry.body
+
+
+def test_a_study_is_read_from_the_first_source_that_holds_it(world: World) -> None:
+    second = MemorySource(world.clock, "second")
+    other = channel(second, address="http://second.example/dicom-web")
+    world.channels["second"] = other
+    world.source.put(study())
+    copies = (second.put(study(series=2)), world.source.locate(["orthanc-1.2.3"])[0])
+    assert world.reader.read(copies)[1] is world.channels["main"]
+    world.source.remove("orthanc-1.2.3")
+    found, by = world.reader.read(copies)
+    assert (by, len(found.series)) == (other, 2)
+
+
+def test_a_study_of_a_source_that_is_not_configured_waits(world: World) -> None:
+    """It was not heard to be gone; when the source is back, its feed does not tell of the study again."""
+    task = taken(world)
+    del world.channels["main"]
+    done = world.reader.prepare(task)
+    assert isinstance(done, Deferred)
+    assert done.cause == "source_not_configured"
+
+
+def test_the_key_is_not_shown(world: World) -> None:
+    assert repr(SITE_KEY) not in repr(world.reader)

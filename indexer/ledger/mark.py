@@ -104,6 +104,7 @@ def _dirty(transaction: Connection) -> Any:
         last_event_at=bindparam("mark_now"),
         due_at=bindparam("mark_quiet_until"),
         attempts=0,
+        is_abandoned=False,
         run_id=bindparam("mark_run"),
     )
     return row.on_conflict_do_update(index_elements=["study_instance_uid"], set_=_again(row.excluded))

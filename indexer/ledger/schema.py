@@ -65,7 +65,8 @@ copy = Table(
     sqlite_with_rowid=False,
 )
 
-# The work. `taken_generation` is the generation that the present lease was given for.
+# The work. `taken_generation` is the generation that the present lease was given for; `is_abandoned` says that an owner
+# died under a lease, so that the target may hold what was not settled.
 dirty = Table(
     "dirty",
     metadata,
@@ -81,6 +82,7 @@ dirty = Table(
     Column("last_cause", Text),
     Column("lease_until", Double),
     Column("taken_generation", BigInteger),
+    Column("is_abandoned", Boolean, nullable=False),
     Column("run_id", Integer),
     Index(None, "lane", "due_at"),
     Index(

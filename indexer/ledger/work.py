@@ -43,6 +43,7 @@ def take(
             attempts=row.attempts,
             first_event_at=row.first_event_at,
             force=row.force,
+            is_abandoned=row.is_abandoned,
             published=published.get(row.study_instance_uid),
         )
         for row in rows
@@ -102,5 +103,5 @@ def _key(task: Task) -> dict[str, Any]:
 
 
 def end_leases(transaction: Connection) -> None:
-    """End all leases: their owner is dead."""
-    transaction.execute(update(dirty).where(dirty.c.lease_until.is_not(None)).values(NO_LEASE))
+    """End all leases: their owner is dead, and may have sent what it did not settle."""
+    transaction.execute(update(dirty).where(dirty.c.lease_until.is_not(None)).values(NO_LEASE | {"is_abandoned": True}))

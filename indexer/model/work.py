@@ -93,7 +93,13 @@ class Patient:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """A dirty study, taken under a lease."""
+    """A dirty study, taken under a lease.
+
+    Attributes
+    ----------
+    is_abandoned
+        A process died while it had the study: the target may hold what was never settled.
+    """
 
     study_instance_uid: str
     generation: int
@@ -103,6 +109,7 @@ class Task:
     attempts: int
     first_event_at: float
     force: bool
+    is_abandoned: bool = False
     published: Published | None = None
 
 

@@ -25,8 +25,9 @@ from indexer.sync.prepare import Prepared
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from indexer.bundle import Entry
     from indexer.model import Settlement, Task
-    from indexer.sync.deliver import Deliverer
+    from indexer.sync.deliver import Answers, Deliverer
     from indexer.sync.patience import Patience
     from indexer.sync.prepare import Reader
     from indexer.sync.protocols import Ledger
@@ -234,9 +235,16 @@ class Drain:
             return []
         known = self.ledger.patients(sorted({one.patient.patient_key for one in prepared}))
         patients = outbox.plan_patients(prepared, known)
-        answers = self.deliverer.deliver(outbox.entries_of(prepared, patients))
+        entries = outbox.entries_of(prepared, patients)
+        answers = self._sent_before(prepared, entries)
+        answers |= self.deliverer.deliver([entry for entry in entries if entry.reference not in answers])
         chance = random.random()  # noqa: S311 - jitter, not a secret
         return outbox.outcomes(prepared, patients, answers, now=self.clock(), chance=chance)
+
+    def _sent_before(self, prepared: Sequence[Prepared], entries: Sequence[Entry]) -> Answers:
+        """What a process sent that died before it could settle it: it is not sent again."""
+        abandoned = {one.patient.patient_key for one in prepared if one.task.is_abandoned and not one.task.force}
+        return self.deliverer.held([entry for entry in entries if entry.patient_key in abandoned])
 
     def _settle(self, settlements: Sequence[Settlement]) -> None:
         self._patiently(lambda: self.ledger.settle(settlements, self.clock()))

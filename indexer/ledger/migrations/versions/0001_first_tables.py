@@ -94,6 +94,7 @@ def _dirty() -> None:
         _text("last_cause", nullable=True),
         _real("lease_until", nullable=True),
         _large("taken_generation", nullable=True),
+        _flag("is_abandoned"),
         _number("run_id", nullable=True),
     )
     op.create_index("ix_dirty_lane_due_at", "dirty", ["lane", "due_at"])

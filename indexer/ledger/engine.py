@@ -26,6 +26,7 @@ _T = TypeVar("_T")
 _CHUNK = 500
 _CONNECTIONS = 16
 _WAL_BYTES = 64 * 1024 * 1024
+_CACHE_KIB = 8192  # SQLite's own 2 MiB makes marking a large archive half as fast: its keys come in no order
 # First number of every advisory lock of ours; the second one names the schema, so that several ledgers share a server.
 ADVISORY_WRITE = 0x44494658
 ADVISORY_DRAIN = 0x44494659
@@ -118,6 +119,7 @@ def _sqlite(url: URL, patience_s: float) -> Engine:
 def _set_pragmas(connection: Any, _record: object) -> None:
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute(f"PRAGMA journal_size_limit={_WAL_BYTES}")
+    connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -1,13 +1,14 @@
 """The same suite on SQLite and on a real PostgreSQL server."""
 
 import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine
 
-from indexer.ledger import SqlLedger, open_ledger
+from indexer.ledger import SqlLedger, open_ledger, schema
 from tests.contract.ledger.values import TARGET
 from tests.servers.postgres import Postgres
 
@@ -26,19 +27,49 @@ def postgres_url() -> Iterator[str]:
 def new_schema(database_url: str) -> str:
     """Make a schema and return the address of a ledger in it: much faster than a database for each test."""
     name = f"ledger_{secrets.token_hex(4)}"
-    engine = create_engine(database_url)
-    with engine.begin() as connection:
-        connection.exec_driver_sql(f"CREATE SCHEMA {name}")
-    engine.dispose()
+    _run(database_url, f"CREATE SCHEMA {name}")
     return f"{database_url}?options=-csearch_path%3D{name}"
 
 
+def _run(database_url: str, statement: str) -> None:
+    engine = create_engine(database_url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(statement)
+    engine.dispose()
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Address of a ledger that does not exist yet."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/ledger.db"
     return new_schema(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture(scope="session")
+def empty_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated ledger to copy: migrating one per test would take most of the suite's time."""
+    path = tmp_path_factory.mktemp("ledger") / "empty.db"
+    open_ledger(f"sqlite:///{path}").close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def shared_schema(postgres_url: str) -> str:
+    url = new_schema(postgres_url)
+    open_ledger(url).close()
+    return url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Address of an empty ledger."""
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("empty_file"), tmp_path / "ledger.db")
+        return f"sqlite:///{tmp_path}/ledger.db"
+    shared: str = request.getfixturevalue("shared_schema")
+    _run(shared, f"TRUNCATE {', '.join(schema.metadata.tables)}")
+    return shared
 
 
 @pytest.fixture

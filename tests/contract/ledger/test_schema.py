@@ -25,28 +25,28 @@ def test_the_newest_migration_is_the_one_that_is_checked_for() -> None:
     assert names[-1].startswith(f"{migrate.HEAD}_")
 
 
-def test_a_ledger_is_opened_again_without_a_change(url: str) -> None:
-    with open_ledger(url) as ledger:
+def test_a_ledger_is_opened_again_without_a_change(new_url: str) -> None:
+    with open_ledger(new_url) as ledger:
         ledger.mark([mark()], 1000.0)
-    with open_ledger(url) as ledger:
+    with open_ledger(new_url) as ledger:
         ledger.open_target("http://fhir.example/fhir")
         assert take_one(ledger, 1000.0).generation == 1
 
 
-def test_a_newer_ledger_is_refused(url: str) -> None:
-    with open_ledger(url) as ledger, ledger._database.write() as transaction:
+def test_a_newer_ledger_is_refused(new_url: str) -> None:
+    with open_ledger(new_url) as ledger, ledger._database.write() as transaction:
         transaction.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(LedgerError, match=r"newer version .*9999") as caught:
-        open_ledger(url)
+        open_ledger(new_url)
     assert "before the upgrade" in caught.value.hint
 
 
-def test_many_open_a_new_ledger_at_once(url: str) -> None:
+def test_many_open_a_new_ledger_at_once(new_url: str) -> None:
     failures: list[Exception] = []
 
     def begin() -> None:
         try:
-            with open_ledger(url) as ledger:
+            with open_ledger(new_url) as ledger:
                 keys.add(ledger.site_key())
         except LedgerError as error:
             failures.append(error)

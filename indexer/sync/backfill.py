@@ -129,18 +129,24 @@ class Backfill:
         todo = [pair for pair in self.sources if pair[1].name in self.selection.sources]
         names = [source.name for _, source in todo]
         for feed, source in todo[names.index(name) if name in names else 0 :]:
-            self._begin_feed(feed, source)
-            for last, copies in select(feed, source, self.selection, seen, after=after if source.name == name else ""):
+            begins_after = after if source.name == name else ""
+            start = None if begins_after else self._start(feed, source)
+            for last, copies in select(feed, source, self.selection, seen, after=begins_after):
                 run = self._mark(run, source, copies, last)
+            if start is not None and self.ledger.position(source.name) is None:
+                self.ledger.note(source.name, (), start, self.clock())
         return self.ledger.backfill_marked(run)
 
     def _mark(self, run: BackfillRun, source: StudySource, copies: Sequence[Copy], last: str) -> BackfillRun:
         marks = [Mark(copy=copy, reason="backfill", lane=Lane.BACKFILL, force=self.selection.force) for copy in copies]
         return self.ledger.backfill_mark(run, marks, f"{source.name}/{last}", self.clock())
 
-    def _begin_feed(self, feed: ChangeFeed, source: StudySource) -> None:
-        """A whole backfill covers all that the feed says of the past: the daemon may follow from here."""
+    def _start(self, feed: ChangeFeed, source: StudySource) -> FeedPosition | None:
+        """Where the daemon may follow from once all is marked, for a whole backfill covers what the feed says before.
+
+        Not for a run that was cut short: what changed since its first marks stands in the feed alone.
+        """
         is_whole = not (self.selection.has_dates or self.selection.modalities or self.selection.study_instance_uids)
-        if is_whole and self.ledger.position(source.name) is None:
-            start = FeedPosition(low=max(0, feed.newest() - OVERLAP))
-            self.ledger.note(source.name, (), start, self.clock())
+        if not is_whole or self.ledger.position(source.name) is not None:
+            return None
+        return FeedPosition(low=max(0, feed.newest() - OVERLAP))

@@ -7,7 +7,8 @@ from indexer.mapping.endpoint import endpoint
 from indexer.mapping.fingerprint import fingerprint
 from indexer.mapping.identity import endpoint_id, imaging_study_id, patient_id, patient_key
 from indexer.mapping.issues import Cause, Issue
-from indexer.mapping.rules import DEFAULT_ELEMENTS, Element, Instances, Release, Rules
+from indexer.mapping.preset import Preset, presets
+from indexer.mapping.rules import DEFAULT_ELEMENTS, Element, Instances, Release, Rules, elements_for
 from indexer.mapping.study import Mapped, map_study
 
 MAPPING_GENERATION = 1
@@ -21,9 +22,11 @@ __all__ = [
     "Instances",
     "Issue",
     "Mapped",
+    "Preset",
     "Release",
     "Rules",
     "check",
+    "elements_for",
     "endpoint",
     "endpoint_id",
     "fingerprint",
@@ -31,4 +34,5 @@ __all__ = [
     "map_study",
     "patient_id",
     "patient_key",
+    "presets",
 ]

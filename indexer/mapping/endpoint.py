@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from indexer.mapping import coding
+from indexer.mapping.issues import Issues
+from indexer.mapping.meta import with_meta
 from indexer.mapping.release import SHAPES
 
 if TYPE_CHECKING:
@@ -23,12 +25,15 @@ def endpoint(address: str, *, endpoint_id: str, source: str, rules: Rules) -> di
     Its identifier is the ``urn:uuid:`` of its id, because not every server can search by address.
     """
     connection = coding.concept(coding.coding(CONNECTION_TYPE, "dicom-wado-rs", "DICOM WADO-RS"))
-    return {
+    token = rules.preset.token_extension if rules.requires_access_token is not None else None
+    resource = {
         "resourceType": "Endpoint",
         "id": endpoint_id,
+        **({"extension": [{"url": token, "valueBoolean": rules.requires_access_token}]} if token else {}),
         "identifier": [{"use": "official", "system": coding.URI_SYSTEM, "value": f"urn:uuid:{endpoint_id}"}],
         "status": "active",
         "name": source,
-        **SHAPES[rules.release].connection(connection, {"text": "DICOM WADO-RS"}, MIME_TYPE),
+        **SHAPES[rules.release].connection(connection, dict(rules.preset.payload_type), MIME_TYPE),
         "address": address.rstrip("/"),
     }
+    return with_meta(resource, rules, Issues())

@@ -61,6 +61,7 @@ def map_imaging_study(
     resource = filled(
         resourceType="ImagingStudy",
         id=imaging_study_id(uid),
+        extension=_regions(listed, context),
         identifier=_identifiers(uid, context),
         status="available",
         modality=[shape.coded(coding.concept(coding.modality(code))) for code in modalities],
@@ -93,6 +94,14 @@ def _context_of_care(context: Context) -> dict[str, Any]:
         "location": location(evidence) if wants(Element.LOCATION) else None,
         "note": notes(evidence) if wants(Element.NOTE) else [],
     }
+
+
+def _regions(series: Sequence[MappedSeries], context: Context) -> list[dict[str, Any]]:
+    """The regions that a preset wants at the study: those of the series' body sites that its value set holds."""
+    preset = context.rules.preset
+    url = preset.regions.get(context.rules.release)
+    sites = {one.site["code"]: one.site for one in series if one.site and one.site["code"] in preset.region_codes}
+    return [{"url": url, "valueCodeableConcept": {"coding": [sites[code]]}} for code in sorted(sites)] if url else []
 
 
 def _earliest_start(series: Sequence[MappedSeries], context: Context) -> str | None:

@@ -60,7 +60,8 @@ def listed(instances: dict[str, Instance], context: Context) -> list[dict[str, A
     """Elements of the instances, by number, then UID; one without a class is left out, because FHIR demands a class."""
     classes: dict[str | None, Any] = {}
     rows = []
-    has_frames = context.shape.has_frames and context.wants(Element.NUMBER_OF_FRAMES)
+    extension = context.rules.preset.frames_extension.get(context.rules.release)
+    has_frames = (context.shape.has_frames or extension) and context.wants(Element.NUMBER_OF_FRAMES)
     for uid, instance in instances.items():
         raw_class = instance.sop_class_uid
         if raw_class not in classes:
@@ -70,7 +71,7 @@ def listed(instances: dict[str, Instance], context: Context) -> list[dict[str, A
             continue
         row = _row(uid, classes[raw_class], instance.instance_number, context.issues)
         if has_frames and instance.number_of_frames:
-            _add_frames(row[2], instance.number_of_frames, context.issues)
+            _add_frames(row[2], instance.number_of_frames, extension, context.issues)
         rows.append(row)
     rows.sort(key=_BY_NUMBER_AND_UID)
     return [row[2] for row in rows]
@@ -88,10 +89,12 @@ def _row(uid: str, sop_class: Any, number_text: str | None, issues: Issues) -> t
     return number, uid, element
 
 
-def _add_frames(element: dict[str, Any], text: str, issues: Issues) -> None:
+def _add_frames(element: dict[str, Any], text: str, extension: str | None, issues: Issues) -> None:
     frames = unsigned(text)
     if frames is None:
         issues.add("NumberOfFrames", Cause.OUT_OF_RANGE)
+    elif extension:
+        element["extension"] = [{"url": extension, "valueInteger": frames}]
     else:
         element["numberOfFrames"] = frames
 

@@ -20,6 +20,7 @@ class Cause(StrEnum):
     NO_ZONE = "no_zone"
     BEFORE_STUDY = "before_study"
     NOT_LISTED = "not_listed"
+    NOT_CLAIMED = "not_claimed"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -29,7 +30,7 @@ class Issue:
     Attributes
     ----------
     keyword
-        DICOM keyword of the attribute that was not used as it stands.
+        DICOM keyword of the attribute that was not used as it stands; the FHIR element with ``not_claimed``.
     count
         How often it happened in the study.
     """

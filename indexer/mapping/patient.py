@@ -74,7 +74,7 @@ def identify(study: Study, rules: Rules) -> Identity:
     return Identity(next(iter(systems), None) or rules.patient_id_system, value)
 
 
-def map_patient(evidence: Evidence, identity: Identity, key: str) -> dict[str, Any]:
+def map_patient(evidence: Evidence, identity: Identity, key: str, rules: Rules) -> dict[str, Any]:
     """The Patient resource as it would be created."""
     name = _name(evidence)
     return filled(
@@ -82,7 +82,7 @@ def map_patient(evidence: Evidence, identity: Identity, key: str) -> dict[str, A
         id=patient_id_of_key(key),
         identifier=[
             {
-                "use": "usual",
+                "use": rules.preset.patient_identifier_use,
                 "type": coding.MEDICAL_RECORD_NUMBER,
                 "system": identity.system,
                 "value": identity.value,

@@ -35,12 +35,15 @@ class MappedSeries:
         Distinct instances of the series, listed or not.
     element
         None if the series cannot be listed.
+    site
+        Coding of its body site, None if there is none.
     """
 
     uid: str
     modality: str
     number_of_instances: int
     element: dict[str, Any] | None
+    site: dict[str, Any] | None = None
 
     @property
     def order(self) -> tuple[int, str]:
@@ -62,25 +65,30 @@ def map_series(series: Series, context: Context) -> MappedSeries:
     listed = instance.listed(instances.by_uid, context) if context.list_instances else []
     if context.wants(Element.TITLE):
         _add_titles(listed, series, instances.by_uid, context)
+    site = _site(evidence, context)
     element = filled(
         uid=uid,
         number=_number(series, context.issues),
         modality=context.shape.coded(coding.concept(coding.modality(modality))),
         description=_description(evidence),
         numberOfInstances=instances.count,
-        **_anatomy(evidence, context, is_whole=len(sampled) >= instances.count),
+        **_anatomy(evidence, context, site, is_whole=len(sampled) >= instances.count),
         specimen=specimens(evidence) if context.wants(Element.SPECIMEN) else [],
         started=series_started(evidence, context.rules),
         performer=performers(evidence, context.entries, context.rules),
         instance=listed,
     )
-    return MappedSeries(uid, modality, instances.count, element)
+    return MappedSeries(uid, modality, instances.count, element, (site or {}).get("coding", [None])[0])
 
 
-def _anatomy(evidence: Evidence, context: Context, *, is_whole: bool) -> dict[str, Any]:
+def _site(evidence: Evidence, context: Context) -> dict[str, Any] | None:
     site = body_site(evidence, context.entries, context.rules) if context.wants(Element.BODY_SITE) else None
     if site and "coding" not in site and not context.wants(Element.BODY_SITE_TEXT):
-        site = None
+        return None
+    return site
+
+
+def _anatomy(evidence: Evidence, context: Context, site: dict[str, Any] | None, *, is_whole: bool) -> dict[str, Any]:
     letter = None
     if context.wants(Element.LATERALITY):
         letter = laterality(evidence, context.entries, site, is_whole=is_whole)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from indexer.mapping import patient
 from indexer.mapping.context import Context
 from indexer.mapping.imaging_study import map_imaging_study, study_uid
+from indexer.mapping.meta import with_meta
 from indexer.mapping.when import parse_date, parse_time
 
 if TYPE_CHECKING:
@@ -61,11 +62,11 @@ def map_study(study: Study, rules: Rules, *, endpoint_ids: Sequence[str]) -> Map
     context = Context.of(study, patient.datasets_of(study), rules)
     demographics = patient.patient_evidence(study, context.issues)
     key = patient.key_of(identity, rules)
-    resource = patient.map_patient(demographics, identity, key)
+    resource = patient.map_patient(demographics, identity, key, rules)
     imaging_study = map_imaging_study(study, context, patient_id=resource["id"], endpoint_ids=endpoint_ids)
     return Mapped(
-        imaging_study=imaging_study,
-        patient=resource,
+        imaging_study=with_meta(imaging_study, rules, context.issues),
+        patient=with_meta(resource, rules, context.issues),
         patient_key=key,
         basis=_basis(context.evidence, uid),
         name_digest=patient.name_digest(demographics, rules),

@@ -186,7 +186,7 @@ class FhirServer:
 
     def _post(self, bundle: bytes, headers: Mapping[str, str], *, idempotent: bool) -> Response:
         response = self._transport.request(
-            "POST", "/", body=bundle, headers=headers, idempotent=idempotent, accept_statuses=(400,)
+            "POST", "", body=bundle, headers=headers, idempotent=idempotent, accept_statuses=(400,)
         )
         if response.status == 400:
             raise self._refusal(response)

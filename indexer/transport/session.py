@@ -88,7 +88,7 @@ class Transport:
         Parameters
         ----------
         path
-            Begins with a slash; put behind the base URL, so that credentials stay with their origin.
+            Empty, or begins with a slash; put behind the base URL, so that credentials stay with their origin.
         idempotent
             Whether sending twice is as good as once; by default what HTTP says of the method. Such a request is sent
             again at once when the server drops the connection, as Orthanc does after 1 s without use.
@@ -100,7 +100,7 @@ class Transport:
         Unavailable, AnswerLost, AccessDenied, ProtocolViolation, Conflict, TooLarge, Refused, ConfigError
             `AnswerLost` only if it is not idempotent.
         """
-        if not path.startswith("/"):
+        if path and not path.startswith("/"):
             raise ValueError("a path begins with a slash")
         safe = method in _IDEMPOTENT if idempotent is None else idempotent
         DEADLINE.at = time.monotonic() + self._timeout_s

@@ -127,7 +127,14 @@ def uid_of(study: Json) -> str:
 
 HAPI_R4 = Quirks(fhir_version="4.0.1", creates_despite_if_match=True)
 HAPI_R5 = Quirks(fhir_version="5.0.0", creates_despite_if_match=True, release="R5")
-MEDPLUM = Quirks(fhir_version=None, keeps_version=False, bad_entry="taken", checks_references=False, links_pages=False)
+MEDPLUM = Quirks(
+    fhir_version=None,
+    keeps_version=False,
+    bad_entry="taken",
+    checks_references=False,
+    links_pages=False,
+    transaction_limit=50,
+)
 # The fake can have the quirks of each, so that faults are tried against all of them.
 FAKE_LIKE_HAPI = Quirks(fhir_version="4.0.1")
 FAKE_LIKE_OTHERS = Quirks(

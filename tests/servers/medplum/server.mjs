@@ -44,6 +44,7 @@ async function fhir(request, response) {
       query: {},
       headers: request.headers,
       body: request.body ?? {},
+      config: { transactions: true },
     },
     repository
   );

@@ -100,13 +100,29 @@ def causes() -> set[str]:
     return (written | judged) - {""}
 
 
-def used_events() -> set[log.Event]:
-    return {
-        log.Event[node.attr]
-        for module in modules()
-        for node in ast.walk(module)
+def events() -> dict[log.Event, set[str]]:
+    """Every event that is written, with the levels that it is written at."""
+    found: dict[log.Event, set[str]] = {}
+    for module in modules():
+        for function in ast.walk(module):
+            if isinstance(function, ast.FunctionDef):
+                for event, level in _records(function):
+                    found.setdefault(event, set()).add(level)
+    return found
+
+
+def _records(function: ast.FunctionDef) -> Iterator[tuple[log.Event, str]]:
+    """Records of a function; their facts stand in the call or right above it."""
+    named = [
+        (node.lineno, log.Event[node.attr])
+        for node in ast.walk(function)
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Event"
-    }
+    ]
+    for call in ast.walk(function):
+        if isinstance(call, ast.Call) and ast.unparse(call.func).startswith("_log."):
+            above = [one for one in named if one[0] <= (call.end_lineno or 0)]
+            if above:
+                yield max(above)[1], ast.unparse(call.func).removeprefix("_log.")
 
 
 # --- what the documentation says --------------------------------------------------------------------------------------
@@ -181,8 +197,9 @@ def test_every_log_event_is_described_and_no_other() -> None:
     assert sorted(told) == sorted(log.Event)
 
 
-def test_every_log_event_is_written_somewhere() -> None:
-    assert used_events() == set(log.Event)
+def test_every_log_event_is_written_as_described() -> None:
+    rows = re.findall(r"^\| `([a-z_]+)` \| ([a-z, ]+) \|", section(OPERATIONS, "## Log events"), flags=re.MULTILINE)
+    assert {log.Event(name): set(levels.split(", ")) for name, levels in rows} == events()
 
 
 def test_every_cause_is_described_and_no_other() -> None:

@@ -74,12 +74,21 @@ class _Run:
     def carry_out(self, rate: float | None) -> int:
         """Mark, then drain or watch until all is settled; the exit code."""
         ledger = self.site.ledger
-        run = ledger.backfill_begin(self.selection.digest, self._now(), rate)
+        run = self._begun(rate)
         pairs = [(source, source) for source in self.site.sources.values()]
         run = Backfill(ledger=ledger, sources=pairs, selection=self.selection, clock=self._now).mark(run, self.seen)
         with Display(ledger, run) as display:
             self._drained(run, display)
         return self._said(run)
+
+    def _begun(self, rate: float | None) -> BackfillRun:
+        """The run of an earlier call that was cut short, if anything of it is left to do; else a new one."""
+        ledger = self.site.ledger
+        run = ledger.backfill_begin(self.selection.digest, self._now(), rate)
+        if not run.is_marked or ledger.backfill_progress(run).remaining:
+            return run
+        ledger.backfill_finish(run, self._now())
+        return ledger.backfill_begin(self.selection.digest, self._now(), rate)
 
     def _drained(self, run: BackfillRun, display: Display) -> None:
         """Let somebody drain: us while nobody else does."""

@@ -78,6 +78,7 @@ def _count(transaction: Connection, condition: ColumnElement[bool]) -> int:
 
 
 def rate(transaction: Connection) -> float | None:
-    """Lowest rate that an unfinished run asks for."""
-    lowest: float | None = transaction.scalar(select(func.min(backfill.c.rate)).where(backfill.c.finished_at.is_(None)))
+    """Lowest rate that a run asks for whose studies are not all settled."""
+    is_under_way = select(dirty.c.run_id).where(dirty.c.run_id == backfill.c.run_id).exists()
+    lowest: float | None = transaction.scalar(select(func.min(backfill.c.rate)).where(is_under_way))
     return lowest

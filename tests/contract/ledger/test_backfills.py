@@ -70,11 +70,13 @@ def test_a_later_run_takes_over_what_is_still_dirty(ledger: SqlLedger) -> None:
 
 def test_the_slowest_unfinished_run_sets_the_rate(ledger: SqlLedger) -> None:
     assert ledger.backfill_rate() is None
-    slow = ledger.backfill_begin("slow", 1000.0, 2.0)
-    ledger.backfill_begin("fast", 1000.0, 20.0)
-    ledger.backfill_begin("free", 1000.0, None)
-    assert (slow.rate, ledger.backfill_rate()) == (2.0, 2.0)
-    ledger.backfill_finish(slow, 1001.0)
-    assert ledger.backfill_rate() == 20.0
+    for digest, rate, uid in (("slow", 2.0, "1.1"), ("fast", 20.0, "1.2"), ("free", None, "1.3")):
+        run = ledger.backfill_begin(digest, 1000.0, rate)
+        assert run.rate == rate
+        ledger.backfill_mark(run, [backfill_mark(uid)], uid, 1000.0)
+    assert ledger.backfill_rate() == 2.0
+    slow = next(task for task in take(ledger, 1000.0) if task.study_instance_uid == "1.1")
+    ledger.settle([settled(slow)], 1001.0)
+    assert ledger.backfill_rate() == 20.0, "a run without dirty studies holds nobody back"
     assert ledger.backfill_begin("fast", 1002.0, None).rate is None
     assert ledger.backfill_rate() is None

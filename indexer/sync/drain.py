@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from indexer.crew import Crew
-from indexer.errors import LedgerBusy, LedgerFull, PeerError, TargetReplaced
+from indexer.errors import IndexerError, LedgerBusy, LedgerFull, PeerError, TargetReplaced
 from indexer.log import Event, study_key
-from indexer.model import Deferred, Lane, Quarantined, Settled
+from indexer.model import Deferred, Dropped, Lane, Quarantined, Settled
 from indexer.sync import outbox
 from indexer.sync.prepare import Prepared
 
@@ -99,6 +99,7 @@ class Drain:
     tally: Tally = field(default_factory=Tally)
     _tasks: queue.Queue[Task] = field(init=False)
     _ready: queue.Queue[Prepared | Settlement] = field(init=False)
+    _kept: Prepared | Settlement | None = field(default=None, init=False)
     _under_way: set[str] = field(default_factory=set, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
@@ -142,9 +143,9 @@ class Drain:
                 self._put(self._tasks, task)
             if tasks:
                 continue
-            if is_done is not None and not self._under_way and is_done():
+            if is_done is not None and not self._under_way and self._patiently(is_done):
                 return
-            self.stop.wait(self._idle_s())
+            self.stop.wait(self._patiently(self._idle_s))
 
     def _take(self, pace: Pace) -> list[Task]:
         room = self._tasks.maxsize - self._tasks.qsize()
@@ -174,11 +175,13 @@ class Drain:
 
     def _prepare(self, task: Task) -> Prepared | Settlement:
         try:
-            prepared = self.reader.prepare(task)
+            prepared = self._patiently(lambda: self.reader.prepare(task))
         except PeerError as error:
             delay_s = self.patience.delay_s(error)
             self.patience.stopped(min(delay_s, self.patience.most_s))
             return Deferred(task=task, due_in_s=0.0, cause="source_unavailable")
+        except IndexerError:
+            raise  # the ledger or the configuration: no fault of the study
         except Exception as error:  # noqa: BLE001 - the per-item guard: one bad study never stops another
             return self._bug(task, error)
         self.patience.well()
@@ -206,7 +209,7 @@ class Drain:
             try:
                 settlements += self._sent(prepared)
             except TargetReplaced:
-                self.on_replaced()
+                self._patiently(self.on_replaced)
                 settlements += [Deferred(task=one.task, due_in_s=0.0, cause="target_replaced") for one in prepared]
             self._settle(settlements)
 
@@ -217,23 +220,28 @@ class Drain:
         deadline = time.monotonic() + LINGER_S
         while not self.stop.is_set():
             try:
-                item = self._ready.get(timeout=0.05 if items else IDLE_S)
+                item = self._kept or self._ready.get(timeout=0.05 if items else IDLE_S)
             except queue.Empty:
                 if not items or len(items) >= len(self._under_way) or time.monotonic() > deadline:
                     return items
                 continue
+            count, more = _weight(item)
+            aim, most = self.deliverer.sizer.aim_bytes, self.deliverer.max_entries
+            self._kept = item if entries and (size + more > aim or entries + count > most) else None
+            if self._kept is not None:
+                return items
             items.append(item)
-            if isinstance(item, Prepared):
-                size += len(item.entry.body) * item.is_changed + len(item.patient_entry.body) * item.is_patient_due
-                entries += item.is_changed + item.is_patient_due
-            if size >= self.deliverer.sizer.aim_bytes or entries > self.deliverer.max_entries - 2:
+            size += more
+            entries += count
+            if size >= aim or entries > most - 2:
                 return items
         return items
 
     def _sent(self, prepared: Sequence[Prepared]) -> list[Settlement]:
         if not prepared:
             return []
-        known = self.ledger.patients(sorted({one.patient.patient_key for one in prepared}))
+        keys = sorted({one.patient.patient_key for one in prepared})
+        known = self._patiently(lambda: self.ledger.patients(keys))
         patients = outbox.plan_patients(prepared, known)
         entries = outbox.entries_of(prepared, patients)
         answers = self._sent_before(prepared, entries)
@@ -276,6 +284,8 @@ class Drain:
                 )
             case Deferred(cause=cause) if one.due_in_s > 0:
                 _log.info("study waits", extra={"event": Event.STUDY_WAITS, "study_key": key, "cause": cause})
+            case Dropped():
+                _log.info("study vanished", extra={"event": Event.STUDY_VANISHED, "study_key": key})
             case _:
                 _log.debug("study unchanged", extra={"event": Event.STUDY_UNCHANGED, "study_key": key})
 
@@ -284,6 +294,14 @@ class Drain:
             with suppress(queue.Full):
                 where.put(item, timeout=IDLE_S)
                 return
+
+
+def _weight(item: Prepared | Settlement) -> tuple[int, int]:
+    """Entries and bytes that an item adds to a Bundle, at most."""
+    if not isinstance(item, Prepared):
+        return 0, 0
+    entries = [item.entry] * item.is_changed + [item.patient_entry] * item.is_patient_due
+    return len(entries), sum(entry.size for entry in entries)
 
 
 @dataclass(slots=True)

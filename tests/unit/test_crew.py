@@ -65,7 +65,7 @@ def test_even_an_exit_is_a_failure() -> None:
 
 def test_a_thread_that_hangs_is_abandoned() -> None:
     crew, hangs = Crew(threading.Event()), threading.Event()
-    crew.start(hangs.wait)  # type: ignore[arg-type]
+    crew.start(hangs.wait)
     crew.join(0.05)
     assert crew.is_alive
     hangs.set()

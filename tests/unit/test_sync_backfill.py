@@ -67,7 +67,7 @@ def test_a_selection_lets_through_what_it_says(
     archive: World, options: dict[str, object], expected: list[str], undated: int
 ) -> None:
     seen = Seen()
-    assert chosen(archive, replace(ALL, **options), seen) == expected  # type: ignore[arg-type]
+    assert chosen(archive, replace(ALL, **options), seen) == expected
     assert (seen.listed, seen.chosen, seen.undated) == (6, len(expected), undated)
 
 
@@ -164,7 +164,7 @@ def test_a_small_feed_is_followed_from_its_start(archive: World) -> None:
     "options", [{"since": "20200101"}, {"modalities": ("CT",)}, {"study_instance_uids": ("1.2.1",)}]
 )
 def test_a_part_says_nothing_of_the_feed(archive: World, options: dict[str, object]) -> None:
-    selection = replace(ALL, **options)  # type: ignore[arg-type]
+    selection = replace(ALL, **options)
     backfill_of(archive, selection).mark(run_of(archive, selection), Seen())
     assert archive.ledger.position("main") is None
 
@@ -182,7 +182,7 @@ def test_a_daemon_that_began_meanwhile_keeps_its_position(archive: World) -> Non
     backfill_of(archive).mark(run_of(archive), Seen())
     assert archive.ledger.position("main") == FeedPosition(
         low=archive.source.seq,
-        anchors=archive.ledger.position("main").anchors,  # type: ignore[union-attr]
+        anchors=archive.ledger.position("main").anchors,
     )
 
 

@@ -134,12 +134,12 @@ class FullLedger:
         if marks and self.is_full:
             self.is_full = False
             raise LedgerFull("full")
-        self._ledger.note(source, marks, *rest)  # type: ignore[arg-type]
+        self._ledger.note(source, marks, *rest)
 
 
 def test_a_note_that_fails_leaves_the_position(world: World) -> None:
     world.source.put(study())
-    poller: Poller = replace(world.poller, ledger=FullLedger(world))  # type: ignore[arg-type]
+    poller: Poller = replace(world.poller, ledger=FullLedger(world))
     with pytest.raises(LedgerFull):
         poller.poll()
     assert position(world).low == 0

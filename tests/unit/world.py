@@ -99,7 +99,8 @@ class World:
         return Poller(**parts, clock=self.clock, **options)
 
     def new_drain(self, *, readers: int = 2) -> Drain:
-        """A drain whose server is ready."""
+        """A drain whose server is ready; an earlier stop is forgotten."""
+        self.stop.clear()
         self.make_ready()
         return Drain(
             ledger=self.ledger,
@@ -118,7 +119,6 @@ class World:
 
     def drain(self, **options: Any) -> Drain:
         """Drain until nothing is due; the ended drain."""
-        self.stop.clear()
         drain = self.new_drain(**options)
         with self.ledger.drain_lock():
             drain.run(lambda: self.is_idle)

@@ -1,0 +1,483 @@
+"""Draining end to end: archive and FHIR server in memory, the ledger as it is."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+
+from indexer import mapping, plan
+from indexer.bundle import Limits
+from indexer.errors import (
+    AnswerLost,
+    ConfigError,
+    LedgerBusy,
+    LedgerError,
+    LedgerFull,
+    StudyChanging,
+    StudyWaits,
+    Unavailable,
+)
+from indexer.model import Lane, Mark
+from indexer.sync import drain
+from indexer.sync.drain import Pace
+from tests.fakes.memory import Clock, study
+from tests.unit.world import SITE_KEY, World, wait_until
+
+if TYPE_CHECKING:
+    from indexer.ledger import SqlLedger
+
+DOWN = Unavailable("down", peer="orthanc")
+BROKEN = Unavailable("a file is missing", peer="orthanc", status=500)
+
+
+def many(count: int, **options: Any) -> list[Any]:
+    """Studies of ten patients."""
+    return [study(f"1.2.{number}", patient_id=f"P{number % 10}", **options) for number in range(1, count + 1)]
+
+
+def quarantined(world: World) -> dict[str, str]:
+    return {row.study_instance_uid: row.cause for row in world.ledger.quarantine()}
+
+
+# --- once, and only what changed ------------------------------------------------------------------------------------
+
+
+def test_every_study_patient_and_endpoint_is_sent_once(world: World) -> None:
+    world.publish(*many(40))
+    assert len(world.target.written) == 40 + 10 + 1
+    assert set(world.target.written.values()) == {1}
+    assert len(world.target.sent) < 20, "many studies go in one Bundle"
+    assert world.verify().is_equal
+
+
+def test_a_study_of_many_instances_costs_one_write(world: World) -> None:
+    world.publish(study(series=5, instances=400))
+    assert sum(world.target.written.values()) == 3
+    assert world.target.imaging_study("1.2.3")["numberOfInstances"] == 2000
+
+
+def test_unchanged_sends_nothing(world: World) -> None:
+    world.publish(*many(5))
+    world.target.sent.clear()
+    for number in range(1, 6):
+        world.source.log("NewInstance", None, "x")
+        world.source.put(world.source.studies[f"orthanc-1.2.{number}"])
+    world.poller.poll()
+    tally = world.drain().tally
+    assert world.target.sent == []
+    assert (tally.unchanged, tally.published) == (5, 0)
+    assert world.ledger.next_due(world.clock()) is None
+
+
+def test_a_changed_study_is_sent_again_and_its_patient_is_not(world: World) -> None:
+    world.publish(study())
+    world.target.sent.clear()
+    world.publish(study(instances=3))
+    assert list(world.target.written.values()) == [1]
+    assert world.target.imaging_study("1.2.3")["numberOfInstances"] == 3
+
+
+def test_a_corrected_patient_id_moves_the_subject(world: World) -> None:
+    world.publish(study())
+    before = world.target.imaging_study("1.2.3")["subject"]
+    world.publish(study(patient_id="P2"))
+    assert world.target.imaging_study("1.2.3")["subject"] != before
+    assert world.verify().is_equal
+
+
+def test_the_tally_counts(world: World) -> None:
+    world.source.put(study("1.2.1", instances=3))
+    world.source.put(study("1.2.2", patient_id=None))
+    world.source.put(study("1.2.3"))
+    world.source.script.always("read 1.2.3", StudyChanging("moved", cause="changing"))
+    world.poller.poll()
+    tally = world.drain().tally
+    assert (tally.published, tally.quarantined, tally.deferred, tally.instances) == (1, 1, 1, 3)
+
+
+def test_what_is_gone_is_dropped_and_nothing_is_removed(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.publish(study())
+    world.mark(Mark(copy=world.source.locate(["orthanc-1.2.3"])[0], reason="backfill"))
+    world.source.remove("orthanc-1.2.3")
+    caplog.set_level("DEBUG")
+    world.drain()
+    assert world.ledger.next_due(world.clock()) is None
+    assert world.target.imaging_study("1.2.3")["numberOfInstances"] == 2
+    assert [record.event for record in caplog.records if "vanished" in record.message] == ["study_vanished"]
+
+
+def test_no_uid_and_no_name_stands_in_the_log(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    world.target.habits.refused["ImagingStudy/x"] = 422
+    world.publish(study("1.2.840.77", name="Geheim^Gustav"), study("1.2.840.78", patient_id=None))
+    assert caplog.records
+    text = " ".join(str(vars(record)) for record in caplog.records if record.name.startswith("indexer."))
+    assert "1.2.840.7" not in text
+    assert "Geheim" not in text
+
+
+# --- a mark during the flight ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", ["read", "send", "sent"])
+def test_a_study_that_changes_during_the_flight_stays_dirty(world: World, step: str) -> None:
+    world.source.put(study())
+    world.poller.poll()
+
+    def change() -> None:
+        world.source.put(study(instances=7), stable=False)
+        world.poller.poll()
+
+    script = world.source.script if step == "read" else world.target.script
+    world.make_ready()
+    script.next(step, change)
+    world.drain()
+    row = world.ledger.study("1.2.3")
+    assert row is not None
+    assert row.dirty is not None
+    assert row.published is not None
+    world.clock.pass_by(70)
+    world.drain()
+    assert world.target.imaging_study("1.2.3")["numberOfInstances"] == 7
+    assert world.dirty_uids(["1.2.3"]) == []
+
+
+# --- one bad study --------------------------------------------------------------------------------------------------
+
+
+def test_a_study_that_breaks_the_program_does_not_stop_the_others(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.source.script.always("read 1.2.7", ValueError("Geheim^Gustav"))
+    world.publish(*many(20))
+    assert len(world.target.of_type("ImagingStudy")) == 19
+    (row,) = world.ledger.quarantine()
+    assert (row.study_instance_uid, row.cause) == ("1.2.7", "internal_error")
+    assert "ValueError" in row.text
+    assert "Geheim" not in row.text
+    assert [record.event for record in caplog.records if record.levelname == "ERROR"] == ["study_failed"]
+
+
+def test_a_study_that_the_source_cannot_read_does_not_stop_the_others(world: World) -> None:
+    world.source.script.always("read 1.2.7", BROKEN)
+    world.publish(*many(20))
+    assert len(world.target.of_type("ImagingStudy")) == 19
+    assert world.dirty_uids(["1.2.7"]) == ["1.2.7"]
+    for _ in range(plan.ATTEMPTS):
+        world.clock.pass_by(24 * 3600)
+        world.drain()
+    assert quarantined(world) == {"1.2.7": "source_error"}
+
+
+def test_a_study_that_the_server_refuses_does_not_stop_the_others(world: World) -> None:
+    fhir_id = _id("1.2.7")
+    world.target.habits.refused[f"ImagingStudy/{fhir_id}"] = 422
+    world.publish(*many(20))
+    assert len(world.target.of_type("ImagingStudy")) == 19
+    assert quarantined(world) == {"1.2.7": "invalid"}
+
+
+def test_a_replay_publishes_what_was_in_quarantine(world: World) -> None:
+    world.target.habits.refused[f"ImagingStudy/{_id('1.2.7')}"] = 422
+    world.publish(*many(8))
+    world.target.habits.refused.clear()
+    assert world.ledger.replay((), world.clock()) == 1
+    world.drain()
+    assert quarantined(world) == {}
+    assert world.verify().is_equal
+
+
+def _id(uid: str) -> str:
+    return mapping.imaging_study_id(uid)
+
+
+def test_a_study_that_waits_for_its_issuer_is_published_when_it_can_be_read(world: World) -> None:
+    world.source.script.next("sample", StudyWaits("away", cause="issuer_unread"))
+    world.publish(study())
+    assert world.target.of_type("ImagingStudy") == []
+    assert world.ledger.summary("main", world.clock()).waiting == {"issuer_unread": 1}
+    world.clock.pass_by(30)
+    world.drain()
+    assert len(world.target.of_type("ImagingStudy")) == 1
+
+
+# --- outages --------------------------------------------------------------------------------------------------------
+
+
+def test_an_outage_of_the_source_costs_no_attempts(world: World) -> None:
+    world.source.script.next("read", *[DOWN] * 60)
+    world.publish(*many(4))
+    assert world.source.script.calls["read"] >= 64
+    assert quarantined(world) == {}
+    assert world.verify().is_equal
+
+
+def test_an_outage_of_the_server_is_waited_out(world: World) -> None:
+    world.make_ready()
+    world.target.script.next("send", *[Unavailable("down", peer="fhir", status=503)] * 20)
+    world.publish(*many(4))
+    assert world.verify().is_equal
+    assert set(world.target.written.values()) == {1}
+
+
+def test_a_lost_answer_doubles_nothing(world: World) -> None:
+    world.make_ready()
+    world.target.script.next("sent", AnswerLost("timed out", peer="fhir"))
+    world.publish(*many(4))
+    assert set(world.target.written.values()) == {1}
+    assert world.verify().is_equal
+
+
+def test_a_server_that_was_emptied_gets_everything_again(world: World) -> None:
+    world.publish(*many(6))
+    world.target.wipe()
+    world.publish(study("1.2.1", patient_id="P1", instances=9))
+    assert len(world.target.of_type("ImagingStudy")) == 6
+    assert world.target.imaging_study("1.2.1")["numberOfInstances"] == 9
+    assert quarantined(world) == {}
+    assert world.verify().is_equal
+
+
+def test_a_server_that_is_emptied_while_we_drain_gets_everything_again(world: World) -> None:
+    world.publish(*many(6))
+    world.source.put(study("1.2.1", patient_id="P1", instances=9))
+    world.poller.poll()
+    drained = world.new_drain()
+    world.target.wipe()
+    with world.ledger.drain_lock():
+        drained.run(lambda: world.is_idle)
+    assert len(world.target.of_type("ImagingStudy")) == 6
+    assert quarantined(world) == {}
+    assert world.verify().is_equal
+
+
+class Troubled:
+    """A ledger whose methods fail by script."""
+
+    def __init__(self, ledger: SqlLedger) -> None:
+        self._ledger = ledger
+        self.errors: dict[str, list[Exception]] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._ledger, name)
+
+        def call(*arguments: Any) -> Any:
+            errors = self.errors.get(name)
+            if errors:
+                raise errors.pop()
+            return method(*arguments)
+
+        return call
+
+
+@pytest.mark.parametrize("method", ["take", "patients", "settle", "next_due", "backfill_rate"])
+@pytest.mark.parametrize("error", [LedgerBusy("locked"), LedgerFull("full")])
+def test_a_ledger_that_is_busy_for_a_while_costs_nothing(world: World, method: str, error: LedgerError) -> None:
+    world.source.put(study())
+    world.poller.poll()
+    ledger = Troubled(world.ledger)
+    world.reader = replace(world.reader, ledger=ledger)
+    one = replace(world.new_drain(), ledger=ledger)
+    ledger.errors[method] = [error] * 3
+    with world.ledger.drain_lock():
+        one.run(lambda: (ledger.next_due(world.clock()) or 1) > 0)
+    assert ledger.errors[method] == [], "the fault was never met"
+    assert quarantined(world) == {}
+    assert len(world.target.of_type("ImagingStudy")) == 1
+    assert world.dirty_uids(["1.2.3"]) == []
+
+
+@pytest.mark.parametrize("method", ["take", "patients", "settle"])
+def test_a_ledger_that_is_damaged_ends_the_drain(world: World, method: str) -> None:
+    world.source.put(study())
+    world.poller.poll()
+    ledger = Troubled(world.ledger)
+    world.reader = replace(world.reader, ledger=ledger)
+    one = replace(world.new_drain(), ledger=ledger)
+    ledger.errors[method] = [LedgerError("damaged")]
+    with world.ledger.drain_lock(), pytest.raises(LedgerError, match="damaged"):
+        one.run(lambda: world.is_idle)
+    assert quarantined(world) == {}
+
+
+def test_a_busy_ledger_does_not_hide_that_the_server_was_replaced(world: World) -> None:
+    world.publish(study())
+    world.source.put(study(instances=9))
+    world.poller.poll()
+    one = world.new_drain()
+    renew, errors = one.on_replaced, [LedgerBusy("locked")]
+
+    def busy() -> None:
+        if errors:
+            raise errors.pop()
+        renew()
+
+    world.target.wipe()
+    with world.ledger.drain_lock():
+        replace(one, on_replaced=busy).run(lambda: world.is_idle)
+    assert errors == []
+    assert world.verify().is_equal
+
+
+def test_a_wrong_configuration_is_no_fault_of_a_study(world: World) -> None:
+    world.source.script.next("read", ConfigError(["the address is not fit for HTTP"]))
+    with pytest.raises(ConfigError):
+        world.publish(study())
+    assert quarantined(world) == {}
+
+
+# --- stop -----------------------------------------------------------------------------------------------------------
+
+
+def test_it_runs_until_it_is_stopped_and_sees_new_marks(world: World) -> None:
+    with world.draining():
+        for number in range(3):
+            world.source.put(study(f"1.2.{number}"))
+            world.poller.poll()
+            wait_until(lambda: len(world.target.of_type("ImagingStudy")) == number + 1, "the study")  # noqa: B023
+    assert world.verify().is_equal
+
+
+def test_a_stop_during_an_outage_ends_it_and_the_work_stays_dirty(world: World) -> None:
+    world.source.put(study())
+    world.poller.poll()
+    world.source.script.always("read", DOWN)
+    with world.draining():
+        wait_until(lambda: world.source.script.faults >= 3, "the outage")
+    assert world.dirty_uids(["1.2.3"]) == ["1.2.3"]
+    world.source.script.always("read", None)
+    world.drain()
+    assert world.dirty_uids(["1.2.3"]) == []
+
+
+def test_a_stop_abandons_what_hangs(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drain, "ABANDON_S", 0.05)
+    world.source.put(study())
+    world.poller.poll()
+    hangs, goes_on = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        hangs.set()
+        goes_on.wait(20)
+
+    world.make_ready()
+    world.target.script.next("send", hang)
+    with world.draining():
+        wait_until(hangs.is_set, "the Bundle to be under way")
+        world.stop.set()
+        wait_until(lambda: not world.ledger.drainer_alive(), "the drain to end")
+        assert world.dirty_uids(["1.2.3"]) == ["1.2.3"]
+        goes_on.set()
+    wait_until(lambda: not world.dirty_uids(["1.2.3"]), "the answer to be settled after all")
+
+
+def test_a_stop_that_comes_first_ends_it_at_once(world: World) -> None:
+    world.source.put(study())
+    world.poller.poll()
+    one = world.new_drain()
+    world.stop.set()
+    with world.ledger.drain_lock():
+        one.run()
+    assert world.dirty_uids(["1.2.3"]) == ["1.2.3"]
+
+
+# --- Bundles --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 10])
+def test_a_bundle_keeps_within_its_entries(world: World, most: int) -> None:
+    world.limits = Limits(max_entries=most)
+    world.deliverer = world.new_deliverer()
+    world.publish(*many(30))
+    assert max(len(references) for _, references in world.target.sent) <= max(most, 2)
+    assert world.verify().is_equal
+
+
+def test_a_bundle_keeps_within_its_bytes(world: World) -> None:
+    world.limits = Limits(max_bytes=20_000)
+    world.deliverer = world.new_deliverer()
+    send, sizes = world.target.send, []
+
+    def weigh(bundle: bytes, count: int) -> Any:
+        sizes.append((len(orjson.loads(bundle)["entry"]), len(bundle)))
+        return send(bundle, count)
+
+    world.target.send = weigh
+    world.publish(*many(40, instances=60))
+    frame = 100
+    assert max(size for count, size in sizes if count > 2) <= 20_000 + frame
+    assert world.verify().is_equal
+
+
+def test_a_study_larger_than_a_bundle_may_be_goes_alone(world: World) -> None:
+    world.limits = Limits(max_bytes=5000)
+    world.deliverer = world.new_deliverer()
+    world.publish(*many(3), study("1.2.99", instances=300))
+    assert world.verify().is_equal
+
+
+def test_two_bundles_in_flight_never_share_a_patient(world: World) -> None:
+    """One writer: a Bundle is sent when the one before it was answered."""
+    flying, most = [0], [0]
+
+    def begin() -> None:
+        flying[0] += 1
+        most[0] = max(most[0], flying[0])
+
+    world.target.script.always("send", begin)
+    world.target.script.always("sent", lambda: flying.__setitem__(0, flying[0] - 1))
+    world.limits = Limits(max_entries=3)
+    world.deliverer = world.new_deliverer()
+    world.publish(*[study(f"1.2.{number}") for number in range(20)])
+    assert most == [1]
+    assert flying == [0]
+
+
+# --- pace -----------------------------------------------------------------------------------------------------------
+
+
+def test_live_changes_go_before_a_backfill_that_is_held_back(world: World) -> None:
+    copies = [world.source.put(one) for one in many(30)]
+    run = world.ledger.backfill_begin("digest", world.clock(), 0.01)
+    marks = [Mark(copy=copy, reason="backfill", lane=Lane.BACKFILL) for copy in copies]
+    world.ledger.backfill_mark(run, marks, "main/z", world.clock())
+    with world.draining(readers=1):
+        wait_until(lambda: len(world.target.of_type("ImagingStudy")) >= 1, "the first study of the backfill")
+        world.source.put(study("1.9.9"))
+        world.mark(Mark(copy=world.source.locate(["orthanc-1.9.9"])[0], reason="StableStudy"))
+        wait_until(lambda: "1.9.9" in world.ledger.published_uids(), "the live study")
+        assert len(world.target.of_type("ImagingStudy")) < 20
+
+
+def test_pace_allows_a_rate_on_average() -> None:
+    clock = Clock()
+    pace = Pace(clock)
+    assert pace.allowed(None) == float("inf")
+    taken = 0
+    for _ in range(1000):
+        clock.pass_by(0.1)
+        if pace.allowed(2.0) >= 1:
+            pace.took(4)
+            taken += 4
+    assert taken == pytest.approx(200, abs=8)
+
+
+def test_pace_saves_nothing_up_and_a_clock_set_back_owes_nothing() -> None:
+    clock = Clock()
+    pace = Pace(clock)
+    pace.allowed(2.0)
+    clock.pass_by(10_000)
+    assert pace.allowed(2.0) == 2.0
+    pace.took(2)
+    clock.pass_by(-500)
+    assert pace.allowed(2.0) == 0.0
+    clock.pass_by(1)
+    assert pace.allowed(2.0) == 2.0
+
+
+def test_the_key_is_not_shown(world: World) -> None:
+    assert repr(SITE_KEY) not in repr(world.new_drain())

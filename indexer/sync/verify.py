@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from indexer import mapping
 from indexer.difference import differences
-from indexer.errors import Refused, StudyError, StudyVanished
+from indexer.errors import PeerError, Refused, StudyError, StudyUnfit, StudyVanished
 from indexer.sync.poll import located
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Verifier:
         Raises
         ------
         PeerError
-            If a server fails: half a comparison proves nothing.
+            If a server fails: half a comparison proves nothing. Not for a study that is in quarantine already.
         """
         report = Report()
         self._endpoints(report)
@@ -84,44 +84,60 @@ class Verifier:
         uids = sorted(copies)
         with ThreadPoolExecutor(self.threads) as pool:
             for start in range(0, len(uids), CHUNK):
-                chunk_uids = uids[start : start + CHUNK]
-                mapped = pool.map(lambda uid: self._expected(copies[uid]), chunk_uids)
-                self._compare(dict(zip(chunk_uids, mapped, strict=True)), report)
+                self._verify({uid: copies[uid] for uid in uids[start : start + CHUNK]}, pool, report)
         self._extras(frozenset(uids), report)
         return report
 
-    def _expected(self, copies: tuple[Copy, ...]) -> Mapped | StudyError:
+    def _verify(self, copies: Mapping[str, tuple[Copy, ...]], pool: ThreadPoolExecutor, report: Report) -> None:
+        """Compare some studies. What differs is looked at twice: it may have been published between the two reads."""
+        expected = self._read(copies, pool)
+        for one in expected.values():
+            report.studies += not isinstance(one, StudyVanished)
+            if not isinstance(one, StudyError):
+                report.series += one.imaging_study["numberOfSeries"]
+                report.instances += one.imaging_study["numberOfInstances"]
+        different = self._differences(expected)
+        if different:
+            different = self._differences(self._read({uid: copies[uid] for uid in different}, pool))
+        for uid, found in different.items():
+            self._file(uid, found, report)
+
+    def _read(self, copies: Mapping[str, tuple[Copy, ...]], pool: ThreadPoolExecutor) -> dict[str, Mapped | StudyError]:
+        return dict(zip(copies, pool.map(self._expected, copies, copies.values()), strict=True))
+
+    def _expected(self, uid: str, copies: tuple[Copy, ...]) -> Mapped | StudyError:
         try:
             study, channel = self.reader.read(copies)
             return mapping.map_study(study, channel.rules, endpoint_ids=(channel.endpoint_id,))
         except StudyError as error:
             return error
+        except PeerError as error:
+            known = self.ledger.study(uid)
+            if known is None or known.quarantine is None:
+                raise
+            return StudyUnfit(error.message, cause=known.quarantine.cause)
 
-    def _compare(self, expected: Mapping[str, Mapped | StudyError], report: Report) -> None:
+    def _differences(self, expected: Mapping[str, Mapped | StudyError]) -> dict[str, tuple[str, ...]]:
+        """What differs, by UID; studies that vanished meanwhile do not."""
         held = self.target.find_studies(sorted(expected))
-        good = {uid: one for uid, one in expected.items() if not isinstance(one, StudyError)}
-        patients = self._patients(good.values())
+        patients = self._patients([one for one in expected.values() if not isinstance(one, StudyError)])
+        found: dict[str, tuple[str, ...]] = {}
         for uid, one in expected.items():
             if isinstance(one, StudyVanished):
                 continue
-            report.studies += 1
             if isinstance(one, StudyError):
-                self._file(uid, (f"not published: {one.cause}",), report)
+                found[uid] = (f"not published: {one.cause}",)
                 continue
-            report.series += one.imaging_study["numberOfSeries"]
-            report.instances += one.imaging_study["numberOfInstances"]
-            found = differences(one.imaging_study, [item.resource for item in held.get(uid, ())])
+            found[uid] = differences(one.imaging_study, [item.resource for item in held.get(uid, ())])
             if not _has_identifier(patients[one.patient["id"]], one.patient):
-                found = (*found, "subject is missing or bears another identifier")
-            self._file(uid, found, report)
+                found[uid] += ("subject is missing or bears another identifier",)
+        return {uid: some for uid, some in found.items() if some}
 
     def _patients(self, mapped: Iterable[Mapped]) -> dict[str, Fetched | None]:
         ids = sorted({one.patient["id"] for one in mapped})
         return dict(zip(ids, self.target.fetch([f"Patient/{one}" for one in ids]), strict=True)) if ids else {}
 
     def _file(self, uid: str, found: Sequence[str], report: Report) -> None:
-        if not found:
-            return
         known = self.ledger.study(uid)
         if known is not None and known.quarantine is not None:
             report.quarantined.append(uid)

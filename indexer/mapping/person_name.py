@@ -27,7 +27,7 @@ def human_names(name: PersonName) -> list[dict[str, Any]]:
 
 def human_name(group: str) -> dict[str, Any]:
     """One component group, ``family^given^middle^prefix^suffix``; empty if no component says anything."""
-    parts = [part.strip() for part in group.split("^")]
+    parts = [" ".join(part.split()) for part in group.split("^")]
     family, given, middle, prefix, suffix = (parts + [""] * 5)[:5]
     text = " ".join(part for part in (prefix, given, middle, family, suffix) if part)
     return filled(

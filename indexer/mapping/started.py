@@ -79,7 +79,9 @@ def _written(moment: _Moment | None, evidence: Evidence, rules: Rules) -> str | 
 
 
 def _offset(evidence: Evidence) -> timezone | None:
-    text = evidence.text("TimezoneOffsetFromUTC")
+    """Offset by the sampled datasets; a database holds that of the instance that happened to come first."""
+    sampled = evidence.agreed("TimezoneOffsetFromUTC", lambda dataset: dataset.text("TimezoneOffsetFromUTC"))
+    text = sampled if evidence.sampled else evidence.database.text("TimezoneOffsetFromUTC")
     offset = parse_offset(text) if text else None
     if text and offset is None:
         evidence.issues.add("TimezoneOffsetFromUTC", Cause.MALFORMED)

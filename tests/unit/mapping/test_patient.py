@@ -207,6 +207,7 @@ def test_a_lone_ideographic_group_is_marked() -> None:
     ("name", "expected"),
     [
         (PersonName("^^^^"), []),
+        (PersonName("A\r\nB^ C  D "), [{"text": "C D A B", "family": "A B", "given": ["C D"]}]),
         (PersonName("BRAINIX"), [{"text": "BRAINIX", "family": "BRAINIX"}]),
         (
             PersonName("A^B^C^D^E^F"),

@@ -106,6 +106,13 @@ def test_study_started(
     assert issue is None or issue in issues(found)
 
 
+def test_offset_of_the_database_where_nothing_was_sampled() -> None:
+    attributes = {"PatientID": "1", "StudyDate": "20240102", "StudyTime": "10", "TimezoneOffsetFromUTC": "+0100"}
+    unsampled = study(attributes, series(sampled={}), is_sampled=False)
+    assert mapped(unsampled, issuer="ignore").imaging_study["started"] == "2024-01-02T10:00:00+01:00"
+    assert mapped(study(attributes)).imaging_study["started"] == "2024-01-02"
+
+
 def test_offsets_that_disagree_are_none() -> None:
     one = sampled_study(
         dataset({"TimezoneOffsetFromUTC": "+0100"}),

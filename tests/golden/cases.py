@@ -1,0 +1,327 @@
+"""Synthetic files for the golden cases: what the public files lack, and what no file should be."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Any
+
+from pydicom import config
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
+
+from tests.samples import instance, to_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Files = dict[str, list[bytes]]
+
+_CLASS = "1.2.840.10008.5.1.4.1.1."
+_SHORT_FORM = frozenset(
+    [
+        "AE",
+        "AS",
+        "AT",
+        "CS",
+        "DA",
+        "DS",
+        "DT",
+        "FL",
+        "FD",
+        "IS",
+        "LO",
+        "LT",
+        "PN",
+        "SH",
+        "SL",
+        "SS",
+        "ST",
+        "TM",
+        "UI",
+        "UL",
+        "US",
+    ]
+)
+
+
+def code(value: str, scheme: str, meaning: str, **more: Any) -> Dataset:
+    """An item of a coded sequence."""
+    return item(CodeValue=value, CodingSchemeDesignator=scheme, CodeMeaning=meaning, **more)
+
+
+def item(**attributes: Any) -> Dataset:
+    """An item of a sequence."""
+    made = Dataset()
+    for keyword, value in attributes.items():
+        setattr(made, keyword, value)
+    return made
+
+
+def sound() -> Files:
+    """Files by case, one study each."""
+    return {name: [to_bytes(one) for one in datasets] for name, datasets in _sound()}
+
+
+def malformed() -> Files:
+    """Files with one mistake by case, after the failures that archives hold."""
+    plain = {name: [_broken(name, **attributes)] for name, attributes in _MISTAKES.items()}
+    for name, declared in (("charset-unknown", b"ISO_IR 999"), ("charset-wrong", b"ISO_IR 100")):
+        in_utf_8 = to_bytes(_made(name, PatientName="Müller^Jörg"))
+        plain[name] = [in_utf_8.replace(b"ISO_IR 192", declared)]
+    return plain | {name: [to_bytes(one) for one in datasets] for name, datasets in _between_instances()}
+
+
+def _made(seed: str, series: int = 0, index: int = 0, *, modality: str = "CT", **attributes: Any) -> Dataset:
+    common = {
+        "PatientID": f"G-{seed}",
+        "PatientName": "Golden^Case",
+        "PatientSex": "F",
+        "PatientBirthDate": "19700102",
+        "StudyDate": "20240305",
+        "StudyTime": "101112",
+        "StudyDescription": f"Golden {seed}",
+    }
+    return instance(f"golden {seed}", 0, series, index, modality=modality, **{**common, **attributes})
+
+
+def _sound() -> Iterator[tuple[str, list[Dataset]]]:
+    yield from _objects()
+    yield from _times()
+    yield from _names()
+    yield from _attributes()
+
+
+def _objects() -> Iterator[tuple[str, list[Dataset]]]:
+    title = [code("113000", "DCM", "Of Interest")]
+    yield (
+        "ct-sr-ko-pr",
+        [
+            _made("many"),
+            _made("many", 0, 1),
+            _made(
+                "many", 1, modality="SR", ConceptNameCodeSequence=[code("18748-4", "LN", "Diagnostic imaging study")]
+            ),
+            _made("many", 2, modality="KO", ConceptNameCodeSequence=title),
+            _made("many", 3, modality="PR", ContentLabel="LUNG", ContentDescription="Lung window"),
+        ],
+    )
+    yield "pdf", [_made("pdf", modality="DOC", DocumentTitle="Consent form")]
+    yield "cda", [_made("cda", modality="DOC", SOPClassUID=_CLASS + "104.2", DocumentTitle="Discharge letter")]
+    yield "stl", [_made("stl", modality="DOC", SOPClassUID=_CLASS + "104.3", Modality="M3D", DocumentTitle="Jaw")]
+    yield "rtstruct", [_made("rtstruct", modality="RTSTRUCT", StructureSetLabel="Plan A", StructureSetName="Prostate")]
+    issuer = item(UniversalEntityID="2.16.840.1.113883.2.99.5", UniversalEntityIDType="ISO")
+    specimen = item(SpecimenIdentifier="B24-1234", IssuerOfTheSpecimenIdentifierSequence=[issuer])
+    yield (
+        "whole-slide",
+        [
+            _made(
+                "wsi",
+                SOPClassUID=_CLASS + "77.1.6",
+                Modality="SM",
+                NumberOfFrames=40,
+                SpecimenDescriptionSequence=[specimen],
+            )
+        ],
+    )
+    yield "xa-multi-frame", [_made("xa", modality="XA", NumberOfFrames=30, PixelData=b"\0\1\2\3" * 30)]
+    yield "pt-ct", [_made("pt", modality="PT"), _made("pt", 1)]
+    yield (
+        "mg-four-views",
+        [
+            _made("mg", index // 2, index, modality="MG", ImageLaterality=side, BodyPartExamined="BREAST")
+            for index, side in enumerate("LLRR")
+        ],
+    )
+    yield "raw-data", [_made("raw", SOPClassUID=_CLASS + "66", Modality="MR")]
+
+
+def _times() -> Iterator[tuple[str, list[Dataset]]]:
+    yield "no-study-time", [_made("no time", StudyTime="")]
+    yield "no-study-date", [_made("no date", StudyDate="", AcquisitionDate="20240306", AcquisitionTime="0708")]
+    yield "zone-east", [_made("east", TimezoneOffsetFromUTC="+0545", SeriesDate="20240305", SeriesTime="1012")]
+    yield "zone-west", [_made("west", TimezoneOffsetFromUTC="-0330")]
+    yield "summer-time", [_made("summer", StudyDate="20240705")]
+    yield "repeated-hour", [_made("repeated", StudyDate="20241027", StudyTime="023000")]
+    yield "series-before-study", [_made("before", SeriesDate="20240304", SeriesTime="2300")]
+    yield "acquisition-date-time", [_made("dt", AcquisitionDateTime="20240305090000.5+0100")]
+
+
+def _names() -> Iterator[tuple[str, list[Dataset]]]:
+    yield "name-japanese", [_made("japanese", PatientName="Yamada^Tarou=山田^太郎=やまだ^たろう")]
+    yield "name-korean", [_made("korean", PatientName="Hong^Gildong=洪^吉洞=홍^길동")]
+    yield "name-arabic", [_made("arabic", PatientName="قباني^لنزار")]
+    yield "name-cyrillic", [_made("cyrillic", PatientName="Люкceмбypг")]
+    yield "name-ideographic-only", [_made("ideographic", PatientName="=王^小东")]
+    yield "name-five-parts", [_made("five", PatientName="Adams^John Robert Quincy^^Rev.^B.A. M.Div.")]
+    latin = _made("latin", PatientName="Müller^Jörg", StudyDescription="Schädel")
+    latin.SpecificCharacterSet = "ISO_IR 100"
+    yield "charset-latin-1", [latin]
+
+
+def _attributes() -> Iterator[tuple[str, list[Dataset]]]:
+    chest = code("816094009", "SCT", "Chest")
+    yield (
+        "codes",
+        [
+            _made(
+                "codes",
+                AccessionNumber="ACC-1",
+                IssuerOfAccessionNumberSequence=[item(LocalNamespaceEntityID="RIS")],
+                ProcedureCodeSequence=[code("24627-2", "LN", "CT Chest"), code("CTTH", "99HOSP", "CT Thorax")],
+                ReasonForRequestedProcedureCodeSequence=[code("29857009", "SCT", "Chest pain")],
+                AnatomicRegionSequence=[chest],
+                RequestAttributesSequence=[item(AccessionNumber="ACC-2", ReasonForTheRequestedProcedure="Cough")],
+            )
+        ],
+    )
+    yield "codes-snomed-rt", [_made("rt codes", AnatomicRegionSequence=[code("T-D3000", "SRT", "Chest")])]
+    yield "side-right", [_made("side", Laterality="R", BodyPartExamined="KNEE", modality="DX")]
+    yield "body-part-unknown", [_made("unknown part", BodyPartExamined="LINKER ZEH")]
+    yield (
+        "persons",
+        [
+            _made(
+                "persons",
+                ReferringPhysicianName="House^Gregory^^Dr.",
+                NameOfPhysiciansReadingStudy=["Reader^One", "Reader^Two"],
+                PerformingPhysicianName="Performer^P",
+                OperatorsName="Operator^O",
+            )
+        ],
+    )
+    yield (
+        "place-and-stay",
+        [
+            _made(
+                "place",
+                InstitutionName="General Hospital",
+                InstitutionalDepartmentName="Radiology",
+                AdmissionID="V-77",
+                Manufacturer="ACME",
+                ManufacturerModelName="Scan 3",
+                StationName="CT1",
+                DeviceSerialNumber="4711",
+            )
+        ],
+    )
+    yield "issuer-local", [_made("issuer", IssuerOfPatientID="GINORMOUS")]
+    qualifiers = item(UniversalEntityID="2.16.840.1.113883.2.99.7", UniversalEntityIDType="ISO")
+    yield "issuer-universal", [_made("universal", IssuerOfPatientIDQualifiersSequence=[qualifiers])]
+    yield (
+        "de-identified",
+        [
+            _made(
+                "anon",
+                PatientID="ANON-1",
+                PatientName="",
+                PatientBirthDate="",
+                PatientSex="",
+                StudyDate="",
+                StudyTime="",
+            )
+        ],
+    )
+    yield "modality-retired", [_made("retired", Modality="ST")]
+    yield "modality-own", [_made("own", Modality="MYOWN")]
+    yield "class-private", [_made("private", SOPClassUID="1.3.12.2.1107.5.9.1")]
+
+
+_MISTAKES: dict[str, dict[str, Any]] = {
+    "series-uid-of-letters": {"SeriesInstanceUID": "1.2.826.ABC"},
+    "series-uid-too-long": {"SeriesInstanceUID": "1." + "2" * 68},
+    "series-uid-padded": {"SeriesInstanceUID": "1.2.826.77.1 \0"},
+    "instance-uid-of-letters": {"SOPInstanceUID": "1.2.826.77.X"},
+    "study-uid-with-leading-zeros": {"StudyInstanceUID": "1.2.826.007.1"},
+    "study-uid-of-letters": {"StudyInstanceUID": "1.2.826.study"},
+    "number-of-words": {"SeriesNumber": "first"},
+    "number-decimal": {"SeriesNumber": "1.5"},
+    "number-too-large": {"SeriesNumber": "4294967297", "InstanceNumber": "4294967297"},
+    "number-negative": {"SeriesNumber": "-3", "InstanceNumber": "-3"},
+    "instance-number-of-words": {"InstanceNumber": "one"},
+    "frames-of-words": {"NumberOfFrames": "many"},
+    "date-that-is-none": {"StudyDate": "20240231", "PatientBirthDate": "19990229"},
+    "date-range": {"StudyDate": "20240101-20240201"},
+    "date-legacy": {"StudyDate": "2004.01.19", "StudyTime": "10:11:12"},
+    "date-year-zero": {"StudyDate": "00000101"},
+    "date-of-birth-medieval": {"PatientBirthDate": "10661014"},
+    "time-24": {"StudyTime": "240000"},
+    "time-of-words": {"StudyTime": "noon"},
+    "time-leap-second": {"StudyTime": "235960"},
+    "zone-too-far": {"TimezoneOffsetFromUTC": "+9900"},
+    "zone-by-name": {"TimezoneOffsetFromUTC": "UTC"},
+    "name-of-seven-parts": {"PatientName": "A^B^C^D^E^F^G"},
+    "name-too-long": {"PatientName": "X" * 300},
+    "name-with-controls": {"PatientName": "A\r\nB^C\x07D"},
+    "name-of-carets": {"PatientName": "^^^^"},
+    "patient-number-of-blanks": {"PatientID": "   "},
+    "patient-number-twice": {"PatientID": "1\\2"},
+    "sex-unknown": {"PatientSex": "X"},
+    "modality-missing": {"Modality": ""},
+    "modality-of-two": {"Modality": "CT\\MR"},
+    "modality-lower-case": {"Modality": "ct"},
+    "modality-of-signs": {"Modality": "C/T"},
+    "text-of-60-kilobytes": {"StudyDescription": "x" * 60_000},
+    "accession-of-blanks": {"AccessionNumber": "    "},
+    "side-unknown": {"Laterality": "Q"},
+    "body-part-of-the-vendor": {"BodyPartExamined": "C-SPINE"},
+    "body-part-of-signs": {"BodyPartExamined": "?!"},
+    "class-that-is-none": {"SOPClassUID": "CT Image Storage"},
+}
+
+
+def _between_instances() -> Iterator[tuple[str, list[Dataset]]]:
+    twice = _made("twice")
+    other = _made("twice", 1)
+    other.SOPInstanceUID = other.file_meta.MediaStorageSOPInstanceUID = twice.SOPInstanceUID
+    yield "instance-in-two-series", [twice, other]
+    yield "two-names", [_made("names"), _made("names", 1, PatientName="Other^Name")]
+    yield "two-issuers", [_made("issuers", IssuerOfPatientID="A"), _made("issuers", 1, IssuerOfPatientID="B")]
+    yield (
+        "two-zones",
+        [
+            _made("zones", TimezoneOffsetFromUTC="+0100"),
+            _made("zones", 1, TimezoneOffsetFromUTC="+0200"),
+        ],
+    )
+    deep = Dataset()
+    for _ in range(12):
+        deep = item(ProcedureCodeSequence=[deep])
+    yield "nested-deeply", [_made("deep", ProcedureCodeSequence=[deep])]
+    yield "codes-empty", [_made("empty codes", ProcedureCodeSequence=[Dataset(), code("1", "", "no scheme")])]
+
+
+def _broken(name: str, **attributes: Any) -> bytes:
+    """A file whose attributes hold these raw texts, whatever their value representation allows."""
+    wrong: dict[int, str] = {}
+    with _AsGiven():
+        dataset = _made(name)
+        for keyword, text in attributes.items():
+            tag = tag_for_keyword(keyword) or 0
+            dataset[tag] = DataElement(tag, "LO", text, validation_mode=config.IGNORE)
+            wrong[tag] = dictionary_VR(tag)
+        content = to_bytes(dataset)
+    for tag, vr in wrong.items():
+        content = _with_vr(content, tag, vr)
+    return content
+
+
+def _with_vr(content: bytes, tag: int, vr: str) -> bytes:
+    """Explicit VR Little Endian with the right name of the value representation; short forms are as long."""
+    if vr not in _SHORT_FORM:
+        raise ValueError(f"{vr} is written in another form than LO")
+    head = struct.pack("<HH", tag >> 16, tag & 0xFFFF)
+    if content.count(head + b"LO") != 1:
+        raise ValueError(f"{tag:08X} does not stand there once")
+    return content.replace(head + b"LO", head + vr.encode())
+
+
+class _AsGiven:
+    """pydicom writes what it is given."""
+
+    def __enter__(self) -> None:
+        self._modes = config.settings.reading_validation_mode, config.settings.writing_validation_mode
+        config.settings.reading_validation_mode = config.settings.writing_validation_mode = config.IGNORE
+
+    def __exit__(self, *_: object) -> None:
+        config.settings.reading_validation_mode, config.settings.writing_validation_mode = self._modes

@@ -46,12 +46,16 @@ class Crew:
         """Whether a thread still runs."""
         return any(thread.is_alive() for thread in self._threads)
 
+    def wait(self, seconds: float) -> None:
+        """Wait that long, or until no thread runs any more."""
+        deadline = time.monotonic() + seconds
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
     def join(self, within_s: float) -> None:
         """Stop, wait that long for the threads, and raise the first failure."""
         self.stop.set()
-        deadline = time.monotonic() + within_s
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+        self.wait(within_s)
         if self._failure is not None:
             raise self._failure
 

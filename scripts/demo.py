@@ -23,7 +23,7 @@ from tests.servers.orthanc import Orthanc
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SAY = Console(highlight=False, soft_wrap=True)
+SAY = Console(highlight=False, soft_wrap=True, width=max(Console().width, 140))
 PATIENCE_S = 60.0
 
 
@@ -131,7 +131,7 @@ def wait_for_study(hapi: Hapi, study_instance_uid: str) -> None:
 def print_studies(hapi: Hapi) -> None:
     """A table of what the FHIR server holds."""
     patients = {one["id"]: one for one in search(hapi, "Patient")}
-    table = Table("study", "patient", "started", "modality", "series", "instances", "link")
+    table = Table("study", "patient", "started", "modality", "series", "instances", f"link below {hapi.url}", box=None)
     for study in sorted(search(hapi, "ImagingStudy"), key=lambda one: one.get("started", "")):
         patient = patients[study["subject"]["reference"].removeprefix("Patient/")]
         table.add_row(
@@ -141,7 +141,7 @@ def print_studies(hapi: Hapi) -> None:
             " ".join(one["code"] for one in study.get("modality", ())),
             str(study["numberOfSeries"]),
             str(study["numberOfInstances"]),
-            f"{hapi.url}/ImagingStudy/{study['id']}",
+            f"/ImagingStudy/{study['id']}",
         )
     SAY.print(table)
 

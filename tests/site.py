@@ -52,7 +52,7 @@ class Site:
             "feed": {"interval": "200ms"},
             **self.source,
         }
-        target = {"fhir": self.fhir, "retry": {"initial": "200ms", "max": "2s"}, **self.target}
+        target = {"fhir": self.fhir, "release": "R4", "retry": {"initial": "200ms", "max": "2s"}, **self.target}
         content = {
             "sources": [source],
             "target": target,

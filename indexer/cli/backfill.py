@@ -105,7 +105,7 @@ class _Run:
         crew.start(lambda: self.site.drain(crew.stop).run(lambda: self._is_over(run)))
         while crew.is_alive and not self.stop.is_set():
             display.show()
-            self.stop.wait(WATCH_S)
+            crew.wait(WATCH_S)
         crew.join(STOP_S)
 
     def _is_over(self, run: BackfillRun) -> bool:

@@ -42,6 +42,9 @@ IDLE_S = 0.5
 
 BUSY_S = 5.0
 
+TASKS_PER_READER = 16
+"""Taking is a transaction: rather some at once than each alone."""
+
 ABANDON_S = 7.0
 """After a stop, requests under way may end for this long; then they are abandoned and their studies stay dirty."""
 
@@ -104,7 +107,7 @@ class Drain:
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def __post_init__(self) -> None:
-        self._tasks = queue.Queue(maxsize=self.readers * 4)
+        self._tasks = queue.Queue(maxsize=self.readers * TASKS_PER_READER)
         self._ready = queue.Queue(maxsize=4 * self.deliverer.sizer.limits.max_entries)
 
     def run(self, is_done: Callable[[], bool] | None = None) -> None:
@@ -150,7 +153,7 @@ class Drain:
     def _take(self, pace: Pace) -> list[Task]:
         room = self._tasks.maxsize - self._tasks.qsize()
         allowed = pace.allowed(self.ledger.backfill_rate())
-        if room == 0:
+        if 2 * room < self._tasks.maxsize:
             return []
         tasks = self.ledger.take(self.clock(), room, LEASE_S, Lane.LIVE if allowed < 1 else None)
         with self._lock:

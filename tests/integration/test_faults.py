@@ -38,7 +38,6 @@ FHIR_FAULTS: dict[str, Callable[[], Fault]] = {
 }
 
 ORTHANC_FAULTS: dict[str, Callable[[], Fault]] = {
-    "401": lambda: faults.status(401),
     "500": lambda: faults.status(500),
     "503": lambda: faults.status(503),
     "cut-body": lambda: faults.cut(10),

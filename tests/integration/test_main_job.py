@@ -18,6 +18,7 @@ pytestmark = pytest.mark.server
 
 
 def test_backfill_writes_each_study_once_and_then_nothing(site: Site, proxy: Proxy) -> None:
+    site.target["release"] = "auto"
     datasets = demo_studies()
     store_rest(site.orthanc, datasets)
     studies, patients = set(uids(datasets)), {str(one.PatientID) for one in datasets}

@@ -19,6 +19,7 @@ from indexer.bundle import Judgement, judge
 from indexer.cli import app
 from indexer.cli.options import EXIT_CODES
 from indexer.model import EntryResult
+from tests.unit.test_layers import MAY_IMPORT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -208,7 +209,15 @@ def test_every_cause_is_described_and_no_other() -> None:
     assert {"no_patient_id", "issuer_unread", "invalid", "too_large", "conflict"} <= set(told)
 
 
-# --- README.md, CHANGELOG.md ------------------------------------------------------------------------------------------
+# --- CONTRIBUTING.md, README.md, CHANGELOG.md -------------------------------------------------------------------------
+
+
+def test_the_layers_are_described_as_they_are_checked() -> None:
+    layers = section((ROOT / "CONTRIBUTING.md").read_text(), "## The layers")
+    rows = re.findall(r"^\| `(\w+)` \| \w+ \| (.*) \|$", layers, flags=re.MULTILINE)
+    told = {part: frozenset(re.findall(r"`(\w+)`", below)) for part, below in rows}
+    assert told.pop("cli") == frozenset()
+    assert told == MAY_IMPORT
 
 
 def test_readme_is_short() -> None:
@@ -248,6 +257,12 @@ def _resolves(file: Path, target: str) -> bool:
     path, _, anchor = target.partition("#")
     there = (file.parent / path).resolve() if path else file
     return there.exists() and (not anchor or anchor in anchors(there))
+
+
+def test_the_index_names_every_page() -> None:
+    index = (ROOT / "docs" / "README.md").read_text()
+    pages = {file.name for file in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    assert set(re.findall(r"^\| \[([\w.-]+)\]\(\1\)", index, flags=re.MULTILINE)) == pages
 
 
 def test_named_paths_exist() -> None:

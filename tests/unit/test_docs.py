@@ -17,9 +17,10 @@ import indexer
 from indexer import errors, log
 from indexer.bundle import Judgement, judge
 from indexer.cli import app
+from indexer.cli.compose import RELEASES
 from indexer.cli.options import EXIT_CODES
+from indexer.mapping import Release
 from indexer.model import EntryResult
-from tests.unit.test_layers import MAY_IMPORT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -213,6 +214,8 @@ def test_every_cause_is_described_and_no_other() -> None:
 
 
 def test_the_layers_are_described_as_they_are_checked() -> None:
+    from tests.unit.test_layers import MAY_IMPORT
+
     layers = section((ROOT / "CONTRIBUTING.md").read_text(), "## The layers")
     rows = re.findall(r"^\| `(\w+)` \| \w+ \| (.*) \|$", layers, flags=re.MULTILINE)
     told = {part: frozenset(re.findall(r"`(\w+)`", below)) for part, below in rows}
@@ -228,6 +231,11 @@ def test_readme_names_every_command_and_no_other() -> None:
     told = [cell.split(" ", maxsplit=1) for cell in first_cells(section(README, "## Commands"))]
     names = {name for name, *_ in told}
     assert names == {name.split(" ")[0] for name in COMMANDS}
+
+
+def test_readme_names_the_releases_as_limits_that_are_not_offered() -> None:
+    limits = section(README, "## Limits")
+    assert ("**FHIR R4** only" in limits) == (set(RELEASES.values()) == {Release.R4})
 
 
 def test_make_targets_exist() -> None:

@@ -21,9 +21,6 @@ _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-DENIED_S = 60.0
-"""Wrong credentials are tried this rarely, so that no account is locked out."""
-
 
 @dataclass(slots=True, kw_only=True)
 class Patience:
@@ -83,7 +80,7 @@ class Patience:
         delay_s = plan.backoff_s(self.failures, first_s=self.first_s, most_s=self.most_s, chance=random.random())  # noqa: S311
         self.failures += 1
         if isinstance(error, AccessDenied):
-            return max(delay_s, DENIED_S)
+            return max(delay_s, self.most_s / 5)  # so that no account is locked out
         if isinstance(error, Unavailable) and error.retry_after_s is not None:
             return error.retry_after_s
         return delay_s

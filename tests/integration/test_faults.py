@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from tests.proxy import Proxy
     from tests.proxy.faults import Fault
+    from tests.proxy.recording import Recorded
     from tests.site import Site
 
 pytestmark = pytest.mark.server
@@ -38,6 +39,7 @@ FHIR_FAULTS: dict[str, Callable[[], Fault]] = {
 }
 
 ORTHANC_FAULTS: dict[str, Callable[[], Fault]] = {
+    "401": lambda: faults.status(401),
     "500": lambda: faults.status(500),
     "503": lambda: faults.status(503),
     "cut-body": lambda: faults.cut(10),
@@ -52,7 +54,7 @@ def test_fhir_server_fails_and_heals(site_1_12: Site, proxy: Proxy, name: str) -
     site.target["timeout"] = "2s" if name == "slow" else "30s"
     datasets = generate(6, 2, 2, seed=f"fhir-{name}", patients=3)
     store_rest(site.orthanc, datasets)
-    proxy.inject(FHIR_FAULTS[name](), times=3, when=faults.is_bundle)
+    proxy.inject(FHIR_FAULTS[name](), times=3, when=_carries_studies)
     site.cli("backfill")
     assert proxy.faults_injected == 3
     _converged(site, datasets)
@@ -96,6 +98,10 @@ def test_orthanc_is_killed_before_its_studies_are_stable(site: Site) -> None:
         wait_for(lambda: site.status()["published"] == 3, "the studies to be published")
     assert "StableStudy" not in site.orthanc_changes(), "the fault did not happen: StableStudy was logged"
     _converged(site, datasets)
+
+
+def _carries_studies(request: Recorded) -> bool:
+    return any(entry.resource_type == "ImagingStudy" for entry in request.writes)
 
 
 def _converged(site: Site, datasets: list[Dataset]) -> None:

@@ -215,9 +215,13 @@ class _Handler(BaseHTTPRequestHandler):
     def finish(self) -> None:
         with self.server.proxy._changed:
             self.server.proxy._clients.discard(self.connection)
+        self._hang_up()
+        super().finish()
+
+    def _hang_up(self) -> None:
         if self._upstream is not None:
             self._upstream.close()
-        super().finish()
+        self._upstream = None
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing; the record is in `Proxy.requests`."""
@@ -260,11 +264,13 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             return self._ask(body, headers)
         except (OSError, http.client.HTTPException):
-            self._upstream = None
+            self._hang_up()
         return None
 
     def _ask(self, body: bytes, headers: dict[str, str]) -> _Reply:
-        if self._upstream is None or _is_stale(self._upstream):
+        if self._upstream is not None and _is_stale(self._upstream):
+            self._hang_up()
+        if self._upstream is None:
             self._upstream = http.client.HTTPConnection(*self.server.proxy._address, timeout=_UPSTREAM_TIMEOUT_S)
         self._upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
         for name, value in headers.items():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections import Counter, defaultdict, deque
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ from indexer.model import (
     Study,
     TargetInfo,
 )
+from tests.fakes.script import Clock, Script
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -36,49 +37,6 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
-
-
-class Clock:
-    """Epoch seconds that stand still until they are moved."""
-
-    def __init__(self, now: float = 1_700_000_000.0) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
-
-    def pass_by(self, seconds: float) -> None:
-        """Let time pass."""
-        self.now += seconds
-
-
-class Script:
-    """What happens at the next calls of a method: an error is raised, a callable is called, None lets a call pass."""
-
-    def __init__(self) -> None:
-        self._steps: dict[str, deque[Any]] = defaultdict(deque)
-        self._always: dict[str, Any] = {}
-        self.calls: Counter[str] = Counter()
-        self.faults = 0
-
-    def next(self, method: str, *steps: Any) -> None:
-        """Add steps for the next calls, one each."""
-        self._steps[method].extend(steps)
-
-    def always(self, method: str, step: Any) -> None:
-        """A step for every call that has none of its own; None heals."""
-        self._always[method] = step
-
-    def play(self, method: str) -> None:
-        """Carry out the step of a call."""
-        self.calls[method] += 1
-        steps = self._steps[method]
-        step = steps.popleft() if steps else self._always.get(method)
-        if isinstance(step, Exception):
-            self.faults += 1
-            raise step
-        if step is not None:
-            step()
 
 
 def study(
@@ -153,9 +111,7 @@ class MemorySource:
             self.seq += 1
             if is_late:
                 self.uncommitted.add(self.seq)
-            row = Change(
-                seq=self.seq, change_type=change_type, level=level, orthanc_id=orthanc_id, date=self._now()
-            )
+            row = Change(seq=self.seq, change_type=change_type, level=level, orthanc_id=orthanc_id, date=self._now())
             self.rows.append(row)
             return self.seq
 

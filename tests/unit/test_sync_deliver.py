@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import threading
-import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import orjson
 import pytest
 
-from indexer.bundle import BundleType, Entry, Judgement, Limits, Sizer, TypePolicy
+from indexer.bundle import BundleType, Judgement, TypePolicy
 from indexer.errors import (
     AccessDenied,
-    AnswerLost,
     Conflict,
     Interrupted,
     ProtocolViolation,
     Refused,
-    TargetReplaced,
     TooLarge,
     Unavailable,
 )
 from indexer.model import EntryResult
 from indexer.sync import deliver, patience
-from indexer.sync.deliver import Deliverer
-from indexer.sync.patience import Patience
 from tests.fakes.memory import MemoryTarget
+from tests.unit.delivery import deliverer, imaging, landed, pairs, patient, references
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,53 +38,6 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def target() -> MemoryTarget:
     return MemoryTarget()
-
-
-def deliverer(target: MemoryTarget, *, wanted: Any = "auto", **options: Any) -> Deliverer:
-    waiting = Patience(
-        peer="fhir", stop=options.pop("stop", threading.Event()), clock=time.monotonic, first_s=0.001, most_s=0.002
-    )
-    return Deliverer(
-        target=target,
-        sizer=Sizer.begin(Limits(), 1.0),
-        types=TypePolicy(wanted=wanted),
-        patience=waiting,
-        clock=time.monotonic,
-        **options,
-    )
-
-
-def patient(number: int) -> Entry:
-    return _entry({"resourceType": "Patient", "id": f"p{number}", "active": True}, patient_key=f"key{number}")
-
-
-def imaging(number: int, of: int | None = None) -> Entry:
-    key = number if of is None else of
-    resource = {
-        "resourceType": "ImagingStudy",
-        "id": f"s{number}",
-        "status": "available",
-        "subject": {"reference": f"Patient/p{key}"},
-        "text": {"status": "generated"},
-    }
-    return _entry(resource, patient_key=f"key{key}", study_instance_uid=f"1.2.{number}")
-
-
-def _entry(resource: dict[str, Any], **options: Any) -> Entry:
-    return Entry(resource_type=resource["resourceType"], fhir_id=resource["id"], body=orjson.dumps(resource), **options)
-
-
-def pairs(count: int) -> list[Entry]:
-    """Studies, each with a patient of its own."""
-    return [entry for number in range(count) for entry in (patient(number), imaging(number))]
-
-
-def landed(answers: deliver.Answers) -> set[str]:
-    return {reference for reference, answer in answers.items() if answer.has_landed}
-
-
-def references(entries: list[Entry]) -> set[str]:
-    return {entry.reference for entry in entries}
 
 
 # --- types ----------------------------------------------------------------------------------------------------------
@@ -265,127 +213,6 @@ def test_a_stop_ends_the_waiting(target: MemoryTarget) -> None:
     stop.set()
     with pytest.raises(Interrupted):
         one.deliver(pairs(1))
-
-
-# --- a server that stumbles -----------------------------------------------------------------------------------------
-
-
-def test_a_server_that_fails_for_a_moment_gets_the_same_bundle_again(target: MemoryTarget) -> None:
-    target.script.next("send", *[BROKEN] * (deliver.FAILURES - 1))
-    assert landed(deliverer(target).deliver(pairs(3))) == references(pairs(3))
-    assert [kind for kind, _ in target.sent] == ["transaction"]
-
-
-def stumbles_over(target: MemoryTarget, monkeypatch: pytest.MonkeyPatch, reference: str) -> None:
-    """The server answers 500 to any Bundle that holds this entry."""
-    send = target.send
-
-    def stumble(bundle: bytes, count: int) -> tuple[EntryResult, ...]:
-        if any(entry["request"]["url"] == reference for entry in orjson.loads(bundle)["entry"]):
-            target.script.calls["stumbled"] += 1
-            raise BROKEN
-        return send(bundle, count)
-
-    monkeypatch.setattr(target, "send", stumble)
-
-
-@pytest.mark.parametrize("wanted", ["auto", "batch"])
-def test_an_entry_that_breaks_the_server_does_not_stop_the_others(
-    target: MemoryTarget, monkeypatch: pytest.MonkeyPatch, wanted: str
-) -> None:
-    stumbles_over(target, monkeypatch, "ImagingStudy/s7")
-    answers = deliverer(target, wanted=wanted).deliver(pairs(20))
-    assert references(pairs(20)) - landed(answers) == {"ImagingStudy/s7"}
-    answer = answers["ImagingStudy/s7"]
-    assert (answer.judgement, answer.cause, answer.is_final) == (Judgement.RETRY, "server_error", False)
-    assert target.script.calls["stumbled"] < 12
-
-
-def test_a_server_that_fails_at_reading_as_well_is_waited_for(target: MemoryTarget) -> None:
-    target.put({"resourceType": "Endpoint", "id": "e"})
-    target.script.next("send", *[BROKEN] * deliver.FAILURES)
-    target.script.next("fetch", *[BROKEN] * 20)
-    assert landed(deliverer(target, witness=("Endpoint/e",)).deliver(pairs(2))) == references(pairs(2))
-    assert target.script.calls["fetch"] == 21
-
-
-# --- an answer that was lost ----------------------------------------------------------------------------------------
-
-
-LOST = AnswerLost("timed out", peer="fhir")
-
-
-def test_after_a_lost_answer_only_what_is_missing_is_sent_again(target: MemoryTarget) -> None:
-    entries = pairs(3)
-    for entry in (entries[0], entries[1]):
-        target.put({**orjson.loads(entry.body), "meta": {"versionId": "1"}, "text": {"status": "theirs"}})
-    target.script.next("send", LOST)
-    answers = deliverer(target).deliver(entries)
-    assert landed(answers) == references(entries)
-    assert set(target.sent[0][1]) == references(entries[2:])
-    assert answers["Patient/p0"].version_id == "1"
-
-
-def test_after_a_lost_answer_to_a_commit_nothing_is_sent_again(target: MemoryTarget) -> None:
-    target.script.next("sent", LOST)
-    one = deliverer(target)
-    before = one.sizer.aim_bytes
-    assert landed(one.deliver(pairs(3))) == references(pairs(3))
-    assert len(target.sent) == 1
-    assert one.sizer.aim_bytes < before
-
-
-def test_what_the_server_holds_otherwise_is_sent_again(target: MemoryTarget) -> None:
-    target.put({"resourceType": "Patient", "id": "p1", "active": False})
-    target.script.next("send", LOST)
-    deliverer(target).deliver([patient(1)])
-    assert target.held["Patient/p1"]["active"] is True
-
-
-def test_what_cannot_be_read_back_is_sent_again(target: MemoryTarget) -> None:
-    target.script.next("sent", LOST)
-    target.script.next("fetch", Refused("no batch of reads here", peer="fhir", status=405))
-    assert landed(deliverer(target).deliver(pairs(2))) == references(pairs(2))
-    assert [kind for kind, _ in target.sent] == ["transaction"] * 2
-
-
-def test_reading_back_waits_for_the_server(target: MemoryTarget) -> None:
-    target.script.next("sent", LOST)
-    target.script.next("fetch", DOWN, CONFLICT, DOWN)
-    deliverer(target).deliver(pairs(2))
-    assert target.script.calls["fetch"] == 4
-    assert len(target.sent) == 1
-
-
-# --- another server -------------------------------------------------------------------------------------------------
-
-
-def emptied(target: MemoryTarget) -> Deliverer:
-    """The server lost its Endpoint and its Patients."""
-    target.habits.checks_references = True
-    return deliverer(target, witness=("Endpoint/e",))
-
-
-@pytest.mark.parametrize(
-    "entries", [[imaging(1), imaging(2)], [imaging(1)]], ids=["refused whole", "refused as an entry"]
-)
-def test_a_refusal_of_a_server_that_lost_its_endpoint_means_another_server(
-    target: MemoryTarget, entries: list[Entry]
-) -> None:
-    with pytest.raises(TargetReplaced):
-        emptied(target).deliver(entries)
-
-
-def test_a_batch_refused_whole_by_another_server_is_seen_too(target: MemoryTarget) -> None:
-    target.habits.refuses_whole = True
-    with pytest.raises(TargetReplaced):
-        emptied(target).deliver([imaging(1)])
-
-
-def test_a_refusal_of_the_server_that_we_know_is_a_refusal(target: MemoryTarget) -> None:
-    target.put({"resourceType": "Endpoint", "id": "e"})
-    answers = deliverer(target, witness=("Endpoint/e",)).deliver([imaging(1)])
-    assert answers["ImagingStudy/s1"].is_final
 
 
 # --- measures -------------------------------------------------------------------------------------------------------

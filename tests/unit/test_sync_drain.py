@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import threading
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from indexer import mapping, plan
 from indexer.bundle import Limits
 from indexer.errors import (
-    AnswerLost,
-    ConfigError,
-    LedgerBusy,
-    LedgerError,
-    LedgerFull,
     StudyChanging,
     StudyWaits,
     Unavailable,
 )
 from indexer.model import Lane, Mark
-from indexer.sync import drain
 from indexer.sync.drain import Pace
 from tests.fakes.memory import Clock, study
 from tests.unit.world import SITE_KEY, World, wait_until
-
-if TYPE_CHECKING:
-    from indexer.ledger import SqlLedger
 
 DOWN = Unavailable("down", peer="orthanc")
 BROKEN = Unavailable("a file is missing", peer="orthanc", status=500)
@@ -202,186 +191,6 @@ def test_a_study_that_waits_for_its_issuer_is_published_when_it_can_be_read(worl
     world.clock.pass_by(30)
     world.drain()
     assert len(world.target.of_type("ImagingStudy")) == 1
-
-
-# --- outages --------------------------------------------------------------------------------------------------------
-
-
-def test_an_outage_of_the_source_costs_no_attempts(world: World) -> None:
-    world.source.script.next("read", *[DOWN] * 60)
-    world.publish(*many(4))
-    assert world.source.script.calls["read"] >= 64
-    assert quarantined(world) == {}
-    assert world.verify().is_equal
-
-
-def test_an_outage_of_the_server_is_waited_out(world: World) -> None:
-    world.make_ready()
-    world.target.script.next("send", *[Unavailable("down", peer="fhir", status=503)] * 20)
-    world.publish(*many(4))
-    assert world.verify().is_equal
-    assert set(world.target.written.values()) == {1}
-
-
-def test_a_lost_answer_doubles_nothing(world: World) -> None:
-    world.make_ready()
-    world.target.script.next("sent", AnswerLost("timed out", peer="fhir"))
-    world.publish(*many(4))
-    assert set(world.target.written.values()) == {1}
-    assert world.verify().is_equal
-
-
-def test_a_server_that_was_emptied_gets_everything_again(world: World) -> None:
-    world.publish(*many(6))
-    world.target.wipe()
-    world.publish(study("1.2.1", patient_id="P1", instances=9))
-    assert len(world.target.of_type("ImagingStudy")) == 6
-    assert world.target.imaging_study("1.2.1")["numberOfInstances"] == 9
-    assert quarantined(world) == {}
-    assert world.verify().is_equal
-
-
-def test_a_server_that_is_emptied_while_we_drain_gets_everything_again(world: World) -> None:
-    world.publish(*many(6))
-    world.source.put(study("1.2.1", patient_id="P1", instances=9))
-    world.poller.poll()
-    drained = world.new_drain()
-    world.target.wipe()
-    with world.ledger.drain_lock():
-        drained.run(lambda: world.is_idle)
-    assert len(world.target.of_type("ImagingStudy")) == 6
-    assert quarantined(world) == {}
-    assert world.verify().is_equal
-
-
-class Troubled:
-    """A ledger whose methods fail by script."""
-
-    def __init__(self, ledger: SqlLedger) -> None:
-        self._ledger = ledger
-        self.errors: dict[str, list[Exception]] = {}
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._ledger, name)
-
-        def call(*arguments: Any) -> Any:
-            errors = self.errors.get(name)
-            if errors:
-                raise errors.pop()
-            return method(*arguments)
-
-        return call
-
-
-@pytest.mark.parametrize("method", ["take", "patients", "settle", "next_due", "backfill_rate"])
-@pytest.mark.parametrize("error", [LedgerBusy("locked"), LedgerFull("full")])
-def test_a_ledger_that_is_busy_for_a_while_costs_nothing(world: World, method: str, error: LedgerError) -> None:
-    world.source.put(study())
-    world.poller.poll()
-    ledger = Troubled(world.ledger)
-    world.reader = replace(world.reader, ledger=ledger)
-    one = replace(world.new_drain(), ledger=ledger)
-    ledger.errors[method] = [error] * 3
-    with world.ledger.drain_lock():
-        one.run(lambda: (ledger.next_due(world.clock()) or 1) > 0)
-    assert ledger.errors[method] == [], "the fault was never met"
-    assert quarantined(world) == {}
-    assert len(world.target.of_type("ImagingStudy")) == 1
-    assert world.dirty_uids(["1.2.3"]) == []
-
-
-@pytest.mark.parametrize("method", ["take", "patients", "settle"])
-def test_a_ledger_that_is_damaged_ends_the_drain(world: World, method: str) -> None:
-    world.source.put(study())
-    world.poller.poll()
-    ledger = Troubled(world.ledger)
-    world.reader = replace(world.reader, ledger=ledger)
-    one = replace(world.new_drain(), ledger=ledger)
-    ledger.errors[method] = [LedgerError("damaged")]
-    with world.ledger.drain_lock(), pytest.raises(LedgerError, match="damaged"):
-        one.run(lambda: world.is_idle)
-    assert quarantined(world) == {}
-
-
-def test_a_busy_ledger_does_not_hide_that_the_server_was_replaced(world: World) -> None:
-    world.publish(study())
-    world.source.put(study(instances=9))
-    world.poller.poll()
-    one = world.new_drain()
-    renew, errors = one.on_replaced, [LedgerBusy("locked")]
-
-    def busy() -> None:
-        if errors:
-            raise errors.pop()
-        renew()
-
-    world.target.wipe()
-    with world.ledger.drain_lock():
-        replace(one, on_replaced=busy).run(lambda: world.is_idle)
-    assert errors == []
-    assert world.verify().is_equal
-
-
-def test_a_wrong_configuration_is_no_fault_of_a_study(world: World) -> None:
-    world.source.script.next("read", ConfigError(["the address is not fit for HTTP"]))
-    with pytest.raises(ConfigError):
-        world.publish(study())
-    assert quarantined(world) == {}
-
-
-# --- stop -----------------------------------------------------------------------------------------------------------
-
-
-def test_it_runs_until_it_is_stopped_and_sees_new_marks(world: World) -> None:
-    with world.draining():
-        for number in range(3):
-            world.source.put(study(f"1.2.{number}"))
-            world.poller.poll()
-            wait_until(lambda: len(world.target.of_type("ImagingStudy")) == number + 1, "the study")  # noqa: B023
-    assert world.verify().is_equal
-
-
-def test_a_stop_during_an_outage_ends_it_and_the_work_stays_dirty(world: World) -> None:
-    world.source.put(study())
-    world.poller.poll()
-    world.source.script.always("read", DOWN)
-    with world.draining():
-        wait_until(lambda: world.source.script.faults >= 3, "the outage")
-    assert world.dirty_uids(["1.2.3"]) == ["1.2.3"]
-    world.source.script.always("read", None)
-    world.drain()
-    assert world.dirty_uids(["1.2.3"]) == []
-
-
-def test_a_stop_abandons_what_hangs(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drain, "ABANDON_S", 0.05)
-    world.source.put(study())
-    world.poller.poll()
-    hangs, goes_on = threading.Event(), threading.Event()
-
-    def hang() -> None:
-        hangs.set()
-        goes_on.wait(20)
-
-    world.make_ready()
-    world.target.script.next("send", hang)
-    with world.draining():
-        wait_until(hangs.is_set, "the Bundle to be under way")
-        world.stop.set()
-        wait_until(lambda: not world.ledger.drainer_alive(), "the drain to end")
-        assert world.dirty_uids(["1.2.3"]) == ["1.2.3"]
-        goes_on.set()
-    wait_until(lambda: not world.dirty_uids(["1.2.3"]), "the answer to be settled after all")
-
-
-def test_a_stop_that_comes_first_ends_it_at_once(world: World) -> None:
-    world.source.put(study())
-    world.poller.poll()
-    one = world.new_drain()
-    world.stop.set()
-    with world.ledger.drain_lock():
-        one.run()
-    assert world.dirty_uids(["1.2.3"]) == ["1.2.3"]
 
 
 # --- Bundles --------------------------------------------------------------------------------------------------------

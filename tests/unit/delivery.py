@@ -1,0 +1,64 @@
+"""Entries to deliver, and who delivers them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from indexer.bundle import Entry, Limits, Sizer, TypePolicy
+from indexer.sync.deliver import Deliverer
+from indexer.sync.patience import Patience
+
+if TYPE_CHECKING:
+    from indexer.sync import deliver
+    from tests.fakes.memory import MemoryTarget
+
+
+def deliverer(target: MemoryTarget, *, wanted: Any = "auto", **options: Any) -> Deliverer:
+    waiting = Patience(
+        peer="fhir", stop=options.pop("stop", threading.Event()), clock=time.monotonic, first_s=0.001, most_s=0.002
+    )
+    return Deliverer(
+        target=target,
+        sizer=Sizer.begin(Limits(), 1.0),
+        types=TypePolicy(wanted=wanted),
+        patience=waiting,
+        clock=time.monotonic,
+        **options,
+    )
+
+
+def patient(number: int) -> Entry:
+    return _entry({"resourceType": "Patient", "id": f"p{number}", "active": True}, patient_key=f"key{number}")
+
+
+def imaging(number: int, of: int | None = None) -> Entry:
+    key = number if of is None else of
+    resource = {
+        "resourceType": "ImagingStudy",
+        "id": f"s{number}",
+        "status": "available",
+        "subject": {"reference": f"Patient/p{key}"},
+        "text": {"status": "generated"},
+    }
+    return _entry(resource, patient_key=f"key{key}", study_instance_uid=f"1.2.{number}")
+
+
+def _entry(resource: dict[str, Any], **options: Any) -> Entry:
+    return Entry(resource_type=resource["resourceType"], fhir_id=resource["id"], body=orjson.dumps(resource), **options)
+
+
+def pairs(count: int) -> list[Entry]:
+    """Studies, each with a patient of its own."""
+    return [entry for number in range(count) for entry in (patient(number), imaging(number))]
+
+
+def landed(answers: deliver.Answers) -> set[str]:
+    return {reference for reference, answer in answers.items() if answer.has_landed}
+
+
+def references(entries: list[Entry]) -> set[str]:
+    return {entry.reference for entry in entries}

@@ -1,0 +1,225 @@
+"""Rules of the house that no linter knows."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import importlib
+import inspect
+import re
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from pydicom.datadict import dictionary_has_tag, keyword_dict
+
+import indexer
+from indexer import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = Path(indexer.__file__).parent
+
+MAX_FILE_LINES = 400
+MAX_FUNCTION_LINES = 40
+
+CATCH_ALL = {
+    "indexer/sync/drain.py": "the per-item guard: one bad study never stops another",
+    "indexer/cli/__init__.py": "the last word: no traceback with patient data reaches the terminal",
+}
+"""The only places that catch what they do not know."""
+
+GIVES_BACK = {
+    "indexer/ledger/sql_ledger.py": "closes the database when a ledger cannot be opened",
+}
+"""Places that catch everything only to give back what they hold, and raise it again."""
+
+EMPTY_NAMES = frozenset({"utils", "helpers", "common", "manager", "base"})
+
+NOT_DICOM = {
+    "Copy": {"source", "orthanc_id"},
+    "Instance": set(),
+    "Series": {"attributes", "instances", "sampled"},
+    "Study": {"source", "attributes", "series", "last_update", "is_sampled"},
+}
+"""Fields of the values that mirror DICOM which do not name a DICOM attribute."""
+
+
+def python_files() -> list[Path]:
+    """Every Python file of the repository."""
+    folders = [ROOT / name for name in ("indexer", "tests", "bench", "scripts") if (ROOT / name).is_dir()]
+    return sorted(path for folder in folders for path in folder.rglob("*.py"))
+
+
+def of_the_package() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(), str(path))
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def test_no_file_is_long() -> None:
+    lengths = {name_of(path): len(path.read_text().splitlines()) for path in python_files()}
+    assert {name: length for name, length in lengths.items() if length > MAX_FILE_LINES} == {}
+
+
+def test_no_function_is_long() -> None:
+    long = [
+        f"{name_of(path)}:{node.lineno} {node.name}"
+        for path in of_the_package()
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (node.end_lineno or node.lineno) - node.lineno + 1 > MAX_FUNCTION_LINES
+    ]
+    assert long == []
+
+
+def test_no_module_has_a_name_that_says_nothing() -> None:
+    assert [name_of(path) for path in python_files() if path.stem in EMPTY_NAMES] == []
+
+
+def catch_alls(path: Path) -> Iterator[ast.ExceptHandler]:
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.ExceptHandler) and _catches_all(node.type):
+            yield node
+
+
+def _catches_all(caught: ast.expr | None) -> bool:
+    kinds = caught.elts if isinstance(caught, ast.Tuple) else [caught]
+    return any(
+        kind is None or (isinstance(kind, ast.Name) and kind.id in ("Exception", "BaseException")) for kind in kinds
+    )
+
+
+def test_unknown_errors_are_caught_in_two_places_only() -> None:
+    found = {name_of(path): list(catch_alls(path)) for path in of_the_package()}
+    swallowing = {
+        name: len(some)
+        for name, some in found.items()
+        if some and not (name in GIVES_BACK and all(_raises_again(handler) for handler in some))
+    }
+    assert swallowing == dict.fromkeys(CATCH_ALL, 1)
+
+
+def _raises_again(handler: ast.ExceptHandler) -> bool:
+    last = handler.body[-1]
+    return isinstance(last, ast.Raise) and last.exc is None
+
+
+def calls(path: Path) -> Iterator[tuple[str, int]]:
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func), node.lineno
+
+
+@pytest.mark.parametrize("forbidden", ["print", "input", "breakpoint", "eval", "exec"])
+def test_nothing_is_printed_or_evaluated(forbidden: str) -> None:
+    found = [f"{name_of(path)}:{line}" for path in of_the_package() for call, line in calls(path) if call == forbidden]
+    assert found == []
+
+
+SLEEPS = {"indexer/ledger/lock.py": "between two tries at a lock that was held for an instant"}
+
+
+def test_nobody_sleeps() -> None:
+    """A wait can be ended: by an Event, a queue or a deadline."""
+    found = {name_of(path) for path in of_the_package() for call, _ in calls(path) if call in ("time.sleep", "sleep")}
+    assert found <= SLEEPS.keys()
+
+
+def test_nothing_names_the_workplace() -> None:
+    words = re.compile(r"/work/|shared/reference|shared/design")
+    folders = ("indexer", "tests", "docs", "config", "systemd", "scripts", "bench", ".ci")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix in _TEXT]
+    files += [path for path in ROOT.iterdir() if path.is_file() and (path.suffix in _TEXT or path.name == "Makefile")]
+    mine = Path(__file__)
+    found = [name_of(path) for path in files if path != mine and words.search(path.read_text(errors="replace"))]
+    assert found == []
+
+
+_TEXT = frozenset({".py", ".md", ".yaml", ".yml", ".toml", ".sh", ".service", ".tsv", ".json", ".java", ".txt"})
+
+
+# --- the model ------------------------------------------------------------------------------------------------------
+
+
+def snake(keyword: str) -> str:
+    """``SOPInstanceUID`` → ``sop_instance_uid``."""
+    parted = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", keyword)
+    return re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1_\2", parted).lower()
+
+
+def test_keywords_become_names() -> None:
+    assert [snake(one) for one in ("SOPInstanceUID", "StudyInstanceUID", "NumberOfFrames")] == [
+        "sop_instance_uid",
+        "study_instance_uid",
+        "number_of_frames",
+    ]
+
+
+@pytest.mark.parametrize("name", NOT_DICOM)
+def test_fields_that_mirror_dicom_bear_its_keywords(name: str) -> None:
+    keywords = {snake(keyword) for keyword, tag in keyword_dict.items() if dictionary_has_tag(tag)}
+    fields = {one.name for one in dataclasses.fields(getattr(importlib.import_module("indexer.model"), name))}
+    assert fields - NOT_DICOM[name] - keywords == set()
+    assert NOT_DICOM[name] <= fields, "an exception that is not needed any more"
+
+
+# --- errors ---------------------------------------------------------------------------------------------------------
+
+
+def error_classes() -> list[type[errors.IndexerError]]:
+    found = [one for _, one in inspect.getmembers(errors, inspect.isclass) if issubclass(one, errors.IndexerError)]
+    assert len(found) > 15
+    return found
+
+
+def drawn() -> dict[str, tuple[str | None, str]]:
+    """Parent and line of each class in the tree that `errors` draws."""
+    tree_lines: dict[str, tuple[str | None, str]] = {}
+    above: list[tuple[int, str]] = []
+    for line in (errors.__doc__ or "").splitlines():
+        found = re.match(r"^ {4}((?:[│ ] {2})*(?:[├└]─ )?)([A-Z][A-Za-z]+)\b", line)
+        if found:
+            depth = len(found[1])
+            above = [one for one in above if one[0] < depth]
+            tree_lines[found[2]] = (above[-1][1] if above else None, line)
+            above.append((depth, found[2]))
+    return tree_lines
+
+
+def test_the_tree_of_errors_is_drawn_as_it_is() -> None:
+    parents = {one.__name__: one.__base__.__name__ if one.__base__ else None for one in error_classes()}
+    parents["IndexerError"] = None
+    assert {name: parent for name, (parent, _) in drawn().items()} == parents
+
+
+@pytest.mark.parametrize("kind", error_classes(), ids=lambda kind: kind.__name__)
+def test_every_error_has_a_hint_and_the_exit_code_that_is_drawn(kind: type[errors.IndexerError]) -> None:
+    assert kind.default_hint
+    assert kind.default_hint.endswith(".")
+    said = re.search(r"exit (\d+)", drawn()[kind.__name__][1])
+    if said:
+        assert kind.exit_code == int(said[1])
+
+
+def test_exit_codes_are_those_of_sysexits() -> None:
+    assert {one.exit_code for one in error_classes()} <= {0, 1, 64, 69, 70, 75, 78}
+
+
+# --- the release ----------------------------------------------------------------------------------------------------
+
+
+def test_the_version_is_one() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    newest = re.search(r"^## \[?(\d+\.\d+\.\d+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert newest is not None
+    assert newest[1] == project["version"] == indexer.__version__

@@ -1,0 +1,212 @@
+"""Arrows point down only: who may import whom, read from the source."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import indexer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(indexer.__file__).parent
+
+PURE = frozenset({"plan", "difference", "bundle", "mapping"})
+SOURCES = frozenset({"orthanc", "dicomweb"})
+
+MAY_IMPORT: dict[str, frozenset[str]] = {
+    "errors": frozenset(),
+    "model": frozenset({"errors"}),
+    **dict.fromkeys(PURE, frozenset({"errors", "model"})),
+    "log": frozenset({"errors"}),
+    "config": frozenset({"errors"}),
+    "crew": frozenset({"errors"}),
+    "transport": frozenset({"errors"}),
+    **dict.fromkeys(SOURCES, frozenset({"errors", "model", "transport"})),
+    # The one reading of a status of a FHIR entry stands in `bundle`; what it means is no matter of HTTP.
+    "fhir": frozenset({"errors", "model", "transport", "bundle"}),
+    "ledger": frozenset({"errors", "model"}),
+    "sync": frozenset({"errors", "model", "log", "crew"}) | PURE,
+    "service": frozenset({"errors", "log", "crew", "sync"}),
+}
+"""By first name below `indexer`; `cli` may import all."""
+
+FROM_BUNDLE = frozenset({"Judgement", "is_throttled", "judge"})
+"""All that the FHIR edge may take of `bundle`."""
+
+IMPURE = frozenset(
+    {
+        "asyncio",
+        "builtins.open",
+        "http",
+        "logging",
+        "multiprocessing",
+        "os",
+        "pathlib",
+        "queue",
+        "random",
+        "requests",
+        "secrets",
+        "shutil",
+        "signal",
+        "socket",
+        "sqlalchemy",
+        "sqlite3",
+        "subprocess",
+        "sys",
+        "tempfile",
+        "threading",
+        "time",
+        "urllib.request",
+        "urllib3",
+    }
+)
+CLOCKS = frozenset({"now", "utcnow", "today", "fromtimestamp"})
+
+ONLY_IN: dict[str, frozenset[str]] = {
+    "requests": frozenset({"transport"}),
+    "urllib3": frozenset({"transport"}),
+    "tenacity": frozenset({"transport", "ledger"}),
+    "sqlalchemy": frozenset({"ledger"}),
+    "alembic": frozenset({"ledger"}),
+    "sqlite3": frozenset({"ledger"}),
+    "psycopg": frozenset({"ledger"}),
+    "typer": frozenset({"cli"}),
+    "click": frozenset({"cli"}),
+    "rich": frozenset({"cli"}),
+    "yaml": frozenset({"config"}),
+    "pydantic": frozenset({"config", "cli"}),
+    "pydantic_core": frozenset({"config"}),
+    "pydicom": frozenset({"model", "mapping", "orthanc"}),
+    "pynetdicom": frozenset(),
+    "fhirclient": frozenset(),
+}
+
+
+def modules() -> list[Path]:
+    return sorted(ROOT.rglob("*.py"))
+
+
+def layer(path: Path) -> str:
+    """First name below `indexer`: a package or a module."""
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> Iterator[tuple[str, int]]:
+    """Every imported name with its line, dotted; those for type checkers as well."""
+    for node in ast.walk(ast.parse(path.read_text(), str(path))):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: write imports in full"
+            yield from ((f"{node.module}.{alias.name}", node.lineno) for alias in node.names)
+
+
+def place(path: Path, line: int) -> str:
+    return f"{path.relative_to(ROOT.parent)}:{line}"
+
+
+def is_at_the_top(path: Path) -> bool:
+    return layer(path) in ("cli", "__main__", "__init__")
+
+
+def test_every_package_has_its_layer() -> None:
+    known = MAY_IMPORT.keys() | {"cli", "__main__", "__init__"}
+    assert {layer(path) for path in modules()} - known == set(), "say in MAY_IMPORT what it may import"
+
+
+def test_every_layer_exists() -> None:
+    assert MAY_IMPORT.keys() - {layer(path) for path in modules()} == set()
+
+
+def test_arrows_point_down() -> None:
+    order = list(MAY_IMPORT)
+    for name, below in MAY_IMPORT.items():
+        assert all(order.index(one) < order.index(name) for one in below), name
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in modules() if not is_at_the_top(path)], ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_a_module_imports_its_own_package_and_what_lies_below(path: Path) -> None:
+    allowed = MAY_IMPORT[layer(path)] | {layer(path)}
+    wrong = [
+        f"{place(path, line)} imports {name}"
+        for name, line in imports(path)
+        if name.startswith("indexer.") and name.split(".")[1] not in allowed | {"__version__"}
+    ]
+    assert wrong == []
+
+
+def test_the_fhir_edge_takes_no_more_of_bundle_than_the_reading_of_a_status() -> None:
+    taken = {
+        name.rpartition(".")[2]
+        for path in modules()
+        if layer(path) == "fhir"
+        for name, _ in imports(path)
+        if name.startswith("indexer.bundle")
+    }
+    assert taken == FROM_BUNDLE
+
+
+def test_foreign_libraries_stay_in_their_places() -> None:
+    wrong = [
+        f"{place(path, line)} imports {name}"
+        for path in modules()
+        for name, line in imports(path)
+        if layer(path) not in ONLY_IN.get(name.split(".")[0], {layer(path)})
+    ]
+    assert wrong == []
+
+
+def test_every_library_is_declared_with_its_place() -> None:
+    """A new dependency has to be placed on purpose."""
+    foreign = defaultdict(set)
+    for path in modules():
+        for name, line in imports(path):
+            first = name.split(".")[0]
+            if first not in sys.stdlib_module_names | {"indexer", "orjson"}:
+                foreign[first].add(place(path, line))
+    assert foreign.keys() <= ONLY_IN.keys(), foreign
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in modules() if layer(path) in PURE], ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_pure_modules_do_no_io_and_read_no_clock(path: Path) -> None:
+    wrong = [f"{place(path, line)} imports {name}" for name, line in imports(path) if _is_impure(name)]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Attribute) and node.attr in CLOCKS - _allowed_clocks(path):
+            wrong.append(f"{place(path, node.lineno)} reads {node.attr}")
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in {"open", "print", "input"}
+        ):
+            wrong.append(f"{place(path, node.lineno)} calls {node.func.id}")
+    assert wrong == []
+
+
+def _is_impure(name: str) -> bool:
+    parts = name.split(".")
+    return any(".".join(parts[:length]) in IMPURE for length in range(1, len(parts) + 1))
+
+
+def _allowed_clocks(path: Path) -> frozenset[str]:
+    """`plan` makes text of an epoch time that it is given: no clock is read for that."""
+    return frozenset({"fromtimestamp"}) if path.name == "plan.py" else frozenset()
+
+
+def test_only_the_command_line_builds_edges() -> None:
+    edges = SOURCES | {"fhir", "ledger", "transport"}
+    for path in modules():
+        for name, line in imports(path):
+            parts = name.split(".")
+            if parts[0] == "indexer" and len(parts) > 1 and parts[1] in edges and layer(path) not in edges:
+                assert layer(path) == "cli", place(path, line)

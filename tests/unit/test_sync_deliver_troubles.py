@@ -1,0 +1,154 @@
+"""Delivering to a server that stumbles, loses its answers, or was replaced."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import orjson
+import pytest
+
+from indexer.bundle import Entry, Judgement
+from indexer.errors import (
+    AnswerLost,
+    Conflict,
+    Refused,
+    TargetReplaced,
+    Unavailable,
+)
+from indexer.sync import deliver
+from tests.fakes.memory import MemoryTarget
+from tests.unit.delivery import deliverer, imaging, landed, pairs, patient, references
+
+if TYPE_CHECKING:
+    from indexer.model import EntryResult
+    from indexer.sync.deliver import Deliverer
+
+DOWN = Unavailable("down", peer="fhir", status=503)
+BROKEN = Unavailable("broken", peer="fhir", status=500)
+CONFLICT = Conflict("409", peer="fhir", status=409)
+
+
+@pytest.fixture
+def target() -> MemoryTarget:
+    return MemoryTarget()
+
+
+# --- a server that stumbles -----------------------------------------------------------------------------------------
+
+
+def test_a_server_that_fails_for_a_moment_gets_the_same_bundle_again(target: MemoryTarget) -> None:
+    target.script.next("send", *[BROKEN] * (deliver.FAILURES - 1))
+    assert landed(deliverer(target).deliver(pairs(3))) == references(pairs(3))
+    assert [kind for kind, _ in target.sent] == ["transaction"]
+
+
+def stumbles_over(target: MemoryTarget, monkeypatch: pytest.MonkeyPatch, reference: str) -> None:
+    """The server answers 500 to any Bundle that holds this entry."""
+    send = target.send
+
+    def stumble(bundle: bytes, count: int) -> tuple[EntryResult, ...]:
+        if any(entry["request"]["url"] == reference for entry in orjson.loads(bundle)["entry"]):
+            target.script.calls["stumbled"] += 1
+            raise BROKEN
+        return send(bundle, count)
+
+    monkeypatch.setattr(target, "send", stumble)
+
+
+@pytest.mark.parametrize("wanted", ["auto", "batch"])
+def test_an_entry_that_breaks_the_server_does_not_stop_the_others(
+    target: MemoryTarget, monkeypatch: pytest.MonkeyPatch, wanted: str
+) -> None:
+    stumbles_over(target, monkeypatch, "ImagingStudy/s7")
+    answers = deliverer(target, wanted=wanted).deliver(pairs(20))
+    assert references(pairs(20)) - landed(answers) == {"ImagingStudy/s7"}
+    answer = answers["ImagingStudy/s7"]
+    assert (answer.judgement, answer.cause, answer.is_final) == (Judgement.RETRY, "server_error", False)
+    assert target.script.calls["stumbled"] < 12
+
+
+def test_a_server_that_fails_at_reading_as_well_is_waited_for(target: MemoryTarget) -> None:
+    target.put({"resourceType": "Endpoint", "id": "e"})
+    target.script.next("send", *[BROKEN] * deliver.FAILURES)
+    target.script.next("fetch", *[BROKEN] * 20)
+    assert landed(deliverer(target, witness=("Endpoint/e",)).deliver(pairs(2))) == references(pairs(2))
+    assert target.script.calls["fetch"] == 21
+
+
+# --- an answer that was lost ----------------------------------------------------------------------------------------
+
+
+LOST = AnswerLost("timed out", peer="fhir")
+
+
+def test_after_a_lost_answer_only_what_is_missing_is_sent_again(target: MemoryTarget) -> None:
+    entries = pairs(3)
+    for entry in (entries[0], entries[1]):
+        target.put({**orjson.loads(entry.body), "meta": {"versionId": "1"}, "text": {"status": "theirs"}})
+    target.script.next("send", LOST)
+    answers = deliverer(target).deliver(entries)
+    assert landed(answers) == references(entries)
+    assert set(target.sent[0][1]) == references(entries[2:])
+    assert answers["Patient/p0"].version_id == "1"
+
+
+def test_after_a_lost_answer_to_a_commit_nothing_is_sent_again(target: MemoryTarget) -> None:
+    target.script.next("sent", LOST)
+    one = deliverer(target)
+    before = one.sizer.aim_bytes
+    assert landed(one.deliver(pairs(3))) == references(pairs(3))
+    assert len(target.sent) == 1
+    assert one.sizer.aim_bytes < before
+
+
+def test_what_the_server_holds_otherwise_is_sent_again(target: MemoryTarget) -> None:
+    target.put({"resourceType": "Patient", "id": "p1", "active": False})
+    target.script.next("send", LOST)
+    deliverer(target).deliver([patient(1)])
+    assert target.held["Patient/p1"]["active"] is True
+
+
+def test_what_cannot_be_read_back_is_sent_again(target: MemoryTarget) -> None:
+    target.script.next("sent", LOST)
+    target.script.next("fetch", Refused("no batch of reads here", peer="fhir", status=405))
+    assert landed(deliverer(target).deliver(pairs(2))) == references(pairs(2))
+    assert [kind for kind, _ in target.sent] == ["transaction"] * 2
+
+
+def test_reading_back_waits_for_the_server(target: MemoryTarget) -> None:
+    target.script.next("sent", LOST)
+    target.script.next("fetch", DOWN, CONFLICT, DOWN)
+    deliverer(target).deliver(pairs(2))
+    assert target.script.calls["fetch"] == 4
+    assert len(target.sent) == 1
+
+
+# --- another server -------------------------------------------------------------------------------------------------
+
+
+def emptied(target: MemoryTarget) -> Deliverer:
+    """The server lost its Endpoint and its Patients."""
+    target.habits.checks_references = True
+    return deliverer(target, witness=("Endpoint/e",))
+
+
+@pytest.mark.parametrize(
+    "entries", [[imaging(1), imaging(2)], [imaging(1)]], ids=["refused whole", "refused as an entry"]
+)
+def test_a_refusal_of_a_server_that_lost_its_endpoint_means_another_server(
+    target: MemoryTarget, entries: list[Entry]
+) -> None:
+    with pytest.raises(TargetReplaced):
+        emptied(target).deliver(entries)
+
+
+def test_a_batch_refused_whole_by_another_server_is_seen_too(target: MemoryTarget) -> None:
+    target.habits.refuses_whole = True
+    with pytest.raises(TargetReplaced):
+        emptied(target).deliver([imaging(1)])
+
+
+def test_a_refusal_of_the_server_that_we_know_is_a_refusal(target: MemoryTarget) -> None:
+    target.put({"resourceType": "Endpoint", "id": "e"})
+    answers = deliverer(target, witness=("Endpoint/e",)).deliver([imaging(1)])
+    assert answers["ImagingStudy/s1"].is_final

@@ -18,7 +18,7 @@ from indexer.errors import (
     Unavailable,
 )
 from indexer.model import EntryResult
-from indexer.sync import deliver, patience
+from indexer.sync import deliver
 from tests.fakes.memory import MemoryTarget
 from tests.unit.delivery import deliverer, imaging, landed, pairs, patient, references
 
@@ -28,11 +28,6 @@ if TYPE_CHECKING:
 DOWN = Unavailable("down", peer="fhir", status=503)
 BROKEN = Unavailable("broken", peer="fhir", status=500)
 CONFLICT = Conflict("409", peer="fhir", status=409)
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "DENIED_S", 0.001)
 
 
 @pytest.fixture

@@ -118,6 +118,7 @@ STUDIES = st.builds(
 RULES = st.builds(
     rules,
     release=st.sampled_from(list(mapping.Release)),
+    preset=st.sampled_from(list(mapping.presets().values())),
     timezone=st.sampled_from([None, ZoneInfo("Europe/Berlin"), ZoneInfo("America/Caracas")]),
     issuer=st.sampled_from(["read", "ignore"]),
     instances=st.sampled_from([mapping.Instances(), mapping.Instances("none"), mapping.Instances("capped", 2)]),
@@ -135,9 +136,16 @@ def assert_strict(resource: dict[str, Any], release: mapping.Release) -> None:
         read_strictly(resource)
 
 
-@settings(max_examples=500, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large)
+
+
+@settings(max_examples=2_000, suppress_health_check=SLOW)
 @given(study=STUDIES, applied=RULES)
 def test_any_study_becomes_sound_resources_or_an_error(study: Study, applied: mapping.Rules) -> None:
+    becomes_sound_or_an_error(study, applied)
+
+
+def becomes_sound_or_an_error(study: Study, applied: mapping.Rules) -> None:
     try:
         found = mapping.map_study(study, applied, endpoint_ids=["e1"])
     except (StudyUnfit, StudyWaits):

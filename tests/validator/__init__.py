@@ -1,0 +1,56 @@
+"""HAPI's FHIR validator, offline: R4, R4B and R5. It runs on the jars of the HAPI server that the tests build."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from indexer.mapping.tables import column
+from tests.servers.hapi import _installed as hapi_home
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+RELEASES = ("R4", "R4B", "R5")
+_SOURCE = Path(__file__).parent / "Validate.java"
+_DEADLINE_S = 300
+_JVM_FLAGS = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx2g")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One message about one resource; `severity` is ``error``, ``fatal``, ``warning`` or ``information``."""
+
+    severity: str
+    location: str
+    message: str
+
+    @property
+    def is_error(self) -> bool:
+        return self.severity in ("error", "fatal")
+
+
+def validate(release: str, resources: Sequence[dict[str, Any]]) -> list[list[Finding]]:
+    """Validate resources; one list of findings for each, in order."""
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as codes:
+        codes.write("\n".join(column("modality", 2)))
+        codes.flush()
+        jars = f"{hapi_home()}/lib/*"
+        done = subprocess.run(
+            ["java", *_JVM_FLAGS, "-cp", jars, str(_SOURCE), release, codes.name],
+            input="".join(f"{json.dumps(one)}\n" for one in resources),
+            capture_output=True,
+            text=True,
+            timeout=_DEADLINE_S,
+            check=False,
+        )
+    if done.returncode != 0:
+        raise RuntimeError(f"the validator failed: {done.stderr[-2000:]}")
+    answers = [line for line in done.stdout.splitlines() if line.startswith("[")]
+    if len(answers) != len(resources):
+        raise RuntimeError(f"{len(answers)} answers to {len(resources)} resources")
+    return [[Finding(**one) for one in json.loads(line)] for line in answers]

@@ -1,0 +1,9 @@
+"""What others wrote stays: the three-way merge of FHIR resources. Pure; `docs/ownership.md` tells its rules."""
+
+from __future__ import annotations
+
+from indexer.merge.memory import pack, unpack
+from indexer.merge.resource import Merged, merge
+from indexer.merge.three_way import Conflict
+
+__all__ = ["Conflict", "Merged", "merge", "pack", "unpack"]

@@ -1,0 +1,79 @@
+"""Parts of FHIR's JSON that only make sense together, brought into one element for the merge and back again.
+
+Source: FHIR R4 (4.0.1), 2.6.2 "JSON Representation of Resources": primitive elements, choice of datatypes.
+"""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Node = dict[str, Any]
+
+VALUE, SIBLING = "", "_"
+"""Names in the pair that stands for one primitive of an array and the element beside it."""
+
+CHOICE = "value[x]"
+
+
+def sibling_arrays(nodes: Iterable[Node]) -> set[str]:
+    """Names of arrays of primitives beside which stands an array of elements, in any of the nodes."""
+    return {
+        name[1:]
+        for node in nodes
+        for name, value in node.items()
+        if name[:1] == "_" and name[1:] and isinstance(value, list) and isinstance(node.get(name[1:], []), list)
+    }
+
+
+def zipped(node: Node, names: set[str]) -> Node:
+    """The node with each of these arrays as one array of pairs, so that their elements stay together."""
+    rest = {name: value for name, value in node.items() if name not in names and name[1:] not in names}
+    for name in names:
+        values, siblings = _array(node.get(name)), _array(node.get(f"_{name}"))
+        pairs = [_pair(value, sibling) for value, sibling in zip_longest(values, siblings)]
+        if pairs:
+            rest[name] = pairs
+    return rest
+
+
+def unzipped(node: Node, names: set[str]) -> Node:
+    """The node with two arrays again; one without any value is left out."""
+    rest = {name: value for name, value in node.items() if name not in names}
+    for name in names & node.keys():
+        values = [one.get(VALUE) for one in node[name]]
+        siblings = [one.get(SIBLING) for one in node[name]]
+        arrays = ((name, values), (f"_{name}", siblings))
+        rest |= {key: array for key, array in arrays if any(one is not None for one in array)}
+    return rest
+
+
+def _array(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _pair(value: Any, sibling: Any) -> Node:
+    return {name: one for name, one in ((VALUE, value), (SIBLING, sibling)) if one is not None}
+
+
+def choice_names(nodes: Iterable[Node]) -> set[str]:
+    """Names of the values of extensions, such as ``valueString``, without the elements beside them."""
+    return {name.lstrip("_") for node in nodes for name in node if _is_value(name)}
+
+
+def folded(node: Node) -> Node:
+    """The extension with its value as one element, because it may have only one."""
+    value = {name: one for name, one in node.items() if _is_value(name)}
+    return {**{name: one for name, one in node.items() if name not in value}, **({CHOICE: value} if value else {})}
+
+
+def unfolded(node: Node) -> Node:
+    """The extension with its value by the name of its type again."""
+    return {**{name: one for name, one in node.items() if name != CHOICE}, **node.get(CHOICE, {})}
+
+
+def _is_value(name: str) -> bool:
+    return name.lstrip("_").startswith("value")

@@ -1,0 +1,163 @@
+"""By what two elements are known to be the same one, wherever they stand in a list.
+
+JSON carries no types, so a datatype is recognised by its shape: the names of its elements.
+Source: FHIR R4 (4.0.1) and R5 (5.0.0), "Data Types", "References", "Extensibility".
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Sequence
+
+    Keys = tuple[Hashable, ...]
+    """Keys of one element, the one by which it is known best first."""
+
+_ELEMENT = frozenset({"id", "extension"})
+_CODING = _ELEMENT | {"system", "version", "code", "display", "userSelected"}
+_CONCEPT = _ELEMENT | {"coding", "text"}
+_REFERENCE = _ELEMENT | {"reference", "type", "identifier", "display"}
+_IDENTIFIER = _ELEMENT | {"use", "type", "system", "value", "period", "assigner"}
+_CODEABLE_REFERENCE = _ELEMENT | {"concept", "reference"}
+
+EXTENSIONS = frozenset({"extension", "modifierExtension"})
+
+
+def is_same(one: Keys, other: Keys) -> bool:
+    """Whether the best key of one is among the keys of the other.
+
+    So a reference by identifier is the one to which somebody added the literal reference, and a concept is the one to
+    which somebody added a translation; but two literal references with one identifier are two.
+    """
+    return bool(one and other) and (one[0] in other or other[0] in one)
+
+
+def keys_of(element: Any) -> Keys:
+    """Keys of a datatype with an identity; none where it has no such thing (a Period, a Quantity, a HumanName)."""
+    if not isinstance(element, dict):
+        return ()
+    if "" in element:
+        return (canonical(element[""]),)
+    names = {name.lstrip("_") for name in element}
+    return next((keys(element) for shape, keys in _SHAPES if shape(names, element)), ())
+
+
+def keys_in_lists(name: str, versions: Sequence[Sequence[Any]]) -> list[list[Keys]]:
+    """Keys of every element of several versions of one list.
+
+    Parameters
+    ----------
+    name
+        Of the list's element, such as ``identifier``.
+    """
+    if name in EXTENSIONS:
+        repeated = _repeated_urls(versions)
+        return [[_extension_keys(one, repeated) for one in version] for version in versions]
+    keys = _BY_NAME.get(name, keys_of)
+    return [[keys(one) or (canonical(one),) for one in version] for version in versions]
+
+
+def canonical(value: Any) -> Hashable:
+    """A value as a key: its canonical JSON, without what stands beside any value (``id`` and ``extension``)."""
+    if isinstance(value, dict):
+        value = {name: one for name, one in value.items() if name not in _ELEMENT} or value
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:
+        return id(value)  # nested deeper than orjson writes, though it reads it: the same as nothing else
+
+
+def _coding_keys(coding: dict[str, Any]) -> Keys:
+    system, code, display = (coding.get(name) for name in ("system", "code", "display"))
+    if isinstance(code, str):
+        return (("code", canonical(system), code),)
+    return (("display", display),) if isinstance(display, str) else ()
+
+
+def _concept_keys(concept: dict[str, Any]) -> Keys:
+    codings, text = concept.get("coding"), concept.get("text")
+    listed = [one for one in codings if isinstance(one, dict)] if isinstance(codings, list) else []
+    coded = [key for one in listed for key in _coding_keys(one)]
+    return (*coded, *([("text", text)] if isinstance(text, str) else []))
+
+
+def _identifier_keys(identifier: dict[str, Any]) -> Keys:
+    value = identifier.get("value")
+    return (("identifier", canonical(identifier.get("system")), value),) if isinstance(value, str) else ()
+
+
+def _reference_keys(reference: dict[str, Any]) -> Keys:
+    literal, identifier, display = (reference.get(name) for name in ("reference", "identifier", "display"))
+    return (
+        *([("reference", literal)] if isinstance(literal, str) else []),
+        *(_identifier_keys(identifier) if isinstance(identifier, dict) else ()),
+        *([("display", display)] if isinstance(display, str) else []),
+    )
+
+
+def _codeable_reference_keys(element: dict[str, Any]) -> Keys:
+    concept, reference = element.get("concept"), element.get("reference")
+    return (
+        *(_concept_keys(concept) if isinstance(concept, dict) else ()),
+        *(_reference_keys(reference) if isinstance(reference, dict) else ()),
+    )
+
+
+def _performer_keys(performer: dict[str, Any]) -> Keys:
+    return tuple(product(keys_of(performer["actor"]), keys_of(performer.get("function")) or (None,)))
+
+
+_SHAPES: tuple[tuple[Callable[[set[str], dict[str, Any]], bool], Callable[[dict[str, Any]], Keys]], ...] = (
+    (lambda _, element: isinstance(element.get("actor"), dict), _performer_keys),
+    (lambda names, _: names <= _CODING, _coding_keys),
+    (lambda names, _: names <= _CONCEPT, _concept_keys),
+    (lambda names, element: names <= _REFERENCE and not isinstance(element.get("reference"), dict), _reference_keys),
+    (lambda names, _: names <= _IDENTIFIER, _identifier_keys),
+    (lambda names, _: names <= _CODEABLE_REFERENCE, _codeable_reference_keys),
+)
+
+
+def _uid_keys(element: Any) -> Keys:
+    uid = element.get("uid") if isinstance(element, dict) else None
+    return (uid,) if isinstance(uid, str) else ()
+
+
+def _resource_keys(resource: Any) -> Keys:
+    named = isinstance(resource, dict) and isinstance(resource.get("id"), str)
+    return ((canonical(resource.get("resourceType")), resource["id"]),) if named else ()
+
+
+_BY_NAME: dict[str, Callable[[Any], Keys]] = {
+    "series": _uid_keys,
+    "instance": _uid_keys,
+    "contained": _resource_keys,
+}
+
+
+def _url(extension: Any) -> Hashable:
+    return canonical(extension.get("url") if isinstance(extension, dict) else extension)
+
+
+def _repeated_urls(versions: Sequence[Sequence[Any]]) -> set[Hashable]:
+    counted = (Counter(_url(one) for one in version) for version in versions)
+    return {url for counts in counted for url, count in counts.items() if count > 1}
+
+
+def _extension_keys(extension: Any, repeated: set[Hashable]) -> Keys:
+    """The URL; where it stands more than once in a version, the value as well."""
+    url = _url(extension)
+    if url not in repeated:
+        return (url,)
+    return ((url, canonical(_value_of(extension))),)
+
+
+def _value_of(extension: Any) -> Any:
+    if not isinstance(extension, dict):
+        return None
+    value = {name: one for name, one in extension.items() if name.lstrip("_").startswith("value")}
+    return value or [extension.get("extension")]

@@ -1,0 +1,34 @@
+"""What we wrote last, small enough to be kept for every study."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import orjson
+
+from indexer.errors import LedgerError
+
+_LEVEL = 6
+
+
+def pack(resource: dict[str, Any]) -> bytes:
+    """A resource as compressed JSON."""
+    return zlib.compress(orjson.dumps(resource), _LEVEL)
+
+
+def unpack(packed: bytes) -> dict[str, Any]:
+    """The resource that was packed.
+
+    Raises
+    ------
+    LedgerError
+        If the bytes are none of ours.
+    """
+    try:
+        resource = orjson.loads(zlib.decompress(packed))
+    except (zlib.error, orjson.JSONDecodeError) as error:
+        raise LedgerError("What was written last of a study cannot be read back from the ledger.") from error
+    if not isinstance(resource, dict):
+        raise LedgerError("What was written last of a study is no resource in the ledger.")
+    return resource

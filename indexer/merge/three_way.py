@@ -1,0 +1,131 @@
+"""The walk through three versions of a resource: what we wrote last, what we would write now, what is there.
+
+An element that is not there is None: FHIR's JSON has no null, but in arrays of primitives, which `folding` takes apart.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from indexer.merge import folding
+from indexer.merge.identity import EXTENSIONS, is_same, keys_in_lists, keys_of
+from indexer.merge.matching import Slot, arranged, pair
+
+Node = dict[str, Any]
+
+COUNTS = frozenset({"numberOfSeries", "numberOfInstances"})
+"""Counted in the archive, whatever others put beside: never theirs."""
+
+
+class Conflict(StrEnum):
+    """What holds where both changed one element: our value, theirs, or none until somebody decides."""
+
+    OURS = "ours"
+    THEIRS = "theirs"
+    QUARANTINE = "quarantine"
+
+
+class ThreeWay:
+    """One merge.
+
+    Parameters
+    ----------
+    conflict
+        What holds where both changed one element. With `Conflict.QUARANTINE` the result is not to be used if there
+        are `conflicts`.
+
+    Attributes
+    ----------
+    conflicts
+        Paths of the elements that both changed, without values, in the order of the walk; one path may stand in it
+        several times.
+    """
+
+    def __init__(self, conflict: Conflict) -> None:
+        self._conflict = conflict
+        self.conflicts: list[str] = []
+
+    def fields(self, path: str, before: Node, ours: Node, theirs: Node) -> Node:
+        """Merge element by element; their order, then what is new."""
+        arrays = folding.sibling_arrays((ours, theirs))
+        if arrays:
+            before, ours, theirs = (folding.zipped(one, arrays) for one in (before, ours, theirs))
+        merged = {}
+        for name in {**theirs, **ours}:
+            mine, held = ours.get(name), theirs.get(name)
+            value = held if mine == held else self._value(path, name, before.get(name), mine, held)
+            if value is not None:
+                merged[name] = value
+        return folding.unzipped(merged, arrays) if arrays else merged
+
+    def _value(self, path: str, name: str, before: Any, ours: Any, theirs: Any) -> Any:
+        """Merge one element of which ours and theirs differ."""
+        if before is None and ours is None:
+            return theirs
+        if name in COUNTS or before == theirs:
+            return ours
+        inner = f"{path}.{plain}" if (plain := name.lstrip("_")) else path
+        kinds = {type(one) for one in (before, ours, theirs) if one is not None}
+        if kinds == {list}:
+            return self._items(inner, name, before or [], ours or [], theirs or []) or None
+        if kinds == {dict}:
+            return self._object(inner, name, before, ours, theirs)
+        return self._settled(inner, before, ours, theirs)
+
+    def _settled(self, path: str, before: Any, ours: Any, theirs: Any) -> Any:
+        """One value as a whole: theirs if only they changed it, else by what holds in a conflict."""
+        if before == ours:
+            return theirs
+        self.conflicts.append(path)
+        return theirs if self._conflict is Conflict.THEIRS else ours
+
+    def _object(self, path: str, name: str, before: Node | None, ours: Node | None, theirs: Node | None) -> Any:
+        """A single object: by its elements if it is the same thing on both sides, else as a whole.
+
+        What others said of one patient, code or order must not stick to another one.
+        """
+        if name == "meta" or name.startswith("_"):
+            return self.fields(path, before or {}, ours or {}, theirs or {}) or None
+        was, mine, held = keys_of(before), keys_of(ours), keys_of(theirs)
+        if ours and theirs and is_same(mine, held):
+            return self.fields(path, before if before and is_same(was, held) else {}, ours, theirs)
+        if before and theirs and is_same(was, held):
+            return ours or _left_of(before, theirs)
+        if before and ours and theirs and is_same(was, mine):
+            return theirs
+        return self._settled(path, before, ours, theirs)
+
+    def _items(self, path: str, name: str, before: list[Any], ours: list[Any], theirs: list[Any]) -> list[Any]:
+        """A list: our elements converge, those that we hold no longer go, those of others stay."""
+        was, mine, held = keys_in_lists(name, (before, ours, theirs))
+        written, kept = pair(was, held), pair(mine, held)
+        slots = []
+        for there, element in enumerate(theirs):
+            last = before[written[there]] if there in written else None
+            if there in kept:
+                slots.append(Slot(kept[there], self._item(path, name, last, ours[kept[there]], element)))
+            elif last is None:
+                slots.append(Slot(None, element))
+            elif left := _left_of(last, element):
+                slots.append(Slot(None, left))
+        there_already = set(kept.values())
+        slots += [Slot(here, one) for here, one in enumerate(ours) if here not in there_already]
+        return arranged(name, slots, is_first_ours=0 in written or 0 in kept)
+
+    def _item(self, path: str, name: str, before: Any, ours: Any, theirs: Any) -> Any:
+        """One element of a list that stands on both sides."""
+        if ours == theirs:
+            return theirs
+        before = before or {}
+        if name in EXTENSIONS and len(folding.choice_names((before, ours, theirs))) > 1:
+            parts = (folding.folded(one) for one in (before, ours, theirs))
+            return folding.unfolded(self.fields(path, *parts))
+        return self.fields(path, before, ours, theirs)
+
+
+def _left_of(before: Any, theirs: Any) -> Node | None:
+    """What stays of an element that we wrote and hold no longer: a literal reference that others gave to it."""
+    if not (isinstance(theirs, dict) and isinstance(theirs.get("reference"), str)) or "reference" in before:
+        return None
+    return {name: value for name, value in theirs.items() if before.get(name) != value}

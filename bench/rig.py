@@ -49,4 +49,5 @@ class Stopwatch:
 def spread(values: list[float], unit: str = "s") -> str:
     """Median, least and greatest of several runs."""
     ordered = sorted(values)
-    return f"median {ordered[len(ordered) // 2]:.2f} {unit} (min {ordered[0]:.2f}, max {ordered[-1]:.2f}, {len(values)} runs)"
+    middle = ordered[len(ordered) // 2]
+    return f"median {middle:.2f} {unit} (min {ordered[0]:.2f}, max {ordered[-1]:.2f}, {len(values)} runs)"

@@ -52,7 +52,6 @@ class Event(StrEnum):
     FEED_EPOCH = "feed_epoch"
     DRAIN_STARTED = "drain_started"
     DRAIN_ENDED = "drain_ended"
-    BACKFILL_PROGRESS = "backfill_progress"
     STARTED = "started"
     STOP_REQUESTED = "stop_requested"
     STOPPED = "stopped"

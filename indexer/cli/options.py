@@ -13,8 +13,9 @@ from rich.console import Console
 from indexer import config, log
 from indexer.cli.compose import Site
 from indexer.errors import UsageError
+from indexer.log import Event
 
-OUTPUT = Console(soft_wrap=True, highlight=False)
+OUTPUT = Console(soft_wrap=True, highlight=False, markup=False)
 ERRORS = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
 EXIT_CODES = (
@@ -46,7 +47,7 @@ def open_site(path: Path | None, orthanc: str | None, fhir: str | None, ledger: 
     loaded = load(path, orthanc, fhir, ledger)
     log.configure(loaded.config.log.format, loaded.config.log.level)
     for warning in loaded.warnings:
-        ERRORS.print(f"warning: {warning}")
+        _log.warning("the configuration is doubtful", extra={"event": Event.CONFIG_WARNING, "problem": warning})
     return Site(loaded.config)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,9 +11,13 @@ import typer
 
 from indexer.cli.options import OUTPUT, ConfigOption, FhirOption, LedgerOption, OrthancOption, open_site
 from indexer.sync.verify import Verifier
+from indexer.transport import RetryPolicy, retrying
 
 if TYPE_CHECKING:
     from indexer.sync.verify import Report
+
+
+PATIENCE = RetryPolicy(initial_s=0.5, max_s=10.0, budget_s=60.0)
 
 
 def verify(
@@ -29,6 +34,7 @@ def verify(
     site = open_site(config, orthanc, fhir, ledger)
     site.ledger.open_target(site.target.base_url)
     verifier = Verifier(
+        patiently=retrying(PATIENCE, threading.Event()),
         ledger=site.ledger,
         target=site.target,
         reader=site.reader,

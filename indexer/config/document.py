@@ -99,9 +99,7 @@ def parse(content: bytes) -> Document:
         document.problems.append(_syntax_problem(error))
     except yaml.YAMLError:
         # ReaderError: its own text would quote what stands in the file.
-        document.problems.append(
-            Problem((), "expected plain text; there is a control character in the file", 1)
-        )
+        document.problems.append(Problem((), "expected plain text; there is a control character in the file", 1))
     return document
 
 
@@ -140,9 +138,7 @@ def _mapping(node: yaml.MappingNode, path: Path, document: Document, loader: _Lo
         key = str(key_node.value)  # as written: 'no' and '1' are words here, too
         if key in result:
             first = document.lines[(*path, key)]
-            document.problems.append(
-                Problem((*path, key), f"the key stands twice, first in line {first}", line)
-            )
+            document.problems.append(Problem((*path, key), f"the key stands twice, first in line {first}", line))
             continue
         document.lines[(*path, key)] = line
         result[key] = _value(value_node, (*path, key), document, loader)

@@ -57,6 +57,4 @@ def default_of(model: type[BaseModel], name: str) -> Any:
     if value is PydanticUndefined or value is None:
         return None
     # The model's own serializers write durations and sizes as the file has them.
-    return model.model_construct(**{name: value}).model_dump(mode="json", include={name}, by_alias=False)[
-        name
-    ]
+    return model.model_construct(**{name: value}).model_dump(mode="json", include={name}, by_alias=False)[name]

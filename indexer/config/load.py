@@ -58,9 +58,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Loaded:
     parsed = document.parse(_content(path))
     problems = list(parsed.problems)
     if parsed.value is None and not problems:
-        problems.append(
-            Problem((), "the file is empty; 'dicom-fhir-indexer config example' prints a full one", 1)
-        )
+        problems.append(Problem((), "the file is empty; 'dicom-fhir-indexer config example' prints a full one", 1))
     if parsed.value is None:
         raise _error(path, parsed, problems)
     tree, from_environment = variables.resolve(parsed.value, environ, problems)
@@ -115,21 +113,15 @@ def _inline_warnings(path: Path, inline: list[document.Path]) -> Iterator[Proble
 def _other_warnings(config: Config) -> Iterator[Problem]:
     for index, source in enumerate(config.sources):
         if source.password and _is_open(source.orthanc):
-            yield Problem(
-                ("sources", index, "orthanc"), "the password goes over the network unencrypted; use https"
-            )
+            yield Problem(("sources", index, "orthanc"), "the password goes over the network unencrypted; use https")
         if not source.dicomweb and _is_local(source.orthanc) and not _is_local(config.target.fhir):
             text = "Endpoint.address will name this machine as localhost; set dicomweb to the public address"
             yield Problem(("sources", index, "orthanc"), text)
         if source.password_file and secrets.readable_by_all(source.password_file):
-            yield Problem(
-                ("sources", index, "password_file"), "every user of this machine can read that file"
-            )
+            yield Problem(("sources", index, "password_file"), "every user of this machine can read that file")
     target = config.target
     if (target.password or target.bearer) and _is_open(target.fhir):
-        yield Problem(
-            ("target", "fhir"), "the password or token goes over the network unencrypted; use https"
-        )
+        yield Problem(("target", "fhir"), "the password or token goes over the network unencrypted; use https")
     for key in ("password_file", "bearer_file"):
         file = getattr(target, key)
         if file and secrets.readable_by_all(file):
@@ -148,9 +140,7 @@ def _is_local(url: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
-def from_urls(
-    orthanc: str, fhir: str, ledger: Path | None, *, environ: Mapping[str, str] = os.environ
-) -> Config:
+def from_urls(orthanc: str, fhir: str, ledger: Path | None, *, environ: Mapping[str, str] = os.environ) -> Config:
     """Build a configuration for a first try without a file.
 
     Parameters

@@ -61,9 +61,7 @@ def _problem(details: ErrorDetails) -> Problem:
     if kind == "missing":
         return Problem(path, f"this key is missing: {fields_at(path[:-1])[str(path[-1])].description}")
     if kind == "literal_error":
-        return Problem(
-            path, f"expected one of {context['expected'].replace(chr(39), '').replace(' or ', ', ')}"
-        )
+        return Problem(path, f"expected one of {context['expected'].replace(chr(39), '').replace(' or ', ', ')}")
     if kind == "greater_than_equal":
         return Problem(path, f"expected {context['ge']} or more")
     if kind == "less_than_equal":

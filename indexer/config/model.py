@@ -99,9 +99,7 @@ class Source(Keys):
         examples=["main"],
     )
     orthanc: Url = Field(description="Address of Orthanc's REST API.", examples=["http://127.0.0.1:8042"])
-    username: str | None = Field(
-        default=None, min_length=1, description="Orthanc user.", examples=["indexer"]
-    )
+    username: str | None = Field(default=None, min_length=1, description="Orthanc user.", examples=["indexer"])
     password: Secret | None = Field(
         default=None,
         description="Its password, from the environment. Written out here it is a warning.",
@@ -160,12 +158,8 @@ class Source(Keys):
         alias="stable_age",
         description="Orthanc's StableAge. Orthanc does not tell it, so repeat it here.",
     )
-    readers: Count = Field(
-        default=2, ge=1, le=8, description="Studies read at the same time. More than 4 gain little."
-    )
-    page_size: Count = Field(
-        default=1000, ge=10, le=10_000, description="Instances asked for in one request."
-    )
+    readers: Count = Field(default=2, ge=1, le=8, description="Studies read at the same time. More than 4 gain little.")
+    page_size: Count = Field(default=1000, ge=10, le=10_000, description="Instances asked for in one request.")
     feed: Feed = Field(default=Feed(), description="How the list of changes is followed.")
 
     @field_validator("read_dicomweb")
@@ -198,9 +192,7 @@ class BundleLimits(Keys):
         default="auto", description="'auto' asks the server: transaction where it is taken, batch otherwise."
     )
     max_entries: Count = Field(default=100, ge=1, le=5_000, description="Most entries in one Bundle.")
-    max_bytes: Annotated[Size, between("64KiB", "1GiB")] = Field(
-        default=4 * 1024**2, description="Largest Bundle."
-    )
+    max_bytes: Annotated[Size, between("64KiB", "1GiB")] = Field(default=4 * 1024**2, description="Largest Bundle.")
     target_time_s: Annotated[Duration, between("50ms", "1m")] = Field(
         default=1.0,
         alias="target_time",
@@ -214,9 +206,7 @@ class Retry(Keys):
     initial_s: Annotated[Duration, between("50ms", "1h")] = Field(
         default=1.0, alias="initial", description="First pause; it doubles each time."
     )
-    max_s: Annotated[Duration, between("50ms", "1d")] = Field(
-        default=300.0, alias="max", description="Longest pause."
-    )
+    max_s: Annotated[Duration, between("50ms", "1d")] = Field(default=300.0, alias="max", description="Longest pause.")
 
     @model_validator(mode="after")
     def _pauses_in_order(self) -> Retry:
@@ -228,18 +218,12 @@ class Retry(Keys):
 class Target(Keys):
     """The FHIR server."""
 
-    fhir: Url = Field(
-        description="Base address of the FHIR server.", examples=["https://fhir.example.org/fhir"]
-    )
+    fhir: Url = Field(description="Base address of the FHIR server.", examples=["https://fhir.example.org/fhir"])
     release: Release = Field(
         default="auto", description="FHIR release; 'auto' asks the server. This version writes R4."
     )
-    strategy: Literal["put"] = Field(
-        default="put", description="How resources are written: PUT by an id of our own."
-    )
-    username: str | None = Field(
-        default=None, min_length=1, description="User for HTTP Basic.", examples=["indexer"]
-    )
+    strategy: Literal["put"] = Field(default="put", description="How resources are written: PUT by an id of our own.")
+    username: str | None = Field(default=None, min_length=1, description="User for HTTP Basic.", examples=["indexer"])
     password: Secret | None = Field(
         default=None,
         description="Its password, from the environment. Written out here it is a warning.",
@@ -356,9 +340,7 @@ class Config(Keys):
             if source.name in names[:index]:
                 raise mistake(("sources", index, "name"), "expected a name that no other source has")
             if source.stable_age_s + self.settle.margin_s > self.settle.max_wait_s:
-                raise mistake(
-                    ("sources", index, "stable_age"), "expected less than settle.max_wait - settle.margin"
-                )
+                raise mistake(("sources", index, "stable_age"), "expected less than settle.max_wait - settle.margin")
         return self
 
     @property

@@ -24,9 +24,7 @@ def json_schema() -> dict[str, Any]:
         properties = group["properties"]
         for field_name, field in models[name].model_fields.items():
             key = field.alias or field_name
-            properties[key] = _with_default(
-                _or_variable(properties[key]), default_of(models[name], field_name)
-            )
+            properties[key] = _with_default(_or_variable(properties[key]), default_of(models[name], field_name))
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **schema,

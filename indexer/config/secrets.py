@@ -121,9 +121,7 @@ def _located(value: str, folder: Path, environ: Mapping[str, str]) -> Path:
         return folder / value
     credentials = environ.get("CREDENTIALS_DIRECTORY")
     if not credentials:
-        raise _UnreadableError(
-            "expected a path with '/'; a bare name is a systemd credential, and there are none here"
-        )
+        raise _UnreadableError("expected a path with '/'; a bare name is a systemd credential, and there are none here")
     return Path(credentials) / value
 
 

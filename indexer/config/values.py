@@ -204,9 +204,7 @@ Entries = BeforeValidator(_entries)
 Count = Annotated[int, BeforeValidator(_count)]
 Name = Annotated[str, AfterValidator(_name), _schema(type="string", pattern=_NAME_PATTERN, title="name")]
 Url = Annotated[str, AfterValidator(_url), _schema(type="string", pattern="^https?://[^?#@]+$", title="URL")]
-Uri = Annotated[
-    str, AfterValidator(_uri), _schema(type="string", pattern="^[A-Za-z][A-Za-z0-9+.-]*:", title="URI")
-]
+Uri = Annotated[str, AfterValidator(_uri), _schema(type="string", pattern="^[A-Za-z][A-Za-z0-9+.-]*:", title="URI")]
 RootPath = Annotated[str, AfterValidator(_root), _schema(type="string", pattern="^/", title="path")]
 Zone = Annotated[str, AfterValidator(_zone), _schema(type="string", title="time zone")]
 LedgerUrl = Annotated[

@@ -87,9 +87,7 @@ def _substitute(text: str, environ: Mapping[str, str]) -> tuple[str, bool]:
             used = True
             return environ[name]
         if default is None:
-            raise _UnresolvedError(
-                f"the environment variable {name} is not set; set it or write ${{{name}:-default}}"
-            )
+            raise _UnresolvedError(f"the environment variable {name} is not set; set it or write ${{{name}:-default}}")
         return default[2:]
 
     return _TOKEN.sub(value_of, text), used

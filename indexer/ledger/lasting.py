@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _SITE_KEY = "site_key"
 _SITE_KEY_BYTES = 32
+_DRAINED_TARGET = "drained_target"
 _READ_SITE_KEY = select(meta.c.value).where(meta.c.name == _SITE_KEY)
 
 
@@ -47,6 +48,18 @@ def _keep(database: Database, key: bytes) -> str:
         transaction.execute(row.on_conflict_do_nothing())
         kept: str = transaction.scalars(_READ_SITE_KEY).one()
     return kept
+
+
+def drained_target(transaction: Connection) -> str | None:
+    """Address of the target that was drained to last."""
+    kept: str | None = transaction.scalar(select(meta.c.value).where(meta.c.name == _DRAINED_TARGET))
+    return kept
+
+
+def put_drained_target(transaction: Connection, base_url: str) -> None:
+    """Record the target that is drained to from now on."""
+    row = upsert(transaction, meta).values(name=_DRAINED_TARGET, value=base_url)
+    transaction.execute(row.on_conflict_do_update(index_elements=["name"], set_={"value": base_url}))
 
 
 def patient_system(transaction: Connection, name: str) -> tuple[str, bool]:

@@ -103,6 +103,16 @@ class SqlLedger:
         targets.open_target(self._database, base_url)
         self._base_url = base_url
 
+    def drained_target(self) -> str | None:
+        """Address of the target that was drained to last, None before the first time."""
+        with self._database.read() as transaction:
+            return lasting.drained_target(transaction)
+
+    def put_drained_target(self, base_url: str) -> None:
+        """Record that this target is drained to from now on."""
+        with self._database.write() as transaction:
+            lasting.put_drained_target(transaction, base_url)
+
     def renew_target(self, base_url: str) -> None:
         """The same address, but another or an emptied server: nothing counts as sent any more."""
         targets.renew_target(self._database, base_url)

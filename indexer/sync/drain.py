@@ -287,6 +287,8 @@ class Drain:
                 )
             case Deferred(cause=cause) if one.due_in_s > 0:
                 _log.info("study waits", extra={"event": Event.STUDY_WAITS, "study_key": key, "cause": cause})
+            case Deferred(cause=cause):
+                _log.debug("study waits", extra={"event": Event.STUDY_WAITS, "study_key": key, "cause": cause})
             case Dropped():
                 _log.info("study vanished", extra={"event": Event.STUDY_VANISHED, "study_key": key})
             case _:

@@ -167,6 +167,14 @@ class Ledger(Protocol):
         """The same address, but another or an emptied server: nothing counts as sent any more."""
         ...
 
+    def drained_target(self) -> str | None:
+        """Address of the target that was drained to last, None before the first time."""
+        ...
+
+    def put_drained_target(self, base_url: str) -> None:
+        """Record that this target is drained to from now on."""
+        ...
+
     def drain_lock(self) -> AbstractContextManager[None]:
         """Hold the right to drain; ends the leases of a dead owner. Raises `LedgerBusy` if its owner lives."""
         ...

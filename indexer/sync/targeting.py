@@ -49,6 +49,10 @@ def make_ready(
     for name, channel in channels.items():
         _publish(ledger, deliverer, name, channel, clock)
     deliverer.witness = tuple(channel.endpoint.reference for channel in channels.values())
+    if ledger.drained_target() not in (None, target.base_url):
+        for name in channels:
+            mark_known(ledger, name, clock)
+    ledger.put_drained_target(target.base_url)
 
 
 def replaced(

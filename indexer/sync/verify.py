@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from indexer import mapping
 from indexer.difference import differences
@@ -12,12 +12,14 @@ from indexer.errors import PeerError, Refused, StudyError, StudyUnfit, StudyVani
 from indexer.sync.poll import located
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from indexer.mapping import Mapped
     from indexer.model import Copy, Fetched
     from indexer.sync.prepare import Channel, Reader
     from indexer.sync.protocols import ChangeFeed, FhirTarget, Ledger
+
+T = TypeVar("T")
 
 CHUNK = 40
 """Studies that are read and searched for in one go."""
@@ -56,6 +58,14 @@ class Report:
         return not self.findings
 
 
+class Patiently(Protocol):
+    """Asks again while a server is out of reach for a moment, for an hour's comparison hangs on each answer."""
+
+    def __call__(self, ask: Callable[[], T], /) -> T:
+        """Ask until there is an answer, or patience ends."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verifier:
     """Reads every study anew and compares it with the server's answer to a search by identifier."""
@@ -64,6 +74,7 @@ class Verifier:
     target: FhirTarget
     reader: Reader
     feeds: Mapping[str, ChangeFeed]
+    patiently: Patiently
     threads: int = 2
 
     def verify(self) -> Report:
@@ -107,7 +118,7 @@ class Verifier:
 
     def _expected(self, uid: str, copies: tuple[Copy, ...]) -> Mapped | StudyError:
         try:
-            study, channel = self.reader.read(copies)
+            study, channel = self.patiently(lambda: self.reader.read(copies))
             return mapping.map_study(study, channel.rules, endpoint_ids=(channel.endpoint_id,))
         except StudyError as error:
             return error
@@ -119,7 +130,7 @@ class Verifier:
 
     def _differences(self, expected: Mapping[str, Mapped | StudyError]) -> dict[str, tuple[str, ...]]:
         """What differs, by UID; studies that vanished meanwhile do not."""
-        held = self.target.find_studies(sorted(expected))
+        held = self.patiently(lambda: self.target.find_studies(sorted(expected)))
         patients = self._patients([one for one in expected.values() if not isinstance(one, StudyError)])
         found: dict[str, tuple[str, ...]] = {}
         for uid, one in expected.items():
@@ -135,7 +146,8 @@ class Verifier:
 
     def _patients(self, mapped: Iterable[Mapped]) -> dict[str, Fetched | None]:
         ids = sorted({one.patient["id"] for one in mapped})
-        return dict(zip(ids, self.target.fetch([f"Patient/{one}" for one in ids]), strict=True)) if ids else {}
+        held = self.patiently(lambda: self.target.fetch([f"Patient/{one}" for one in ids])) if ids else ()
+        return dict(zip(ids, held, strict=True))
 
     def _file(self, uid: str, found: Sequence[str], report: Report) -> None:
         known = self.ledger.study(uid)

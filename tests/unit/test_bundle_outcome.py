@@ -77,7 +77,10 @@ def test_endless_diagnostics_are_not_quoted() -> None:
     [
         {"severity": "Eva", "code": "Meier", "diagnostics": "no"},
         {"severity": ["error"], "code": {"a": 1}, "diagnostics": "no"},
-        {"expression": ["Patient.name.where(family='Meier')", "Meier.eva", "Patient.ada", 7, "/f:Patient"], "diagnostics": "no"},
+        {
+            "expression": ["Patient.name.where(family='Meier')", "Meier.eva", "Patient.ada", 7, "/f:Patient"],
+            "diagnostics": "no",
+        },
         {"expression": "Patient.name", "diagnostics": "no"},
         {"details": ["Meier"], "diagnostics": "no"},
     ],

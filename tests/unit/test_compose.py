@@ -81,9 +81,7 @@ def test_the_mounted_configuration_fits_the_services(compose: dict[str, Any], tm
     (source,) = loaded.sources
     assert source.orthanc == "http://orthanc:8042"
     assert source.stable_age_s == float(compose["services"]["orthanc"]["environment"]["ORTHANC__STABLE_AGE"])
-    assert (
-        f'"{source.username}":' in compose["services"]["orthanc"]["environment"]["ORTHANC__REGISTERED_USERS"]
-    )
+    assert f'"{source.username}":' in compose["services"]["orthanc"]["environment"]["ORTHANC__REGISTERED_USERS"]
     assert loaded.target.fhir == "http://hapi:8080/fhir"
     ledger = Path(loaded.ledger_url.removeprefix("sqlite:///"))
     assert f"indexer-ledger:{ledger.parent}" in indexer["volumes"]

@@ -98,9 +98,7 @@ def test_instances(written: str, level: str, cap: int | None, tmp_path: Path) ->
 
 
 def test_several_sources_and_a_byte_order_mark(tmp_path: Path) -> None:
-    text = "\ufeff" + MINIMAL.replace(
-        "target:", "  - name: 2024-01-01\n    orthanc: https://[::1]:8042\ntarget:"
-    )
+    text = "\ufeff" + MINIMAL.replace("target:", "  - name: 2024-01-01\n    orthanc: https://[::1]:8042\ntarget:")
     names = [source.name for source in load(text, tmp_path).config.sources]
     assert names == ["main", "2024-01-01"]
 
@@ -219,9 +217,7 @@ def test_what_is_doubtful_is_a_warning(text: str, warning: str, tmp_path: Path) 
     assert any(warning in line for line in load(text, tmp_path, PW=SECRET).warnings)
 
 
-def test_docker_secrets_are_open_to_their_own_container_only(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_docker_secrets_are_open_to_their_own_container_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "open").write_text(SECRET)
     (tmp_path / "open").chmod(0o444)
     text = one_source("username: me", "password_file: ./open")
@@ -231,9 +227,7 @@ def test_docker_secrets_are_open_to_their_own_container_only(
 
 
 def test_secrets_never_show(tmp_path: Path) -> None:
-    text = one_source("username: me", f"password: {SECRET}").replace(
-        "ledger:", f"  bearer: {SECRET}\nledger:"
-    )
+    text = one_source("username: me", f"password: {SECRET}").replace("ledger:", f"  bearer: {SECRET}\nledger:")
     text = text.replace("sqlite:////var/lib/x/ledger.db", f"postgresql+psycopg://a:{SECRET}@h/d")
     text += f"ledger_password: {SECRET}\nsite_key: {SECRET.encode().hex() * 4}\n"
     loaded = load(text, tmp_path)
@@ -256,9 +250,7 @@ def test_a_configuration_cannot_be_changed(tmp_path: Path) -> None:
 
 
 def test_from_urls(tmp_path: Path) -> None:
-    first_try = config.from_urls(
-        "http://127.0.0.1:8042", "http://127.0.0.1:8080/fhir", tmp_path / "ledger.db"
-    )
+    first_try = config.from_urls("http://127.0.0.1:8042", "http://127.0.0.1:8080/fhir", tmp_path / "ledger.db")
     assert first_try.sources[0].name == "main"
     assert first_try.ledger_url == f"sqlite:///{tmp_path}/ledger.db"
 

@@ -290,9 +290,7 @@ colour: blue
 
 def test_two_sources_of_one_name_are_refused(tmp_path: Path) -> None:
     text = GOOD.replace("target:", "  - name: main\n    orthanc: http://127.0.0.1:9042\ntarget:")
-    assert problems_of(text, tmp_path) == [
-        "config.yaml:4: sources[1].name: expected a name that no other source has"
-    ]
+    assert problems_of(text, tmp_path) == ["config.yaml:4: sources[1].name: expected a name that no other source has"]
 
 
 def test_odd_keys_cannot_forge_a_line(tmp_path: Path) -> None:
@@ -327,9 +325,7 @@ def test_a_secret_has_one_origin(name: str, tmp_path: Path) -> None:
         problems = problems_of(target(both), tmp_path)
     else:
         problems = problems_of(top(both.replace("\n  ", "\n")), tmp_path)
-    assert [problem.split(": ", 2)[2] for problem in problems] == [
-        f"expected only one of {name} and {name}_file"
-    ]
+    assert [problem.split(": ", 2)[2] for problem in problems] == [f"expected only one of {name} and {name}_file"]
 
 
 def test_a_missing_file_says_how_to_go_on(tmp_path: Path) -> None:

@@ -110,9 +110,7 @@ def test_the_schema_finds_mistakes(wrong: str) -> None:
         jsonschema.Draft202012Validator(config.json_schema()).validate(yaml.safe_load(f"{MINIMAL}{wrong}\n"))
 
 
-@pytest.mark.parametrize(
-    "variable", ["sampled_instances: ${N}", "instances: none", "log: {level: '${LEVEL:-info}'}"]
-)
+@pytest.mark.parametrize("variable", ["sampled_instances: ${N}", "instances: none", "log: {level: '${LEVEL:-info}'}"])
 def test_the_schema_takes_variables(variable: str) -> None:
     jsonschema.Draft202012Validator(config.json_schema()).validate(yaml.safe_load(f"{MINIMAL}{variable}\n"))
 

@@ -135,19 +135,6 @@ def test_nobody_sleeps() -> None:
     assert found <= SLEEPS.keys()
 
 
-def test_nothing_names_the_workplace() -> None:
-    words = re.compile(r"/work/|shared/reference|shared/design")
-    folders = ("indexer", "tests", "docs", "config", "systemd", "scripts", "bench", ".ci")
-    files = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix in _TEXT]
-    files += [path for path in ROOT.iterdir() if path.is_file() and (path.suffix in _TEXT or path.name == "Makefile")]
-    mine = Path(__file__)
-    found = [name_of(path) for path in files if path != mine and words.search(path.read_text(errors="replace"))]
-    assert found == []
-
-
-_TEXT = frozenset({".py", ".md", ".yaml", ".yml", ".toml", ".sh", ".service", ".tsv", ".json", ".java", ".txt"})
-
-
 # --- the model ------------------------------------------------------------------------------------------------------
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(indexer.__file__).parent
 
-PURE = frozenset({"plan", "difference", "bundle", "mapping"})
+PURE = frozenset({"plan", "difference", "bundle", "mapping", "merge"})
 SOURCES = frozenset({"orthanc", "dicomweb"})
 
 MAY_IMPORT: dict[str, frozenset[str]] = {

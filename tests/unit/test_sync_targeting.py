@@ -8,7 +8,7 @@ import pytest
 
 from indexer.errors import Refused, Unavailable
 from indexer.model import EntryResult
-from tests.fakes.memory import study
+from tests.fakes.memory import MemoryTarget, study
 from tests.unit.world import channel
 
 if TYPE_CHECKING:
@@ -51,6 +51,20 @@ def test_a_new_target_makes_every_known_study_dirty(world: World) -> None:
     assert len(world.target.of_type("ImagingStudy")) == 2
     assert len(world.target.of_type("Patient")) == 2
     assert world.verify().is_equal
+
+
+def test_a_return_to_a_former_target_brings_what_changed_meanwhile(world: World) -> None:
+    world.publish(study("1.2.1"), study("1.2.2", patient_id="P2"))
+    first, second = world.target, MemoryTarget(base_url="http://second.example/fhir")
+    for target in (second, first):
+        world.target = target
+        world.deliverer = world.new_deliverer()
+        world.make_ready()
+        assert world.dirty_uids(["1.2.1", "1.2.2"]) == ["1.2.1", "1.2.2"]
+        world.drain()
+        assert world.verify().is_equal
+    world.make_ready()
+    assert world.dirty_uids(["1.2.1", "1.2.2"]) == [], "the same target again marks nothing"
 
 
 def test_an_endpoint_that_is_refused_is_told(world: World) -> None:

@@ -66,9 +66,7 @@ def test_its_user_is_made_by_the_file_beside_it(unit: configparser.ConfigParser)
     assert users == [unit["Service"]["User"]]
 
 
-def test_the_example_ledger_stands_in_the_state_folder(
-    unit: configparser.ConfigParser, tmp_path: Path
-) -> None:
+def test_the_example_ledger_stands_in_the_state_folder(unit: configparser.ConfigParser, tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text(config.example())
     ledger = config.load(file, {}).config.ledger_url

@@ -168,7 +168,11 @@ class World:
 
     def verify(self) -> Report:
         return Verifier(
-            ledger=self.ledger, target=self.target, reader=self.reader, feeds={"main": self.source}
+            ledger=self.ledger,
+            target=self.target,
+            reader=self.reader,
+            feeds={"main": self.source},
+            patiently=lambda ask: ask(),
         ).verify()
 
     def dirty_uids(self, uids: Sequence[str]) -> list[str]:

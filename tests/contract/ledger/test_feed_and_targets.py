@@ -185,3 +185,10 @@ def test_reports_need_no_target(url: str) -> None:
         assert ledger.study("9.9") is None
         with pytest.raises(LedgerError, match="FHIR server"):
             ledger.published_uids()
+
+
+def test_the_target_that_is_drained_to_is_remembered(ledger: SqlLedger) -> None:
+    assert ledger.drained_target() is None
+    for target in (TARGET, OTHER, TARGET):
+        ledger.put_drained_target(target)
+        assert ledger.drained_target() == target

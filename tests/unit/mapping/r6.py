@@ -86,7 +86,9 @@ def _element_mistakes(value: Any, element: dict[str, Any], path: str) -> Iterato
         yield f"{path}: {'no array' if element.get('array') else 'an array'}, or empty"
         return
     for one in value if isinstance(value, list) else [value]:
-        if element["type"] in PRIMITIVES:
+        if element["type"] == "Resource":
+            yield from mistakes(one)
+        elif element["type"] in PRIMITIVES:
             yield from _primitive_mistakes(one, element, path)
         else:
             schema = element if "elements" in element else facts()[element["type"]]

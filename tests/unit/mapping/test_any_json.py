@@ -118,6 +118,8 @@ STUDIES = st.builds(
 RULES = st.builds(
     rules,
     release=st.sampled_from(list(mapping.Release)),
+    subject=st.sampled_from(list(mapping.Subject)),
+    device_patient_ids=st.sampled_from([(), ("*2",)]),
     preset=st.sampled_from(list(mapping.presets().values())),
     timezone=st.sampled_from([None, ZoneInfo("Europe/Berlin"), ZoneInfo("America/Caracas")]),
     issuer=st.sampled_from(["read", "ignore"]),

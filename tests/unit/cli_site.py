@@ -1,0 +1,112 @@
+"""The command line over an archive and a FHIR server in memory."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from indexer import cli
+from indexer.cli.compose import Site
+from indexer.ledger import SqlLedger, open_ledger
+from tests.fakes.memory import MemorySource, MemoryTarget
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    import pytest
+
+
+@dataclass(kw_only=True)
+class CommandLine:
+    """Calls commands in this process; each call composes its objects anew, as a process would.
+
+    Attributes
+    ----------
+    changes
+        Keys that are merged into the top level of the configuration.
+    """
+
+    home: Path
+    capsys: pytest.CaptureFixture[str]
+    source: MemorySource = field(default_factory=lambda: MemorySource(time.time))
+    target: MemoryTarget = field(default_factory=MemoryTarget)
+    changes: dict[str, Any] = field(default_factory=dict)
+    sites: list[Site] = field(default_factory=list)
+
+    @property
+    def config(self) -> Path:
+        """The configuration file, written anew."""
+        content = {
+            "sources": [
+                {
+                    "name": "main",
+                    "orthanc": "http://127.0.0.1:8042",
+                    "patient_id_system": "urn:oid:1.2.3.4",
+                    "feed": {"interval": "100ms"},
+                }
+            ],
+            "target": {"fhir": self.target.base_url, "retry": {"initial": "50ms", "max": "1s"}},
+            "ledger": f"sqlite:///{self.home / 'ledger.db'}",
+            **self.changes,
+        }
+        path = self.home / "config.yaml"
+        path.write_text(yaml.safe_dump(content))
+        path.chmod(0o600)
+        return path
+
+    def call(self, *arguments: str) -> tuple[int, str, str]:
+        """Exit code, stdout and stderr of a command."""
+        self.capsys.readouterr()
+        code = cli.main([*arguments, "--config", str(self.config)])
+        said = self.capsys.readouterr()
+        return code, said.out, said.err
+
+    def opened(self) -> AbstractContextManager[SqlLedger]:
+        """The ledger, as another process would open it."""
+        return open_ledger(f"sqlite:///{self.home / 'ledger.db'}")
+
+    def site(self, config: Any) -> Site:
+        """What the commands compose, with the servers in memory."""
+        made = _MemorySite(config, self.source, self.target)
+        self.sites.append(made)
+        return made
+
+    def close(self) -> None:
+        """Close what the commands left to the end of their process."""
+        for site in self.sites:
+            if "ledger" in vars(site):
+                site.ledger.close()
+
+
+class _MemorySite(Site):
+    def __init__(self, config: Any, source: MemorySource, target: MemoryTarget) -> None:
+        super().__init__(config)
+        self._source, self._memory_target = source, target
+
+    @cached_property
+    def sources(self) -> dict[str, MemorySource]:
+        return {"main": self._source}
+
+    @cached_property
+    def target(self) -> MemoryTarget:
+        return self._memory_target
+
+    def _samples(self, source: Any) -> MemorySource | None:
+        return self._source if source.read_dicomweb else None
+
+
+def command_line(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[CommandLine]:
+    """A command line for one test."""
+    one = CommandLine(home=home, capsys=capsys)
+    monkeypatch.setattr("indexer.cli.options.Site", one.site)
+    monkeypatch.setattr("indexer.log.configure", lambda *_: None)
+    yield one
+    one.close()

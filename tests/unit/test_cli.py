@@ -1,0 +1,221 @@
+"""The command line as such: options, exit codes, errors as sentences, and the small commands."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import typer
+
+from indexer import cli, config, errors, log
+from indexer.cli import signals
+from tests.fakes.memory import study
+from tests.unit.world import wait_until
+
+if TYPE_CHECKING:
+    from tests.unit.cli_site import CommandLine
+
+
+# --- exit codes and errors ------------------------------------------------------------------------------------------
+
+
+def test_help_lists_the_commands_and_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--help"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    for command in ("run", "backfill", "status", "show", "verify", "quarantine", "config", "ledger"):
+        assert f" {command} " in said
+    for code in ("0 done", "1 some", "64 wrong use", "69 a server", "75 try again", "78 wrong configuration"):
+        assert code in said
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nonsense"],
+        ["backfill", "--nonsense"],
+        ["backfill", "--rate", "0"],
+        ["backfill", "--rate", "fast"],
+        ["show"],
+        ["status", "--orthanc", "http://127.0.0.1:8042"],
+        ["status", "--ledger", "ledger.db"],
+    ],
+)
+def test_wrong_use_is_told_with_a_hint(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(arguments) == 64
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.strip().endswith("See --help.")
+    assert "Traceback" not in said.err
+
+
+def test_a_wrong_configuration_names_every_mistake(line: CommandLine) -> None:
+    line.changes = {"target": {"fhirr": "http://fhir.example/fhir"}, "nonsense": 1}
+    code, _, err = line.call("status")
+    assert code == 78
+    assert "nonsense" in err
+    assert "fhirr" in err
+    assert "config check" in err
+
+
+def test_a_missing_file_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert cli.main(["status", "--config", str(tmp_path / "none.yaml")]) == 78
+    assert "none.yaml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.LedgerError("The ledger is damaged."), 78),
+        (errors.LedgerBusy("Another process drains."), 75),
+        (errors.Unavailable("GET to fhir: cannot connect", peer="fhir"), 69),
+        (errors.AccessDenied("GET to fhir: status 401", peer="fhir"), 78),
+        (errors.StudyUnfit("no number", cause="no_patient_id"), 1),
+        (errors.Interrupted("a stop was asked for"), 0),
+    ],
+)
+def test_an_error_is_a_sentence_a_hint_and_its_exit_code(
+    line: CommandLine, error: errors.IndexerError, code: int
+) -> None:
+    line.source.script.always("list_ids", error)
+    found, out, err = line.call("verify")
+    assert (found, out) == (code, "")
+    assert err == f"{error.message}\n{error.hint}\n"
+
+
+def test_a_bug_shows_no_data(line: CommandLine, caplog: pytest.LogCaptureFixture) -> None:
+    line.source.script.always("list_ids", ValueError("Geheim^Gustav"))
+    code, out, err = line.call("verify")
+    assert (code, out) == (70, "")
+    assert "ValueError" in err
+    assert "Geheim" not in err
+    assert "Traceback" not in err
+    assert [record.levelno for record in caplog.records if record.name == "indexer.cli"] == [logging.CRITICAL]
+
+
+def test_an_abort_is_no_bug(line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def abort(*_: object, **__: object) -> None:
+        raise typer.Abort
+
+    monkeypatch.setattr(cli, "app", abort)
+    assert line.call("status")[0] == 130
+
+
+def test_it_runs_as_a_module() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "indexer", "config", "example"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(cli.__file__).parents[2],
+        timeout=60,
+    )
+    assert done.stdout == config.example()
+
+
+# --- what is opened -------------------------------------------------------------------------------------------------
+
+
+def test_two_addresses_do_without_a_file(line: CommandLine, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    addresses = ["--orthanc", "http://127.0.0.1:8042", "--fhir", "http://fhir.example/fhir"]
+    assert cli.main(["status", *addresses, "--ledger", str(tmp_path / "tried.db")]) == 0
+    assert (tmp_path / "tried.db").exists()
+    capsys.readouterr()
+
+
+def test_the_environment_names_the_file(
+    line: CommandLine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DICOM_FHIR_INDEXER_CONFIG", str(line.config))
+    assert cli.main(["config", "check"]) == 0
+    assert "Good: sources main" in capsys.readouterr().out
+
+
+def test_logging_is_set_up_and_warnings_are_told(
+    line: CommandLine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    configured: list[tuple[str, str]] = []
+    monkeypatch.setattr(log, "configure", lambda *options: configured.append(options))
+    line.changes = {"log": {"format": "json", "level": "debug"}}
+    line.changes["target"] = {"fhir": line.target.base_url, "username": "me", "password": "inline"}
+    code, out, err = line.call("quarantine", "list")
+    assert code == 0
+    assert configured == [("json", "debug")]
+    problems = [record.problem for record in caplog.records if record.event == "config_warning"]
+    assert any("target.password" in problem for problem in problems)
+    assert "inline" not in " ".join([*problems, out, err])
+
+
+# --- signals --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_first_signal_asks_and_the_second_ends(line: CommandLine, number: signal.Signals) -> None:
+    stop = threading.Event()
+    signals.stop_on_signal(stop)
+    assert not stop.is_set()
+    signal.raise_signal(number)
+    assert stop.is_set()
+    assert {signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)} == {signal.SIG_DFL}
+
+
+def test_run_follows_until_it_is_signalled(line: CommandLine) -> None:
+    line.source.put(study())
+
+    def signal_when_done() -> None:
+        wait_until(lambda: line.target.of_type("ImagingStudy"), "the study")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    thread = threading.Thread(target=signal_when_done)
+    thread.start()
+    assert line.call("run")[0] == 0
+    thread.join()
+    assert line.target.imaging_study("1.2.3")["numberOfInstances"] == 2
+
+
+# --- small commands -------------------------------------------------------------------------------------------------
+
+
+def test_config_check_says_what_it_found(line: CommandLine) -> None:
+    code, out, _ = line.call("config", "check")
+    assert code == 0
+    assert "Good: sources main; target http://fhir.example/fhir; ledger sqlite:///" in out
+
+
+def test_config_check_tells_warnings(line: CommandLine) -> None:
+    line.changes = {"target": {"fhir": line.target.base_url, "username": "me", "password": "inline"}}
+    code, out, _ = line.call("config", "check")
+    assert code == 0
+    assert out.startswith("warning: ")
+
+
+def test_config_schema_and_example_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["config", "schema"]) == 0
+    assert json.loads(capsys.readouterr().out) == config.json_schema()
+    assert cli.main(["config", "example"]) == 0
+    assert capsys.readouterr().out == config.example()
+
+
+def test_a_ledger_is_backed_up(line: CommandLine, tmp_path: Path) -> None:
+    line.call("status")
+    code, out, _ = line.call("ledger", "backup", str(tmp_path / "copy.db"))
+    assert code == 0
+    assert "keep it as safe" in out
+    assert (tmp_path / "copy.db").stat().st_size > 0
+    code, _, err = line.call("ledger", "backup", str(tmp_path / "copy.db"))
+    assert code == 64
+    assert err
+
+
+def test_the_site_key_is_shown_on_demand(line: CommandLine) -> None:
+    code, out, _ = line.call("ledger", "site-key")
+    assert code == 0
+    with line.opened() as ledger:
+        assert out.strip() == ledger.site_key().hex()

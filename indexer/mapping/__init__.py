@@ -5,11 +5,12 @@ from __future__ import annotations
 from indexer.mapping.check import check
 from indexer.mapping.endpoint import endpoint
 from indexer.mapping.fingerprint import fingerprint
-from indexer.mapping.identity import endpoint_id, imaging_study_id, patient_id, patient_key
+from indexer.mapping.identity import Identity, endpoint_id, imaging_study_id, patient_id, patient_key
 from indexer.mapping.issues import Cause, Issue
 from indexer.mapping.preset import Preset, presets
-from indexer.mapping.rules import DEFAULT_ELEMENTS, Element, Instances, Release, Rules, elements_for
-from indexer.mapping.study import Mapped, map_study
+from indexer.mapping.resolve import Lookup, Resolvable, lookups, resolved
+from indexer.mapping.rules import DEFAULT_ELEMENTS, Element, Instances, Release, Rules, Subject, elements_for
+from indexer.mapping.study import Mapped, identify, map_study
 
 MAPPING_GENERATION = 1
 """Raised with every change of what a like study becomes, so that everything is written anew."""
@@ -19,20 +20,27 @@ __all__ = [
     "MAPPING_GENERATION",
     "Cause",
     "Element",
+    "Identity",
     "Instances",
     "Issue",
+    "Lookup",
     "Mapped",
     "Preset",
     "Release",
+    "Resolvable",
     "Rules",
+    "Subject",
     "check",
     "elements_for",
     "endpoint",
     "endpoint_id",
     "fingerprint",
+    "identify",
     "imaging_study_id",
+    "lookups",
     "map_study",
     "patient_id",
     "patient_key",
     "presets",
+    "resolved",
 ]

@@ -5,6 +5,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 import uuid
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """System and value of the identifier that a study's patient bears."""
+
+    system: str
+    value: str
 
 
 def imaging_study_id(study_instance_uid: str) -> str:

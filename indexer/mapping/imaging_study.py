@@ -20,7 +20,7 @@ from indexer.mapping.visit import encounter, location, notes
 from indexer.model.attributes import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from indexer.mapping.context import Context
     from indexer.mapping.evidence import Evidence
@@ -50,9 +50,15 @@ def study_uid(study: Study) -> str:
 
 
 def map_imaging_study(
-    study: Study, context: Context, *, patient_id: str, endpoint_ids: Sequence[str]
+    study: Study, context: Context, *, subject: Mapping[str, Any], endpoint_ids: Sequence[str]
 ) -> dict[str, Any]:
-    """The ImagingStudy of one study."""
+    """The ImagingStudy of one study.
+
+    Parameters
+    ----------
+    subject
+        The elements that tell whom the study is of.
+    """
     uid = study_uid(study)
     shape, evidence = context.shape, context.evidence
     series = [map_series(one, context) for one in _distinct(study.series)]
@@ -65,7 +71,7 @@ def map_imaging_study(
         identifier=_identifiers(uid, context),
         status="available",
         modality=[shape.coded(coding.concept(coding.modality(code))) for code in modalities],
-        subject={"reference": f"Patient/{patient_id}"},
+        **subject,
         started=study_started(evidence, context.rules) or _earliest_start(listed, context),
         **_context_of_care(context),
         endpoint=[{"reference": f"Endpoint/{one}"} for one in endpoint_ids],

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from indexer.errors import StudyUnfit, StudyWaits
 from indexer.mapping import coding
 from indexer.mapping.evidence import Evidence
-from indexer.mapping.identity import keyed_digest, patient_id_of_key, patient_key
+from indexer.mapping.identity import Identity, keyed_digest, patient_id_of_key, patient_key
 from indexer.mapping.issuer import patient_id_system
 from indexer.mapping.issues import Cause, Issues
 from indexer.mapping.person_name import human_names
@@ -22,14 +21,6 @@ if TYPE_CHECKING:
 
 _DIGEST_LENGTH = 16
 _GENDERS = {"M": "male", "F": "female", "O": "other"}
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """System and value of the identifier that a study's patient bears."""
-
-    system: str
-    value: str
 
 
 def datasets_of(study: Study) -> tuple[Attributes, ...]:

@@ -23,6 +23,14 @@ class Release(StrEnum):
     R6 = "R6"
 
 
+class Subject(StrEnum):
+    """How a study speaks of its patient."""
+
+    REFERENCE = "reference"
+    LOGICAL = "logical"
+    CONTAINED = "contained"
+
+
 class Element(StrEnum):
     """Elements that a site can switch on and off; the rest is always written where DICOM states it."""
 
@@ -47,6 +55,7 @@ class Element(StrEnum):
     INTERPRETER = "interpreter"
     PERFORMER = "performer"
     STARTED_FALLBACK = "startedFallback"
+    DEVICE_SUBJECT = "deviceSubject"
 
 
 DEFAULT_ELEMENTS = frozenset(
@@ -122,6 +131,10 @@ class Rules:
         BodyPartExamined as this site writes it → the term that DICOM defines.
     elements
         Which of the elements that can be switched are written; `elements_for` gives those of a preset.
+    subject
+        How a study speaks of its patient: by a Patient resource, by the identifier alone, or with the Patient inside.
+    device_patient_ids
+        Patterns (``*``, ``?``, ``[…]``) of PatientIDs that are phantoms or other devices, for `Element.DEVICE_SUBJECT`.
     preset
         What a profile asks for beyond the switches.
     meta_source
@@ -142,6 +155,8 @@ class Rules:
     coding_schemes: Mapping[str, str] = field(default_factory=_no_systems)
     body_parts: Mapping[str, str] = field(default_factory=_no_systems)
     elements: frozenset[Element] = DEFAULT_ELEMENTS
+    subject: Subject = Subject.REFERENCE
+    device_patient_ids: tuple[str, ...] = ()
     preset: Preset = field(default_factory=Preset)
     meta_source: str | None = None
     requires_access_token: bool | None = None

@@ -9,12 +9,14 @@ from indexer.mapping import patient
 from indexer.mapping.context import Context
 from indexer.mapping.imaging_study import map_imaging_study, study_uid
 from indexer.mapping.meta import with_meta
+from indexer.mapping.subject import device_subject, is_device, patient_subject
 from indexer.mapping.when import parse_date, parse_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from indexer.mapping.evidence import Evidence
+    from indexer.mapping.identity import Identity
     from indexer.mapping.issues import Issue
     from indexer.mapping.rules import Rules
     from indexer.model import Study
@@ -37,6 +39,9 @@ class Mapped:
         Short keyed hash of the patient's name, empty without a name.
     issues
         What was left out or read in another way than it stands.
+    has_patient
+        Whether the study refers to `patient`, so that it has to be written. It does not when it refers to another
+        Patient, names its patient by the identifier alone, holds it inside, or is of a device.
     """
 
     imaging_study: dict[str, Any]
@@ -45,10 +50,32 @@ class Mapped:
     basis: str
     name_digest: str
     issues: tuple[Issue, ...]
+    has_patient: bool
 
 
-def map_study(study: Study, rules: Rules, *, endpoint_ids: Sequence[str]) -> Mapped:
+def identify(study: Study, rules: Rules) -> Identity:
+    """The identifier of the study's patient, for who looks the Patient up before the study is mapped.
+
+    Raises
+    ------
+    StudyUnfit
+        With the cause ``no_patient_id`` or ``identity_conflict``.
+    StudyWaits
+        With the cause ``issuer_unread``.
+    """
+    return patient.identify(study, rules)
+
+
+def map_study(
+    study: Study, rules: Rules, *, endpoint_ids: Sequence[str], patient_reference: str | None = None
+) -> Mapped:
     """Map one study.
+
+    Parameters
+    ----------
+    patient_reference
+        ``Patient/id`` of a Patient that stands in the FHIR server already and that the study is of; None refers to the
+        one that we write.
 
     Raises
     ------
@@ -63,7 +90,9 @@ def map_study(study: Study, rules: Rules, *, endpoint_ids: Sequence[str]) -> Map
     demographics = patient.patient_evidence(study, context.issues)
     key = patient.key_of(identity, rules)
     resource = patient.map_patient(demographics, identity, key, rules)
-    imaging_study = map_imaging_study(study, context, patient_id=resource["id"], endpoint_ids=endpoint_ids)
+    of_device = is_device(identity, context.evidence.sampled, rules)
+    subject = device_subject(identity) if of_device else patient_subject(resource, rules, patient_reference)
+    imaging_study = map_imaging_study(study, context, subject=subject, endpoint_ids=endpoint_ids)
     return Mapped(
         imaging_study=with_meta(imaging_study, rules, context.issues),
         patient=with_meta(resource, rules, context.issues),
@@ -71,6 +100,7 @@ def map_study(study: Study, rules: Rules, *, endpoint_ids: Sequence[str]) -> Map
         basis=_basis(context.evidence, uid),
         name_digest=patient.name_digest(demographics, rules),
         issues=context.issues.listed(),
+        has_patient=subject["subject"].get("reference") == f"Patient/{resource['id']}",
     )
 
 

@@ -1,0 +1,61 @@
+"""Logical references of a study that may be looked up in the FHIR server, and their literal form once found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+Resolvable = Literal["basedOn", "encounter", "referrer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """A resource that is known by its identifier alone.
+
+    Attributes
+    ----------
+    system
+        None if the identifier has none: then only its value can be asked for.
+    """
+
+    type: str
+    system: str | None
+    value: str
+
+
+def lookups(study: Mapping[str, Any], elements: Collection[Resolvable]) -> tuple[Lookup, ...]:
+    """What to look up for these elements, each once."""
+    return tuple(dict.fromkeys(_logical(study, elements)))
+
+
+def resolved(study: Mapping[str, Any], found: Mapping[Lookup, str]) -> dict[str, Any]:
+    """The study with the literal references that were found (``Type/id``) beside the identifiers."""
+    copied = dict(study)
+    for name in get_args(Resolvable):
+        if name in study:
+            value = study[name]
+            copied[name] = (
+                [_literal(one, found) for one in value] if isinstance(value, list) else _literal(value, found)
+            )
+    return copied
+
+
+def _literal(reference: Mapping[str, Any], found: Mapping[Lookup, str]) -> dict[str, Any]:
+    target = found.get(_lookup(reference)) if "identifier" in reference else None
+    return {"reference": target, **reference} if target else dict(reference)
+
+
+def _logical(study: Mapping[str, Any], elements: Collection[Resolvable]) -> Iterator[Lookup]:
+    for name in elements:
+        value = study.get(name, [])
+        for reference in value if isinstance(value, list) else [value]:
+            if "identifier" in reference:
+                yield _lookup(reference)
+
+
+def _lookup(reference: Mapping[str, Any]) -> Lookup:
+    identifier = reference["identifier"]
+    return Lookup(reference["type"], identifier.get("system"), identifier["value"])

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import signal
-import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
@@ -14,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import requests
 import yaml
 
+from tests import commands
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
@@ -21,6 +21,15 @@ if TYPE_CHECKING:
     from tests.servers.orthanc import Orthanc
 
 DEADLINE_S = 90.0
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that has ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
 
 
 @dataclass(kw_only=True)
@@ -68,13 +77,27 @@ class Site:
 
     def command(self, *arguments: str) -> list[str]:
         """The command line of one call."""
-        return [sys.executable, "-m", "indexer", *arguments, "--config", str(self.config)]
+        return [sys.executable, "-m", "indexer", *self.arguments(*arguments)]
 
-    def cli(self, *arguments: str, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
-        """Run one command to its end and check its exit code."""
-        done = subprocess.run(
-            self.command(*arguments), capture_output=True, text=True, check=False, timeout=5 * DEADLINE_S
-        )
+    def arguments(self, *arguments: str) -> list[str]:
+        """The same without the program."""
+        return [*arguments, "--config", str(self.config)]
+
+    def cli(self, *arguments: str, expect: int | None = 0, kill_at: str | None = None) -> Done:
+        """Run one command to its end and check its exit code.
+
+        Parameters
+        ----------
+        kill_at
+            Point of `tests.chaos.killer` at whose first pass the process dies.
+        """
+        output = self.home / f"{arguments[0]}.out"
+        errors = self.home / f"{arguments[0]}.out.err"
+        errors.unlink(missing_ok=True)
+        process = commands.start(self.arguments(*arguments), output, kill_at=(kill_at, 1) if kill_at else None)
+        process.join(5 * DEADLINE_S)
+        assert process.exitcode is not None, f"{arguments} did not end"
+        done = Done(process.exitcode, output.read_text(), errors.read_text())
         if expect is not None:
             assert done.returncode == expect, f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
@@ -90,21 +113,19 @@ class Site:
         return found
 
     @contextlib.contextmanager
-    def daemon(self) -> Iterator[subprocess.Popen[bytes]]:
+    def daemon(self) -> Iterator[None]:
         """The daemon for as long as the block lasts; it must end well at SIGTERM, within 10 seconds."""
-        with (self.home / "daemon.log").open("ab") as log:
-            process = subprocess.Popen(self.command("run"), stderr=log)
+        process = commands.start(self.arguments("run"), self.home / "daemon.out")
         try:
-            yield process
+            yield
         finally:
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-                process.wait(timeout=10)
-        assert process.returncode == 0, self.log()
+            process.terminate()
+            process.join(10)
+        assert process.exitcode == 0, self.log()
 
     def log(self) -> str:
         """What the daemon logged."""
-        path = self.home / "daemon.log"
+        path = self.home / "daemon.out.err"
         return path.read_text() if path.exists() else ""
 
     def study(self, study_instance_uid: str) -> dict[str, Any] | None:

@@ -1,6 +1,5 @@
-"""Runs one command of the indexer and kills it, as ``kill -9`` does, at a named point.
+"""Kills its own process, as ``kill -9`` does, at a named point.
 
-Usage: ``python -m tests.chaos.killer POINT COUNT -- ARGUMENTS``; the process dies at the COUNT-th pass of the point.
 The points are put around the program's own functions from outside: the product knows nothing of them.
 """
 
@@ -8,10 +7,8 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from typing import TYPE_CHECKING, Any
 
-from indexer.cli import main
 from indexer.fhir import FhirServer
 from indexer.ledger import SqlLedger
 from indexer.model import Settled
@@ -49,7 +46,7 @@ POINTS: dict[str, tuple[type, str, str, Callable[..., bool]]] = {
 
 
 def arm(point: str, count: int) -> None:
-    """Put the point in place."""
+    """Make the `count`-th pass of the point this process's last."""
     owner, name, when, is_meant = POINTS[point]
     inner: Function = getattr(owner, name)
     passes = 0
@@ -70,8 +67,3 @@ def arm(point: str, count: int) -> None:
         return result
 
     setattr(owner, name, outer)
-
-
-if __name__ == "__main__":
-    arm(sys.argv[1], int(sys.argv[2]))
-    sys.exit(main(sys.argv[sys.argv.index("--") + 1 :]))

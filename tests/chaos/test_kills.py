@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import signal
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ import pytest
 from tests.chaos.killer import POINTS
 from tests.proxy import Proxy
 from tests.samples import generate, store_rest
-from tests.site import DEADLINE_S, Site, uids, wait_for
+from tests.site import Site, uids, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +41,7 @@ def test_nothing_is_lost_or_doubled(tmp_path: Path, orthanc_1_12: Orthanc, proxy
         datasets = generate(2, 1, 2, seed=f"kill-{point}-{number}")
         store_rest(site.orthanc, datasets)
         stored += uids(datasets)
-        _killed(site, point)
+        site.cli("run" if point == "after-poll-commit" else "backfill", kill_at=point, expect=-signal.SIGKILL)
         _finish(site, point, len(stored))
         report = site.verify()
         assert report["equal"], report
@@ -50,14 +49,6 @@ def test_nothing_is_lost_or_doubled(tmp_path: Path, orthanc_1_12: Orthanc, proxy
     written = Counter(proxy.written())
     extra = written["ImagingStudy"] + written["Patient"] - 2 * len(stored)
     assert 0 <= extra <= KILLS, f"{extra} entries too many for {KILLS} kills"
-
-
-def _killed(site: Site, point: str) -> None:
-    """Start a process that is killed at the point; it must have been."""
-    command = "run" if point == "after-poll-commit" else "backfill"
-    arguments = ["-m", "tests.chaos.killer", point, "1", "--", command, "--config", str(site.config)]
-    done = subprocess.run([sys.executable, *arguments], capture_output=True, check=False, timeout=DEADLINE_S)
-    assert done.returncode == -9, done.stderr.decode()
 
 
 def _finish(site: Site, point: str, count: int) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import sys
 import time
+import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,8 @@ class Site:
     ----------
     source, target, top
         Keys that are merged into the configuration's source, target and top level.
+    public_dicomweb
+        Names the Endpoint; never the same for two sites, while ports are.
     """
 
     home: Path
@@ -49,6 +52,7 @@ class Site:
     source: dict[str, Any] = field(default_factory=dict)
     target: dict[str, Any] = field(default_factory=dict)
     top: dict[str, Any] = field(default_factory=dict)
+    public_dicomweb: str = field(default_factory=lambda: f"http://pacs-{uuid.uuid4().hex}.example/dicom-web")
 
     @property
     def config(self) -> Path:
@@ -56,6 +60,7 @@ class Site:
         source = {
             "name": "main",
             "orthanc": self.orthanc_url or self.orthanc.url,
+            "dicomweb": self.public_dicomweb,
             "patient_id_system": "urn:oid:2.25.99",
             "stable_age": "1s",
             "feed": {"interval": "200ms"},

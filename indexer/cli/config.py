@@ -19,7 +19,9 @@ def check(config: ConfigOption = None) -> None:
     for warning in loaded.warnings:
         OUTPUT.print(f"warning: {warning}", markup=False)
     names = ", ".join(source.name for source in loaded.config.sources)
-    OUTPUT.print(f"Good: sources {names}; target {loaded.config.target.fhir}; ledger {loaded.config.ledger_shown}")
+    OUTPUT.print(
+        f"Good: sources {names}; target {loaded.config.target.fhir}; ledger {loaded.config.ledger_shown}", markup=False
+    )
 
 
 @app.command()

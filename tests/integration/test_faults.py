@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import commands
 from tests import proxy as faults
 from tests.samples import generate, store_rest
 from tests.site import uids, wait_for
@@ -84,6 +87,40 @@ def test_orthanc_fails_and_heals(site_1_12: Site, orthanc_proxy: Proxy, name: st
         store_rest(site_1_12.orthanc, datasets)
         wait_for(lambda: orthanc_proxy.faults_injected == 4, "the faults")
         wait_for(lambda: site_1_12.status()["published"] == 4, "the studies to be published", deadline_s=150)
+    _converged(site_1_12, datasets)
+
+
+def test_orthanc_is_down_for_a_while(site_1_12: Site, orthanc_proxy: Proxy) -> None:
+    datasets = generate(3, 1, 2, seed="orthanc-down")
+    with site_1_12.daemon():
+        wait_for(lambda: site_1_12.status()["last_poll_at"], "the first poll")
+        with orthanc_proxy.refusing():
+            store_rest(site_1_12.orthanc, datasets)
+            wait_for(lambda: "peer_lost" in site_1_12.log(), "the outage to be noticed")
+        wait_for(lambda: site_1_12.status()["published"] == 3, "the studies to be published")
+        assert "peer_back" in site_1_12.log()
+    _converged(site_1_12, datasets)
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_a_stop_while_the_fhir_server_hangs(site_1_12: Site, proxy: Proxy, signals: int) -> None:
+    """The first SIGTERM ends it within 10 seconds with 0, the second at once; what was sent stays dirty."""
+    datasets = generate(3, 1, 2, seed=f"stop-{signals}")
+    store_rest(site_1_12.orthanc, datasets)
+    proxy.inject(faults.hang(), times=None, when=_carries_studies)
+    process = commands.start(site_1_12.arguments("run"), site_1_12.home / "daemon.out")
+    proxy.wait_until(lambda between: between.faults_injected >= 1, timeout_s=60)
+    process.terminate()
+    began = time.monotonic()
+    if signals == 2:
+        wait_for(lambda: "stop_requested" in site_1_12.log(), "the first signal to be heard")
+        process.terminate()
+    process.join(10)
+    assert process.exitcode == (0 if signals == 1 else -signal.SIGTERM)
+    assert signals == 1 or time.monotonic() - began < 5
+    assert site_1_12.status()["dirty"] == 3
+    proxy.heal()
+    site_1_12.cli("backfill")
     _converged(site_1_12, datasets)
 
 

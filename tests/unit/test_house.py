@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import functools
 import importlib
 import inspect
 import re
@@ -58,8 +59,9 @@ def of_the_package() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
 
 
-def tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(), str(path))
+@functools.cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(ast.parse(path.read_text(), str(path))))
 
 
 def name_of(path: Path) -> str:
@@ -75,7 +77,7 @@ def test_no_function_is_long() -> None:
     long = [
         f"{name_of(path)}:{node.lineno} {node.name}"
         for path in of_the_package()
-        for node in ast.walk(tree(path))
+        for node in nodes(path)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and (node.end_lineno or node.lineno) - node.lineno + 1 > MAX_FUNCTION_LINES
     ]
@@ -87,7 +89,7 @@ def test_no_module_has_a_name_that_says_nothing() -> None:
 
 
 def catch_alls(path: Path) -> Iterator[ast.ExceptHandler]:
-    for node in ast.walk(tree(path)):
+    for node in nodes(path):
         if isinstance(node, ast.ExceptHandler) and _catches_all(node.type):
             yield node
 
@@ -115,7 +117,7 @@ def _raises_again(handler: ast.ExceptHandler) -> bool:
 
 
 def calls(path: Path) -> Iterator[tuple[str, int]]:
-    for node in ast.walk(tree(path)):
+    for node in nodes(path):
         if isinstance(node, ast.Call):
             yield ast.unparse(node.func), node.lineno
 

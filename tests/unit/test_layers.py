@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -98,9 +99,14 @@ def layer(path: Path) -> str:
     return path.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
+@functools.cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(ast.parse(path.read_text(), str(path))))
+
+
 def imports(path: Path) -> Iterator[tuple[str, int]]:
     """Every imported name with its line, dotted; those for type checkers as well."""
-    for node in ast.walk(ast.parse(path.read_text(), str(path))):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             yield from ((alias.name, node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -181,7 +187,7 @@ def test_every_library_is_declared_with_its_place() -> None:
 )
 def test_pure_modules_do_no_io_and_read_no_clock(path: Path) -> None:
     wrong = [f"{place(path, line)} imports {name}" for name, line in imports(path) if _is_impure(name)]
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes(path):
         if isinstance(node, ast.Attribute) and node.attr in CLOCKS - _allowed_clocks(path):
             wrong.append(f"{place(path, node.lineno)} reads {node.attr}")
         if (

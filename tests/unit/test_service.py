@@ -28,7 +28,7 @@ class Running:
         self.failure: BaseException | None = None
         world.stop.clear()
         follower = Follower(poller=world.poller, patience=world.patience("orthanc"), interval_s=0.005)
-        parts = {"drain_lock": world.ledger.drain_lock, "drain": lambda stop: world.new_drain(), **parts}
+        parts = {"drain_lock": world.ledger.drain_lock, "drain": lambda stop: world.built_drain(), **parts}
         self.service = Service(followers=[follower], stop=world.stop, **parts)
         self.thread = threading.Thread(target=self._run)
 
@@ -146,6 +146,23 @@ def test_it_polls_while_another_process_drains_and_drains_when_that_one_ends(wor
     wait_until(arrived(world, 1), "the study once the lock is free")
     world.stop.set()
     assert one.ended() is None
+
+
+def test_a_lock_that_stays_taken_is_asked_for_again(world: World) -> None:
+    taken = [LedgerBusy("another process drains")] * 3
+
+    @contextmanager
+    def lock() -> Iterator[None]:
+        if taken:
+            raise taken.pop()
+        with world.ledger.drain_lock():
+            yield
+
+    world.source.put(study())
+    with running(world, drain_lock=lock) as one:
+        wait_until(arrived(world, 1), "the study once the lock is free")
+    assert one.failure is None
+    assert taken == []
 
 
 def test_a_stop_abandons_a_loop_that_hangs(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -131,6 +131,13 @@ def test_a_refused_patient_keeps_its_studies_back_and_no_others(target: MemoryTa
     assert target.written["ImagingStudy/s8"] == 1, "only the transaction held it"
 
 
+def test_a_refused_patient_leaves_nothing_to_send_of_its_only_study(target: MemoryTarget) -> None:
+    target.habits.refused["Patient/p0"] = 422
+    answers = deliverer(target, wanted="batch").deliver(pairs(1))
+    assert landed(answers) == set()
+    assert target.sent == [("batch", ("Patient/p0",))]
+
+
 def test_an_outcome_is_told_without_what_was_sent(target: MemoryTarget) -> None:
     said = {"issue": [{"severity": "error", "code": "invalid", "diagnostics": 'Patient "p1" is unknown'}]}
     target.script.next("send", Refused("no", peer="fhir", status=422, outcome=said))

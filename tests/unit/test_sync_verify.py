@@ -10,6 +10,7 @@ import pytest
 
 from indexer.errors import StudyWaits, Unavailable
 from indexer.model import Mark
+from indexer.sync import verify
 from tests.fakes.memory import study
 
 if TYPE_CHECKING:
@@ -23,9 +24,10 @@ Json = dict[str, Any]
 
 
 @pytest.fixture
-def true_world(world: World) -> World:
-    """Sixty published studies of two series; more than are compared in one go."""
-    studies = [study(f"1.2.{number}", patient_id=f"P{number % 7}", series=2) for number in range(1, 61)]
+def true_world(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Twelve published studies of two series; more than are compared in one go."""
+    monkeypatch.setattr(verify, "CHUNK", 5)
+    studies = [study(f"1.2.{number}", patient_id=f"P{number % 7}", series=2) for number in range(1, 13)]
     world.publish(*studies)
     return world
 
@@ -39,7 +41,7 @@ def findings(world: World) -> dict[str, tuple[str, ...]]:
 def test_a_true_index_is_equal(true_world: World) -> None:
     report = true_world.verify()
     assert report.is_equal
-    assert (report.studies, report.series, report.instances) == (60, 120, 240)
+    assert (report.studies, report.series, report.instances) == (12, 24, 48)
     assert (report.quarantined, report.unsettled, report.notes) == ([], [], [])
 
 
@@ -88,7 +90,7 @@ def test_a_missing_patient_is_named(true_world: World) -> None:
     del true_world.target.held[subject]
     found = findings(true_world)
     assert found["1.2.7"] == ("subject is missing or bears another identifier",)
-    assert len(found) > 1, "every study of that patient"
+    assert found.keys() == {"1.2.7"}
 
 
 @pytest.mark.parametrize("identifier", [[], "broken", [{"system": "urn:oid:1.2.3.4", "value": "another"}]])
@@ -148,7 +150,7 @@ def test_quarantined_studies_are_listed_apart(true_world: World) -> None:
     report = true_world.verify()
     assert report.is_equal
     assert report.quarantined == ["1.3.1"]
-    assert report.studies == 61
+    assert report.studies == 13
 
 
 def test_dirty_studies_are_listed_apart(true_world: World) -> None:
@@ -179,7 +181,7 @@ def test_a_study_that_vanishes_while_it_is_compared_is_no_difference(true_world:
     true_world.source.script.next("read 1.3.1", lambda: true_world.source.remove("orthanc-1.3.1"))
     report = true_world.verify()
     assert report.is_equal
-    assert report.studies == 60
+    assert report.studies == 12
 
 
 # --- a busy world ---------------------------------------------------------------------------------------------------

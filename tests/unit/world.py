@@ -101,6 +101,10 @@ class World:
     def new_drain(self, *, readers: int = 2) -> Drain:
         """A drain whose server is ready; an earlier stop is forgotten."""
         self.stop.clear()
+        return self.built_drain(readers=readers)
+
+    def built_drain(self, *, readers: int = 2) -> Drain:
+        """The same, as the daemon builds it: a stop stays one."""
         self.make_ready()
         return Drain(
             ledger=self.ledger,

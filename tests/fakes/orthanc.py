@@ -168,6 +168,7 @@ class FakeOrthanc:
             ("POST", "/instances"): lambda: self._store(body),
             ("POST", "/tools/bulk-content"): lambda: self._bulk(json.loads(body)),
             ("POST", "/tools/find"): lambda: self._find(json.loads(body)),
+            ("POST", "/tools/lookup"): lambda: self._lookup(body.decode()),
         }
         known = fixed.get((method, path))
         if known:
@@ -220,6 +221,10 @@ class FakeOrthanc:
         keys = ("ID", "MainDicomTags", "ParentSeries", "Type")
         shown = [(self.archive.expand(node, has_metadata=False), metadata(node)) for node in nodes[:limit]]
         return as_json([{**{key: row[key] for key in keys}, "Metadata": told} for row, told in shown])
+
+    def _lookup(self, value: str) -> Reply:
+        found = [node for node in self.archive.nodes.values() if value in node.tags.values()]
+        return as_json([{"ID": node.orthanc_id, "Type": node.level} for node in found])
 
     def _resource(self, method: str, orthanc_id: str) -> Reply:
         node = self.archive.nodes.get(orthanc_id)

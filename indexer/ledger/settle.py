@@ -28,6 +28,8 @@ def settle(transaction: Connection, target_id: int, settlements: Sequence[Settle
     settled = [one for one in settlements if isinstance(one, Settled)]
 
     _record(transaction, target_id, settled, now)
+    patients = [one.patient for one in settlements if not isinstance(one, Dropped) and one.patient]
+    confirmed.put_patients(transaction, target_id, patients)
     _delete(transaction, quarantine, [*settled, *dropped])
     copies.forget(transaction, [copy for one in dropped for copy in one.task.copies])
     _count_instances(transaction, [one for one in ended if isinstance(one, Settled)], runs)
@@ -52,7 +54,6 @@ def _unmoved(transaction: Connection, settlements: Sequence[Settlement]) -> _Run
 def _record(transaction: Connection, target_id: int, settled: Sequence[Settled], now: float) -> None:
     written = [one for one in settled if one.published is not None]
     confirmed.put_published(transaction, target_id, [one.published for one in written if one.published], now)
-    confirmed.put_patients(transaction, target_id, [one.patient for one in settled if one.patient])
     names = {copy.source for one in written for copy in one.task.copies}
     for name in sorted(names):
         row = upsert(transaction, source).values(name=name, last_write_at=now)

@@ -147,12 +147,15 @@ class Deferred:
         Short word for `status`.
     counts
         Whether this was the study's own failure, which counts towards quarantine, or only an outage.
+    patient
+        What the server confirmed of its Patient all the same.
     """
 
     task: Task
     due_in_s: float
     cause: str
     counts: bool = False
+    patient: Patient | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,12 +170,15 @@ class Quarantined:
         What is wrong, for the operator, without patient data.
     hint
         What to do.
+    patient
+        What the server confirmed of its Patient all the same.
     """
 
     task: Task
     cause: str
     text: str
     hint: str
+    patient: Patient | None = None
 
 
 Settlement = Settled | Dropped | Deferred | Quarantined

@@ -57,10 +57,8 @@ class Selection:
 
 @dataclass(slots=True)
 class Seen:
-    """What a selection met: studies listed and chosen, and those left out for want of a StudyDate."""
+    """What a selection met: studies that were left out for want of a StudyDate."""
 
-    listed: int = 0
-    chosen: int = 0
     undated: int = 0
 
 
@@ -76,20 +74,22 @@ def select(
     after
         Orthanc id to begin after, from an earlier run that was cut short.
     """
-    orthanc_ids = [one for one in source.list_ids() if one > after]
+    orthanc_ids = [one for one in _listed(source, selection) if one > after]
     for start in range(0, len(orthanc_ids), CHUNK):
         chunk = orthanc_ids[start : start + CHUNK]
         copies = tuple(sorted(feed.locate(chunk), key=lambda copy: copy.orthanc_id))
-        chosen = _chosen(source, copies, selection, seen)
-        seen.listed += len(chunk)
-        seen.chosen += len(chosen)
-        yield chunk[-1], chosen
+        yield chunk[-1], _chosen(source, copies, selection, seen)
+
+
+def _listed(source: StudySource, selection: Selection) -> list[str]:
+    """Sorted ids to look at; for a few studies that are named the whole archive is not gone through."""
+    if not selection.study_instance_uids:
+        return source.list_ids()
+    found = (copy for uid in selection.study_instance_uids for copy in source.find(uid))
+    return sorted({copy.orthanc_id for copy in found})
 
 
 def _chosen(source: StudySource, copies: tuple[Copy, ...], selection: Selection, seen: Seen) -> tuple[Copy, ...]:
-    if selection.study_instance_uids:
-        wanted = frozenset(selection.study_instance_uids)
-        copies = tuple(copy for copy in copies if copy.study_instance_uid in wanted)
     if selection.has_dates and copies:
         attributes = source.study_attributes([copy.orthanc_id for copy in copies])
         seen.undated += sum(1 for copy in copies if _date(attributes, copy) is None)

@@ -107,7 +107,9 @@ def _outcome(one: Prepared, patient: PatientPlan, answers: Answers, now: float, 
         version_id = told[-1].version_id if one.is_changed else None
         done = replace(one.published, version_id=version_id, published_at=now) if one.is_changed else None
         return Settled(task=one.task, published=done, patient=patient.row)
-    return _refused(one, bad) if bad.is_final else _put_off(one, bad, chance)
+    is_patient_in = patient.entry is not None and answers[patient.entry.reference].has_landed
+    settlement = _refused(one, bad) if bad.is_final else _put_off(one, bad, chance)
+    return replace(settlement, patient=patient.row if is_patient_in else None)
 
 
 def _refused(one: Prepared, answer: Answer) -> Quarantined:

@@ -169,6 +169,17 @@ def test_a_study_that_the_server_refuses_does_not_stop_the_others(world: World) 
     assert quarantined(world) == {"1.2.7": "invalid"}
 
 
+def test_a_refused_study_does_not_leave_its_name_on_the_patient(world: World) -> None:
+    """The Patient was written with the name of the later study, which was refused; the earlier one corrects it."""
+    world.publish(study("1.2.1", StudyDate="20200101", name="Right^Name"))
+    world.target.habits.refused[f"ImagingStudy/{_id('1.2.2')}"] = 422
+    world.publish(study("1.2.2", StudyDate="20210101", name="Wrong^Name"))
+    assert quarantined(world) == {"1.2.2": "invalid"}
+    world.publish(study("1.2.3", StudyDate="20220101", name="Right^Name"))
+    (patient,) = world.target.of_type("Patient")
+    assert patient["name"][0]["family"] == "Right"
+
+
 def test_a_replay_publishes_what_was_in_quarantine(world: World) -> None:
     world.target.habits.refused[f"ImagingStudy/{_id('1.2.7')}"] = 422
     world.publish(*many(8))

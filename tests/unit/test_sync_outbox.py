@@ -194,3 +194,14 @@ def test_what_is_put_off_waits_as_long_as_the_server_asks() -> None:
     done = settle(prepared(), answers)
     assert isinstance(done, Deferred)
     assert done.due_in_s == 9.0
+
+
+@pytest.mark.parametrize("answer", [REFUSED, RETRY])
+def test_a_patient_that_landed_is_known_although_its_study_did_not(answer: Answer) -> None:
+    one = prepared()
+    done = settle(one, {"Patient/key": LANDED, "ImagingStudy/s1": answer})
+    assert done.patient == one.patient
+    done = settle(one, {"Patient/key": answer, "ImagingStudy/s1": answer})
+    assert done.patient is None
+    done = settle(one, {"ImagingStudy/s1": answer}, known=one.patient)
+    assert done.patient is None, "it was not sent"

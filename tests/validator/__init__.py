@@ -26,7 +26,7 @@ class Finding:
     """One message about one resource; `severity` is ``error``, ``fatal``, ``warning`` or ``information``."""
 
     severity: str
-    location: str
+    location: str | None
     message: str
 
     @property
@@ -34,14 +34,20 @@ class Finding:
         return self.severity in ("error", "fatal")
 
 
-def validate(release: str, resources: Sequence[dict[str, Any]]) -> list[list[Finding]]:
-    """Validate resources; one list of findings for each, in order."""
-    with tempfile.NamedTemporaryFile("w", suffix=".txt") as codes:
-        codes.write("\n".join(column("modality", 2)))
-        codes.flush()
+def validate(release: str, resources: Sequence[dict[str, Any]], definitions: Path | None = None) -> list[list[Finding]]:
+    """Validate resources; one list of findings for each, in order.
+
+    Parameters
+    ----------
+    definitions
+        Folder of profiles, extensions, value sets and code systems, named ``<type>-<id>.json``.
+    """
+    with tempfile.TemporaryDirectory(prefix="validator-") as scratch:
+        codes = Path(scratch) / "codes.txt"
+        codes.write_text("\n".join(column("modality", 2)), encoding="utf-8")
         jars = f"{hapi_home()}/lib/*"
         done = subprocess.run(
-            ["java", *_JVM_FLAGS, "-cp", jars, str(_SOURCE), release, codes.name],
+            ["java", *_JVM_FLAGS, "-cp", jars, _SOURCE, release, codes, definitions or scratch],
             input="".join(f"{json.dumps(one)}\n" for one in resources),
             capture_output=True,
             text=True,

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import sys
 
-from bench import giant, naive, throughput
+from bench import giant, mapping, merging, naive, throughput
 
-BENCHMARKS = {"naive": naive.main, "throughput": throughput.main, "giant": giant.main}
+BENCHMARKS = {
+    "mapping": mapping.main,
+    "merging": merging.main,
+    "naive": naive.main,
+    "throughput": throughput.main,
+    "giant": giant.main,
+}
 
 
 def main(names: list[str]) -> int:

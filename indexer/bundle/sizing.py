@@ -52,10 +52,6 @@ class Sizer:
         aim = min(_FIRST_AIM_BYTES, limits.max_bytes)
         return cls(limits=limits, target_time_s=target_time_s, aim_bytes=aim, ceiling_bytes=limits.max_bytes)
 
-    def fits(self, count: int, size: int, more: int) -> bool:
-        """Whether an entry of `more` bytes goes into a Bundle that holds `count` entries of `size` bytes."""
-        return count == 0 or (count < self.limits.max_entries and size + more <= self.aim_bytes)
-
     def succeeded(self, size: int, elapsed_s: float) -> Sizer:
         """After a Bundle of `size` bytes was answered. A small one that was quick proves nothing."""
         if elapsed_s > _SLOW * self.target_time_s:

@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from indexer import __version__
 from indexer.cli import backfill, config, ledger, quarantine, run, show, status, verify
-from indexer.cli.options import ERRORS, EXIT_CODES
+from indexer.cli.options import ERRORS, EXIT_CODES, OUTPUT
 from indexer.errors import IndexerError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _log = logging.getLogger(__name__)
+
+
+def tell_version(is_asked: bool) -> None:
+    """Print the version and end, if asked to."""
+    if is_asked:
+        OUTPUT.print(f"dicom-fhir-indexer {__version__}")
+        raise typer.Exit
+
+
+VersionOption = Annotated[
+    bool, typer.Option("--version", is_eager=True, callback=tell_version, help="Say which version this is.")
+]
 
 app = typer.Typer(
     name="dicom-fhir-indexer",
@@ -26,6 +39,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+@app.callback()
+def program(
+    _version: VersionOption = False,
+) -> None:
+    """Keeps a FHIR server's ImagingStudy index true to one or more Orthanc PACS."""
+
+
 app.command("run")(run.run)
 app.command("backfill")(backfill.backfill)
 app.command("status")(status.status)

@@ -76,7 +76,10 @@ class _Run:
         ledger = self.site.ledger
         run = self._begun(rate)
         pairs = [(source, source) for source in self.site.sources.values()]
-        run = Backfill(ledger=ledger, sources=pairs, selection=self.selection, clock=self._now).mark(run, self.seen)
+        marking = Backfill(
+            ledger=ledger, sources=pairs, selection=self.selection, clock=self._now, is_stopped=self.stop.is_set
+        )
+        run = marking.mark(run, self.seen)
         with Display(ledger, run) as display:
             self._drained(run, display)
         return self._said(run)
@@ -121,6 +124,9 @@ class _Run:
         OUTPUT.print(f"{done} studies ({progress.instances} instances) settled of {progress.marked}.")
         if self.seen.undated:
             OUTPUT.print(f"{self.seen.undated} studies have no StudyDate and were left out by --since/--until.")
+        if not run.is_marked:
+            OUTPUT.print("Not every study was marked yet. Call again to go on.")
+            return 75
         if progress.remaining:
             OUTPUT.print(f"{progress.remaining} studies are still dirty; 'status' says why. Call again to go on.")
             return 75

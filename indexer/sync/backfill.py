@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 import orjson
@@ -114,12 +114,19 @@ def _is_within(date: str | None, selection: Selection) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backfill:
-    """Marks the selected studies of all sources for one run, resuming where an earlier one was killed."""
+    """Marks the selected studies of all sources for one run, resuming where an earlier one was killed.
+
+    Attributes
+    ----------
+    is_stopped
+        Whether a stop was asked for; the run is then given back as far as it came.
+    """
 
     ledger: Ledger
     sources: Sequence[tuple[ChangeFeed, StudySource]]
     selection: Selection
     clock: Callable[[], float]
+    is_stopped: Callable[[], bool] = field(default=lambda: False)
 
     def mark(self, run: BackfillRun, seen: Seen) -> BackfillRun:
         """Make the marks that are still missing."""
@@ -133,6 +140,8 @@ class Backfill:
             start = None if begins_after else self._start(feed, source)
             for last, copies in select(feed, source, self.selection, seen, after=begins_after):
                 run = self._mark(run, source, copies, last)
+                if self.is_stopped():
+                    return run
             if start is not None and self.ledger.position(source.name) is None:
                 self.ledger.note(source.name, (), start, self.clock())
         return self.ledger.backfill_marked(run)

@@ -18,14 +18,6 @@ def test_begins_below_the_limit() -> None:
     assert begin(max_bytes=65536).aim_bytes == 65536
 
 
-def test_one_entry_always_fits() -> None:
-    sizer = begin(max_entries=2)
-    assert sizer.fits(0, 0, 100 * MIB)
-    assert sizer.fits(1, 1000, sizer.aim_bytes - 1000)
-    assert not sizer.fits(1, 1000, sizer.aim_bytes - 999)
-    assert not sizer.fits(2, 1000, 1)
-
-
 def test_grows_by_a_step_after_a_quick_one() -> None:
     sizer = begin()
     step = sizer.succeeded(sizer.aim_bytes, 0.1).aim_bytes - sizer.aim_bytes
@@ -85,7 +77,6 @@ def test_never_outside_its_bounds(max_bytes: int, events: list[tuple[str, int, f
     for name, size, elapsed_s in events:
         sizer = getattr(sizer, name)(*(one for one in (size, elapsed_s) if one is not None))
         assert 4096 <= sizer.aim_bytes <= sizer.ceiling_bytes <= max_bytes
-        assert sizer.fits(0, 0, 10 * max_bytes)
 
 
 def test_transactions_until_something_speaks_against_them() -> None:

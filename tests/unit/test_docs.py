@@ -185,7 +185,7 @@ def test_no_command_or_option_is_described_that_does_not_exist() -> None:
     assert set(described) == set(COMMANDS)
     for name in described:
         assert options_in(f"### `{name}`") <= options(name)
-    assert options_in("### Common options") <= {"--help"}.union(*map(options, COMMANDS))
+    assert options_in("### Common options") <= {"--help", "--version"}.union(*map(options, COMMANDS))
 
 
 def test_every_exit_code_is_described_and_no_other() -> None:
@@ -233,9 +233,10 @@ def test_readme_names_every_command_and_no_other() -> None:
     assert names == {name.split(" ")[0] for name in COMMANDS}
 
 
-def test_readme_names_the_releases_as_limits_that_are_not_offered() -> None:
-    limits = section(README, "## Limits")
-    assert ("**FHIR R4** only" in limits) == (set(RELEASES.values()) == {Release.R4})
+def test_readme_names_the_releases_that_are_written_and_the_ballot_as_a_limit() -> None:
+    told = set(re.findall(r"\bR\d\w?\b", section(README, "## Set it up")))
+    assert told | {"R6"} == set(RELEASES.values()) == set(Release)
+    assert "**FHIR R6**" in section(README, "## Limits")
 
 
 def test_make_targets_exist() -> None:

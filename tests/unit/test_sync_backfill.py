@@ -131,6 +131,15 @@ def test_it_resumes_by_its_cursor(archive: World, monkeypatch: pytest.MonkeyPatc
     assert archive.source.script.calls["locate"] == 1
 
 
+def test_a_stop_ends_the_marking_at_the_next_chunk(archive: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backfill, "CHUNK", 2)
+    stopped = replace(backfill_of(archive), is_stopped=lambda: True).mark(run_of(archive), Seen())
+    assert (stopped.is_marked, stopped.marked) == (False, 2)
+    resumed = backfill_of(archive).mark(run_of(archive), Seen())
+    assert resumed.is_marked
+    assert resumed.marked == len(archive.source.list_ids())
+
+
 def test_it_resumes_in_the_source_where_it_was(archive: World) -> None:
     second = MemorySource(archive.clock, "second")
     second.put(study("1.3.1"))

@@ -23,7 +23,7 @@ from tests.servers.orthanc import Orthanc
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SAY = Console(highlight=False, soft_wrap=True, width=max(Console().width, 140))
+SAY = Console(highlight=False, soft_wrap=True, width=max(Console().width, 160))
 PATIENCE_S = 60.0
 
 

@@ -21,12 +21,16 @@ CHOICE = "value[x]"
 
 def sibling_arrays(nodes: Iterable[Node]) -> set[str]:
     """Names of arrays of primitives beside which stands an array of elements, in any of the nodes."""
-    return {
-        name[1:]
-        for node in nodes
-        for name, value in node.items()
-        if name[:1] == "_" and name[1:] and isinstance(value, list) and isinstance(node.get(name[1:], []), list)
-    }
+    found = set()
+    for node in nodes:
+        for name in node:
+            if name.startswith("_") and _is_beside_array(node, name):
+                found.add(name[1:])
+    return found
+
+
+def _is_beside_array(node: Node, name: str) -> bool:
+    return len(name) > 1 and isinstance(node[name], list) and isinstance(node.get(name[1:], []), list)
 
 
 def zipped(node: Node, names: set[str]) -> Node:

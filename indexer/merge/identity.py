@@ -19,22 +19,23 @@ if TYPE_CHECKING:
     """Keys of one element, the one by which it is known best first."""
 
 _ELEMENT = frozenset({"id", "extension"})
-_CODING = _ELEMENT | {"system", "version", "code", "display", "userSelected"}
-_CONCEPT = _ELEMENT | {"coding", "text"}
-_REFERENCE = _ELEMENT | {"reference", "type", "identifier", "display"}
-_IDENTIFIER = _ELEMENT | {"use", "type", "system", "value", "period", "assigner"}
-_CODEABLE_REFERENCE = _ELEMENT | {"concept", "reference"}
 
 EXTENSIONS = frozenset({"extension", "modifierExtension"})
 
 
-def is_same(one: Keys, other: Keys) -> bool:
-    """Whether the best key of one is among the keys of the other.
+def likeness(one: Keys, other: Keys) -> int | None:
+    """How near two elements are: the place of the best key of one among the keys of the other, None if they differ.
 
     So a reference by identifier is the one to which somebody added the literal reference, and a concept is the one to
     which somebody added a translation; but two literal references with one identifier are two.
     """
-    return bool(one and other) and (one[0] in other or other[0] in one)
+    places = [keys.index(best[0]) for best, keys in ((one, other), (other, one)) if best and best[0] in keys]
+    return min(places, default=None)
+
+
+def is_same(one: Keys, other: Keys) -> bool:
+    """Whether two elements are the same one."""
+    return likeness(one, other) is not None
 
 
 def keys_of(element: Any) -> Keys:
@@ -43,8 +44,10 @@ def keys_of(element: Any) -> Keys:
         return ()
     if "" in element:
         return (canonical(element[""]),)
-    names = {name.lstrip("_") for name in element}
-    return next((keys(element) for shape, keys in _SHAPES if shape(names, element)), ())
+    if isinstance(element.get("actor"), dict):
+        return _performer_keys(element)
+    names = {name.lstrip("_") for name in element} - _ELEMENT
+    return tuple((shape, key) for shape, (known, keys) in _SHAPES.items() if names <= known for key in keys(element))
 
 
 def keys_in_lists(name: str, versions: Sequence[Sequence[Any]]) -> list[list[Keys]]:
@@ -101,25 +104,23 @@ def _reference_keys(reference: dict[str, Any]) -> Keys:
 
 
 def _codeable_reference_keys(element: dict[str, Any]) -> Keys:
-    concept, reference = element.get("concept"), element.get("reference")
-    return (
-        *(_concept_keys(concept) if isinstance(concept, dict) else ()),
-        *(_reference_keys(reference) if isinstance(reference, dict) else ()),
-    )
+    parts = (("concept", _concept_keys), ("reference", _reference_keys))
+    known = ((name, keys(element[name])) for name, keys in parts if isinstance(element.get(name), dict))
+    return tuple((name, key) for name, keys in known for key in keys)
 
 
 def _performer_keys(performer: dict[str, Any]) -> Keys:
     return tuple(product(keys_of(performer["actor"]), keys_of(performer.get("function")) or (None,)))
 
 
-_SHAPES: tuple[tuple[Callable[[set[str], dict[str, Any]], bool], Callable[[dict[str, Any]], Keys]], ...] = (
-    (lambda _, element: isinstance(element.get("actor"), dict), _performer_keys),
-    (lambda names, _: names <= _CODING, _coding_keys),
-    (lambda names, _: names <= _CONCEPT, _concept_keys),
-    (lambda names, element: names <= _REFERENCE and not isinstance(element.get("reference"), dict), _reference_keys),
-    (lambda names, _: names <= _IDENTIFIER, _identifier_keys),
-    (lambda names, _: names <= _CODEABLE_REFERENCE, _codeable_reference_keys),
-)
+_SHAPES: dict[str, tuple[frozenset[str], Callable[[dict[str, Any]], Keys]]] = {
+    "CodeableReference": (frozenset({"concept", "reference"}), _codeable_reference_keys),
+    "Reference": (frozenset({"reference", "type", "identifier", "display"}), _reference_keys),
+    "Coding": (frozenset({"system", "version", "code", "display", "userSelected"}), _coding_keys),
+    "CodeableConcept": (frozenset({"coding", "text"}), _concept_keys),
+    "Identifier": (frozenset({"use", "type", "system", "value", "period", "assigner"}), _identifier_keys),
+}
+"""Elements of each datatype beside those of every one; what has a display alone may be of two."""
 
 
 def _uid_keys(element: Any) -> Keys:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from indexer.merge.identity import is_same
+from indexer.merge.identity import likeness
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -16,7 +16,7 @@ OWN_ORDER = frozenset({"series", "instance"})
 """Lists in which our elements stand in our order."""
 
 FIRST_STAYS = frozenset({"endpoint"})
-"""Lists whose first element stays ours if it was: readers take the first endpoint."""
+"""Lists whose first element stays one of ours if it was: readers take the first endpoint."""
 
 
 class Slot(NamedTuple):
@@ -35,8 +35,7 @@ class Slot(NamedTuple):
 def pair(mine: Sequence[Keys], theirs: Sequence[Keys]) -> dict[int, int]:
     """Places in their list → places in mine; each stands once. Like elements pair by occurrence."""
     places = {key: place for place, key in enumerate(_numbered(theirs))}
-    wanted = [places.get(key) for key in _numbered(mine)]
-    pairs = {there: here for here, there in enumerate(wanted) if there is not None}
+    pairs = {places[key]: here for here, key in enumerate(_numbered(mine)) if key in places}
     if len(pairs) < min(len(mine), len(theirs)):
         _pair_by_any_key(mine, theirs, pairs)
     return pairs
@@ -61,26 +60,30 @@ def _pair_by_any_key(mine: Sequence[Keys], theirs: Sequence[Keys], pairs: dict[i
     left = [place for place in range(len(mine)) if place not in paired]
     free = [place for place in range(len(theirs)) if place not in pairs]
     many = [place for place in free if len(theirs[place]) > 1]
-    for here in left:
-        among = free if len(mine[here]) > 1 else many
-        found = next((there for there in among if there not in pairs and is_same(mine[here], theirs[there])), None)
-        if found is not None:
-            pairs[found] = here
+    found = (
+        (likeness(mine[here], theirs[there]), here, there)
+        for here in left
+        for there in (free if len(mine[here]) > 1 else many)
+    )
+    for _, here, there in sorted((near, here, there) for near, here, there in found if near is not None):
+        if there not in pairs and here not in paired:
+            pairs[there] = here
+            paired.add(here)
 
 
-def arranged(name: str, slots: list[Slot], *, is_first_ours: bool) -> list[Any]:
+def arranged(name: str, slots: list[Slot], *, is_first_gone: bool) -> list[Any]:
     """Elements of a merged list in their order.
 
     Parameters
     ----------
     slots
         What stays, in their order, then our new ones.
-    is_first_ours
-        Whether the first element that they hold is one that we wrote or would write.
+    is_first_gone
+        Whether the first element of their list was one of ours that we hold no longer: our first takes its place.
     """
     if name in OWN_ORDER:
         slots = _in_own_order(slots)
-    elif name in FIRST_STAYS and is_first_ours:
+    elif name in FIRST_STAYS and is_first_gone:
         slots = sorted(slots, key=lambda slot: slot.place != 0)
     return [slot.element for slot in slots]
 

@@ -10,12 +10,15 @@ from typing import Any
 
 from indexer.merge import folding
 from indexer.merge.identity import EXTENSIONS, is_same, keys_in_lists, keys_of
-from indexer.merge.matching import Slot, arranged, pair
+from indexer.merge.matching import OWN_ORDER, Slot, arranged, pair
 
 Node = dict[str, Any]
 
 COUNTS = frozenset({"numberOfSeries", "numberOfInstances"})
 """Counted in the archive, whatever others put beside: never theirs."""
+
+
+_NOTHING = frozenset({type(None)})
 
 
 class Conflict(StrEnum):
@@ -48,6 +51,8 @@ class ThreeWay:
 
     def fields(self, path: str, before: Node, ours: Node, theirs: Node) -> Node:
         """Merge element by element; their order, then what is new."""
+        if ours.items() <= theirs.items() and before.keys() <= ours.keys():
+            return theirs  # others only added to it, which is how nearly all of thousands of instances stand
         arrays = folding.sibling_arrays((ours, theirs))
         if arrays:
             before, ours, theirs = (folding.zipped(one, arrays) for one in (before, ours, theirs))
@@ -66,7 +71,7 @@ class ThreeWay:
         if name in COUNTS or before == theirs:
             return ours
         inner = f"{path}.{plain}" if (plain := name.lstrip("_")) else path
-        kinds = {type(one) for one in (before, ours, theirs) if one is not None}
+        kinds = {type(before), type(ours), type(theirs)} - _NOTHING
         if kinds == {list}:
             return self._items(inner, name, before or [], ours or [], theirs or []) or None
         if kinds == {dict}:
@@ -98,6 +103,8 @@ class ThreeWay:
 
     def _items(self, path: str, name: str, before: list[Any], ours: list[Any], theirs: list[Any]) -> list[Any]:
         """A list: our elements converge, those that we hold no longer go, those of others stay."""
+        if name in OWN_ORDER:
+            before, ours, theirs = (_once(path, one) for one in (before, ours, theirs))
         was, mine, held = keys_in_lists(name, (before, ours, theirs))
         written, kept = pair(was, held), pair(mine, held)
         slots = []
@@ -111,17 +118,30 @@ class ThreeWay:
                 slots.append(Slot(None, left))
         there_already = set(kept.values())
         slots += [Slot(here, one) for here, one in enumerate(ours) if here not in there_already]
-        return arranged(name, slots, is_first_ours=0 in written or 0 in kept)
+        return arranged(name, slots, is_first_gone=0 in written and 0 not in kept)
 
     def _item(self, path: str, name: str, before: Any, ours: Any, theirs: Any) -> Any:
         """One element of a list that stands on both sides."""
         if ours == theirs:
             return theirs
         before = before or {}
-        if name in EXTENSIONS and len(folding.choice_names((before, ours, theirs))) > 1:
+        if name in EXTENSIONS and len(folding.choice_names((ours, theirs))) > 1:
             parts = (folding.folded(one) for one in (before, ours, theirs))
             return folding.unfolded(self.fields(path, *parts))
         return self.fields(path, before, ours, theirs)
+
+
+def _once(path: str, elements: list[Any]) -> list[Any]:
+    """Series or instances, each UID once: what others wrote under one UID a second time goes into the first."""
+    places: dict[Any, int] = {}
+    once: list[Any] = []
+    for keys, element in zip(keys_in_lists("series", [elements])[0], elements, strict=True):
+        place = places.setdefault(keys[0], len(once))
+        if place == len(once):
+            once.append(element)
+        elif element != once[place]:
+            once[place] = ThreeWay(Conflict.THEIRS).fields(path, {}, element, once[place])
+    return once
 
 
 def _left_of(before: Any, theirs: Any) -> Node | None:

@@ -18,7 +18,7 @@ from indexer.errors import ConfigError
 from indexer.fhir import FhirServer
 from indexer.ledger import open_ledger
 from indexer.log import Event
-from indexer.mapping import Instances, Release, Rules
+from indexer.mapping import Element, Instances, Release, Rules
 from indexer.orthanc import OrthancSource
 from indexer.plan import SettlingRule
 from indexer.sync.deliver import Deliverer
@@ -31,6 +31,7 @@ from indexer.transport import Transport, basic, bearer
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Mapping
 
     from indexer.config import Config
     from indexer.config.model import Source, Target
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-RELEASES = {"4.0": Release.R4}
+RELEASES = {"4.0": Release.R4, "4.3": Release.R4B, "5.0": Release.R5, "6.0": Release.R6}
 """FHIR releases by the first two parts of ``CapabilityStatement.fhirVersion``."""
 
 
@@ -67,9 +68,21 @@ class Site:
 
     @cached_property
     def release(self) -> Release:
-        """Release of the FHIR server, asked for once if the configuration leaves it open."""
-        if self.config.target.release != "auto":
-            return Release(self.config.target.release)
+        """Release that is written; the FHIR server is asked once if the configuration leaves it open.
+
+        Raises
+        ------
+        ConfigError
+            If the server names a release that cannot be written, or R6 is to be written without instances.
+        """
+        wanted = self.config.target.release
+        release = self._release_of_server() if wanted == "auto" else Release(wanted)
+        if release is Release.R6 and self.config.instances.level != "full":
+            # R6 then leaves out counts that the ledger keeps of every study.
+            raise ConfigError(["instances: expected full; FHIR R6 cannot be written without the instances yet"])
+        return release
+
+    def _release_of_server(self) -> Release:
         version = self.target.info().fhir_version
         release = RELEASES.get(".".join((version or "").split(".")[:2]))
         if release is None:
@@ -84,15 +97,7 @@ class Site:
         return {source.name: self._channel(source) for source in self.config.sources}
 
     def _channel(self, source: Source) -> Channel:
-        rules = Rules(
-            site_key=self.ledger.site_key(),
-            patient_id_system=source.patient_id_system or self._own_system(source.name),
-            release=self.release,
-            timezone=source.zone,
-            issuer=source.issuer,
-            issuer_systems=source.issuer_systems,
-            instances=Instances(self.config.instances.level, self.config.instances.cap),
-        )
+        rules = self._rules(source)
         fhir_id = self.ledger.endpoint_id(source.name) or mapping.endpoint_id(source.public_dicomweb)
         resource = mapping.endpoint(source.public_dicomweb, endpoint_id=fhir_id, source=source.name, rules=rules)
         return Channel(
@@ -103,6 +108,27 @@ class Site:
             endpoint=resource_entry(resource, None, None),
             endpoint_resource=resource,
             endpoint_fingerprint=mapping.fingerprint(resource),
+        )
+
+    def _rules(self, source: Source) -> Rules:
+        wanted = self.config.mapping
+        preset = mapping.presets()[wanted.preset]
+        return Rules(
+            site_key=self.ledger.site_key(),
+            patient_id_system=source.patient_id_system or self._own_system(source.name),
+            release=self.release,
+            timezone=source.zone,
+            issuer=source.issuer,
+            issuer_systems=source.issuer_systems,
+            accession_system=source.accession_system,
+            accession_systems=source.accession_systems,
+            instances=Instances(self.config.instances.level, self.config.instances.cap),
+            preset=preset,
+            elements=_switched(mapping.elements_for(preset), wanted.elements.switches),
+            coding_schemes=wanted.coding_schemes,
+            body_parts=wanted.body_parts,
+            meta_source=wanted.meta_source,
+            requires_access_token=source.requires_access_token,
         )
 
     def _own_system(self, source: str) -> str:
@@ -179,6 +205,12 @@ class Site:
         """How outages of a peer are waited out."""
         retry = self.config.target.retry
         return Patience(peer=peer, stop=stop, clock=time.monotonic, first_s=retry.initial_s, most_s=retry.max_s)
+
+
+def _switched(elements: frozenset[Element], switches: Mapping[str, bool]) -> frozenset[Element]:
+    """Elements of a preset, and on top of it what the site switches itself."""
+    on = {Element(name) for name, is_on in switches.items() if is_on}
+    return (elements | on) - {Element(name) for name, is_on in switches.items() if not is_on}
 
 
 def _orthanc(source: Source) -> OrthancSource:

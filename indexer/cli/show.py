@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -63,10 +63,20 @@ def _source(mapped: Mapped | StudyError) -> None:
         OUTPUT.print(f"Source: {mapped.message} ({mapped.cause}). {mapped.hint}", markup=False)
         return
     study = mapped.imaging_study
-    modalities = ", ".join(sorted({one["modality"]["code"] for one in study.get("series", ())}))
-    OUTPUT.print(f"Source: {study['numberOfSeries']} series ({modalities}), {study['numberOfInstances']} instances")
+    modalities = ", ".join(sorted({code for one in study.get("series", ()) for code in _codes(one["modality"])}))
+    OUTPUT.print(f"Source: {_counts(study, f' ({modalities})')}")
     for issue in mapped.issues:
         OUTPUT.print(f"  left out: {issue}", markup=False)
+
+
+def _codes(modality: dict[str, Any]) -> list[str]:
+    """Codes of a Coding (R4, R4B) or of a CodeableConcept (R5, R6)."""
+    return [one["code"] for one in modality.get("coding", [modality])]
+
+
+def _counts(study: dict[str, Any], of_series: str = "") -> str:
+    """The numbers that a study states; R6 states none of a list that is not whole."""
+    return f"{study.get('numberOfSeries', '?')} series{of_series}, {study.get('numberOfInstances', '?')} instances"
 
 
 def _ledger(row: StudyRow | None) -> None:
@@ -93,8 +103,7 @@ def _target(site: Site, uid: str, mapped: Mapped | StudyError) -> int:
     held = [one.resource for one in site.target.find_studies([uid]).get(uid, ())]
     for one in held:
         version = one.get("meta", {}).get("versionId", "?")
-        counts = f"{one.get('numberOfSeries')} series, {one.get('numberOfInstances')} instances"
-        OUTPUT.print(f"FHIR: ImagingStudy/{one['id']} version {version}, {counts}")
+        OUTPUT.print(f"FHIR: ImagingStudy/{one['id']} version {version}, {_counts(one)}")
     if not held:
         OUTPUT.print("FHIR: no ImagingStudy bears this UID")
     if isinstance(mapped, StudyError):

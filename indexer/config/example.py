@@ -79,7 +79,9 @@ def _switched_off(line: str, indent: str) -> str:
     """Keep a switched-off group's keys below it: the sign stands in the group's own column."""
     inner = line.removeprefix(indent).lstrip()
     depth = len(line) - len(indent) - len(inner)
-    return f"{indent}#{' ' * depth}{inner.removeprefix('#') if not inner.startswith('# ') else inner}"
+    # One blank after the sign: a comment. None, or more in a group within the group: a key, switched off already.
+    is_comment = inner.startswith("# ") and not inner.startswith("#  ")
+    return f"{indent}#{' ' * depth}{inner if is_comment else inner.removeprefix('#')}"
 
 
 def _shown(model: type[BaseModel], name: str, field: FieldInfo) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from typing import TYPE_CHECKING, Any
 
 from indexer.config.document import Document, Path, Problem
@@ -42,7 +43,7 @@ _SYNONYMS = {
 
 def problems_of(error: ValidationError) -> list[Problem]:
     """Translate each error of a validation; values are never quoted."""
-    details = error.errors(include_url=False, include_input=False)
+    details = error.errors(include_url=False)
     meant = {(*one["loc"][:-1], _near(one["loc"])) for one in details if one["type"] == "extra_forbidden"}
     # A misspelt key is one mistake, not an unknown key and a missing one.
     return [_problem(one) for one in details if one["type"] != "missing" or one["loc"] not in meant]
@@ -61,12 +62,19 @@ def _problem(details: ErrorDetails) -> Problem:
     if kind == "missing":
         return Problem(path, f"this key is missing: {fields_at(path[:-1])[str(path[-1])].description}")
     if kind == "literal_error":
-        return Problem(path, f"expected one of {context['expected'].replace(chr(39), '').replace(' or ', ', ')}")
+        return Problem(path, _one_of(re.findall("'([^']*)'", context["expected"]), details["input"]))
     if kind == "greater_than_equal":
         return Problem(path, f"expected {context['ge']} or more")
     if kind == "less_than_equal":
         return Problem(path, f"expected {context['le']} or less")
     return Problem(path, _FIXED.get(kind, "expected another kind of value"))
+
+
+def _one_of(words: list[str], given: object) -> str:
+    """Name the words that are taken and, of these, the one that was probably meant."""
+    by_form = {word.lower(): word for word in words}
+    near = difflib.get_close_matches(str(given).lower().replace("_", "-"), by_form, n=1, cutoff=0.6)
+    return f"expected one of {', '.join(words)}" + (f"; did you mean {by_form[near[0]]}?" if near else "")
 
 
 def _near(path: Path) -> str | None:

@@ -10,18 +10,11 @@ from __future__ import annotations
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from indexer.config.keys import Keys, mistake
 from indexer.config.ledger_url import with_password
+from indexer.config.mapping import Mapping
 from indexer.config.values import (
     Count,
     Duration,
@@ -41,35 +34,7 @@ from indexer.config.values import (
     between,
 )
 
-_OTHER_RELEASES = {"R4B", "R5", "R6"}
-
-
-def mistake(path: tuple[str | int, ...], expected: str) -> PydanticCustomError:
-    """Build the error of a rule over several keys, laid at the door of one of them.
-
-    Parameters
-    ----------
-    path
-        The key to mend, seen from the model that raises.
-    expected
-        What is expected there.
-    """
-    return PydanticCustomError("mistake", "{expected}", {"expected": expected, "path": path})
-
-
-def _release(value: object) -> object:
-    if value in _OTHER_RELEASES:
-        raise ValueError("expected auto or R4; this version writes no other release yet")
-    return value
-
-
-Release = Annotated[Literal["auto", "R4"], BeforeValidator(_release)]
-
-
-class Keys(BaseModel):
-    """A group of keys: read-only, and a key that it does not know is a mistake."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=False)
+Release = Literal["auto", "R4", "R4B", "R5", "R6"]
 
 
 class Feed(Keys):
@@ -153,6 +118,22 @@ class Source(Keys):
         description="identifier.system for each issuer, by its name in the data.",
         examples=[{"Example Hospital": "urn:oid:1.2.3.5"}],
     )
+    accession_system: Uri | None = Field(
+        default=None,
+        description="identifier.system of an accession number that names no issuer. Without it none is written.",
+        examples=["urn:oid:1.2.3.6"],
+    )
+    accession_systems: dict[str, Uri] = Field(
+        default_factory=dict,
+        description="identifier.system for each issuer of accession numbers, by its name in the data.",
+        examples=[{"Example Hospital RIS": "urn:oid:1.2.3.7"}],
+    )
+    requires_access_token: bool | None = Field(
+        default=None,
+        description="Whether the DICOMweb service wants the reader's SMART access token. Only the preset smart tells "
+        "it; without it the Endpoint does not claim that profile.",
+        examples=[True],
+    )
     stable_age_s: Annotated[Duration, between("0s", "1d")] = Field(
         default=60.0,
         alias="stable_age",
@@ -220,7 +201,8 @@ class Target(Keys):
 
     fhir: Url = Field(description="Base address of the FHIR server.", examples=["https://fhir.example.org/fhir"])
     release: Release = Field(
-        default="auto", description="FHIR release; 'auto' asks the server. This version writes R4."
+        default="auto",
+        description="FHIR release; 'auto' asks the server. R6 is no release yet: the ballot 6.0.0-ballot5 is written.",
     )
     strategy: Literal["put"] = Field(default="put", description="How resources are written: PUT by an id of our own.")
     username: str | None = Field(default=None, min_length=1, description="User for HTTP Basic.", examples=["indexer"])
@@ -316,6 +298,7 @@ class Config(Keys):
         description="Whether ImagingStudy.series.instance is written: full (always), none, or {capped: N} (only for "
         "studies of at most N instances). The counts are exact in any case.",
     )
+    mapping: Mapping = Field(default=Mapping(), description="What is written of a study.")
     sampled_instances: Count = Field(
         default=20,
         ge=1,

@@ -130,6 +130,13 @@ def _uri(value: str) -> str:
     return value
 
 
+def _term(value: str) -> str:
+    # Code String of PS3.5, 6.2.
+    if not re.fullmatch(r"[A-Z0-9][A-Z0-9 _]{0,15}", value):
+        raise ValueError("expected a term that DICOM defines, such as CHEST: 1 to 16 capital letters, digits, ' ', '_'")
+    return value
+
+
 def _root(value: str) -> str:
     if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+/?", value):
         raise ValueError("expected a path on the Orthanc server, such as /dicom-web")
@@ -205,6 +212,10 @@ Count = Annotated[int, BeforeValidator(_count)]
 Name = Annotated[str, AfterValidator(_name), _schema(type="string", pattern=_NAME_PATTERN, title="name")]
 Url = Annotated[str, AfterValidator(_url), _schema(type="string", pattern="^https?://[^?#@]+$", title="URL")]
 Uri = Annotated[str, AfterValidator(_uri), _schema(type="string", pattern="^[A-Za-z][A-Za-z0-9+.-]*:", title="URI")]
+Terms = Annotated[
+    dict[str, Annotated[str, AfterValidator(_term)]],
+    _schema(type="object", additionalProperties={"type": "string"}, title="names and terms"),
+]
 RootPath = Annotated[str, AfterValidator(_root), _schema(type="string", pattern="^/", title="path")]
 Zone = Annotated[str, AfterValidator(_zone), _schema(type="string", title="time zone")]
 LedgerUrl = Annotated[
@@ -252,6 +263,7 @@ KINDS = frozenset(
         "file",
         "secret",
         "ledger",
+        "names and terms",
         "full, none or {capped: N}",
     }
 )

@@ -50,6 +50,10 @@ def test_defaults(tmp_path: Path) -> None:
     assert (bundle.type, bundle.max_entries, bundle.max_bytes) == ("auto", 100, 4_194_304)
     assert (bundle.target_time_s, target.timeout_s) == (1, 120)
     assert (target.retry.initial_s, target.retry.max_s) == (1, 300)
+    wanted = loaded.config.mapping
+    assert (wanted.preset, wanted.elements.switches, wanted.meta_source) == ("base", {}, None)
+    assert (wanted.coding_schemes, wanted.body_parts) == ({}, {})
+    assert (source.accession_system, source.accession_systems, source.requires_access_token) == (None, {}, None)
     settle = loaded.config.settle
     assert (settle.quiet_s, settle.margin_s, settle.max_wait_s) == (60, 10, 900)
     assert (loaded.config.instances, loaded.config.sampled_instances) == (config.Instances("full"), 20)
@@ -95,6 +99,19 @@ def test_every_kind_of_value(tmp_path: Path) -> None:
 def test_instances(written: str, level: str, cap: int | None, tmp_path: Path) -> None:
     instances = load(f"{MINIMAL}instances: {written}\n", tmp_path).config.instances
     assert (instances.level, instances.cap) == (level, cap)
+
+
+@pytest.mark.parametrize("release", ["auto", "R4", "R4B", "R5", "R6"])
+def test_releases(release: str, tmp_path: Path) -> None:
+    text = MINIMAL.replace("ledger:", f"  release: {release}\nledger:")
+    assert load(text, tmp_path).config.target.release == release
+
+
+def test_accession_numbers(tmp_path: Path) -> None:
+    lines = ("accession_system: urn:oid:1.2.3.6", "accession_systems: {RIS: 'urn:oid:1.2.3.7'}")
+    source = load(one_source(*lines, "requires_access_token: no"), tmp_path).config.sources[0]
+    assert (source.accession_system, source.accession_systems) == ("urn:oid:1.2.3.6", {"RIS": "urn:oid:1.2.3.7"})
+    assert source.requires_access_token is False
 
 
 def test_several_sources_and_a_byte_order_mark(tmp_path: Path) -> None:

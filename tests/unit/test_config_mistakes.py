@@ -132,6 +132,9 @@ ONE_MISTAKE = [
     (source("issuer: maybe"), 4, "sources[0].issuer", "expected one of read, ignore"),
     (source("issuer_systems: {HOSP: hosp}"), 4, "sources[0].issuer_systems.HOSP", "absolute URI"),
     (source("issuer_systems: [a]"), 4, "sources[0].issuer_systems", "expected keys with values"),
+    (source("accession_system: ris"), 4, "sources[0].accession_system", "absolute URI"),
+    (source("accession_systems: {RIS: ris}"), 4, "sources[0].accession_systems.RIS", "absolute URI"),
+    (source("requires_access_token: maybe"), 4, "sources[0].requires_access_token", "expected true or false"),
     (source("read_dicomweb: false"), 4, "sources[0].read_dicomweb", "issuer: ignore beside it"),
     (source("read_dicomweb: maybe"), 4, "sources[0].read_dicomweb", "expected true or false"),
     (source("read_dicomweb: [true]"), 4, "sources[0].read_dicomweb", "expected true or false"),
@@ -151,8 +154,8 @@ ONE_MISTAKE = [
     (source("readers: [2]"), 4, "sources[0].readers", "expected a whole number"),
     (source(f"readers: {'9' * 5000}"), 4, "sources[0].readers", "expected a number"),
     (source("stable_age: 20m"), 4, "sources[0].stable_age", "less than settle.max_wait - settle.margin"),
-    (target("release: R5"), 6, "target.release", "expected auto or R4; this version writes no other"),
-    (target("release: STU3"), 6, "target.release", "expected one of auto, R4"),
+    (target("release: STU3"), 6, "target.release", "expected one of auto, R4, R4B, R5, R6"),
+    (target("release: r4b"), 6, "target.release", "did you mean R4B?"),
     (target("strategy: conditional"), 6, "target.strategy", "expected one of put"),
     (target("bundle: {type: message}"), 6, "target.bundle.type", "one of auto, transaction, batch"),
     (target("bundle: {max_bytes: 4M}"), 6, "target.bundle.max_bytes", "such as 500KB or 4MiB"),
@@ -269,7 +272,7 @@ sources:
     timezone: UTC
     timezone: UTC
 target:
-  release: R5
+  release: R7
 ledger: ledger.db
 colour: blue
 """

@@ -33,7 +33,7 @@ def _load(text: str, folder: Path, **environ: str) -> Config:
 
 def _switched_on() -> Any:
     """Read the example with every key switched on."""
-    text = re.sub(r"^( *)#( *)(?=[a-z_]+:( |$))", r"\1\2", config.example(), flags=re.MULTILINE)
+    text = re.sub(r"^( *)#( *)(?=[a-z][A-Za-z_]*:( |$))", r"\1\2", config.example(), flags=re.MULTILINE)
     return yaml.safe_load(text.replace("${SITE_KEY}", "ab" * 32))
 
 
@@ -103,6 +103,10 @@ def test_the_schema_is_sound_and_takes_the_example() -> None:
         "log: {level: loud}",
         "settle: {quiet: 60}",
         "sampled_instances: many",
+        "mapping: {preset: us_core}",
+        "mapping: {elements: {basedOn: maybe}}",
+        "mapping: {elements: {based_on: true}}",
+        "mapping: {body_parts: {Thorax: 5}}",
     ],
 )
 def test_the_schema_finds_mistakes(wrong: str) -> None:

@@ -1,0 +1,137 @@
+"""What the configuration chooses is what the mapping is told, and what is sent."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, get_args
+
+import pytest
+
+from indexer import config, mapping
+from indexer.cli.compose import RELEASES
+from indexer.config.mapping import Elements, Preset
+from indexer.config.model import Release as ReleaseKey
+from indexer.errors import ConfigError
+from indexer.mapping import DEFAULT_ELEMENTS, Element, Release
+from indexer.model import TargetInfo
+from tests.fakes.memory import study
+
+if TYPE_CHECKING:
+    from indexer.mapping import Rules
+    from tests.unit.cli_site import CommandLine
+
+# A phantom's study has no Patient, which the flow cannot send yet.
+NOT_OFFERED = {Element.DEVICE_SUBJECT}
+VERSIONS = {"4.0.1": "R4", "4.3.0": "R4B", "5.0.0": "R5", "6.0.0-ballot5": "R6"}
+
+
+def rules(line: CommandLine, **changes: Any) -> Rules:
+    """The rules of the one source."""
+    line.changes.update(changes)
+    return line.site(config.load(line.config, {}).config).channels["main"].rules
+
+
+def source(**keys: Any) -> list[dict[str, Any]]:
+    return [{"name": "main", "orthanc": "http://127.0.0.1:8042", **keys}]
+
+
+# --- the names in the configuration are those of the mapping ----------------------------------------------------------
+
+
+def test_every_preset_can_be_chosen() -> None:
+    assert list(get_args(Preset)) == list(mapping.presets())
+
+
+def test_every_release_can_be_chosen_and_recognised() -> None:
+    assert set(get_args(ReleaseKey)) == {"auto", *Release}
+    assert set(RELEASES.values()) == set(Release)
+
+
+def test_every_element_that_the_flow_can_send_has_a_switch_that_shows_the_default() -> None:
+    shown = {field.alias: field.examples[0] for field in Elements.model_fields.values() if field.examples}
+    assert shown == {str(one): one in DEFAULT_ELEMENTS for one in Element if one not in NOT_OFFERED}
+
+
+@pytest.mark.parametrize("name", get_args(Preset))
+def test_no_preset_needs_what_is_not_offered(name: str) -> None:
+    assert not mapping.elements_for(mapping.presets()[name]) & NOT_OFFERED
+
+
+# --- rules ------------------------------------------------------------------------------------------------------------
+
+
+def test_rules_of_a_small_configuration_are_those_of_the_mapping(line: CommandLine) -> None:
+    made = rules(line)
+    assert made == mapping.Rules(site_key=made.site_key, patient_id_system="urn:oid:1.2.3.4")
+
+
+@pytest.mark.parametrize("name", get_args(Preset))
+def test_rules_of_a_preset(line: CommandLine, name: str) -> None:
+    made = rules(line, mapping={"preset": name})
+    assert made.preset == mapping.presets()[name]
+    assert made.elements == mapping.elements_for(made.preset)
+
+
+def test_switches_go_over_those_of_the_preset(line: CommandLine) -> None:
+    made = rules(line, mapping={"preset": "mii", "elements": {"encounter": False, "bodySiteText": True, "note": True}})
+    of_preset = mapping.elements_for(mapping.presets()["mii"])
+    assert Element.ENCOUNTER in of_preset
+    assert made.elements == of_preset - {Element.ENCOUNTER} | {Element.BODY_SITE_TEXT, Element.NOTE}
+
+
+def test_rules_know_the_systems_of_the_site(line: CommandLine) -> None:
+    made = rules(
+        line,
+        sources=source(
+            accession_system="urn:oid:1.2.6", accession_systems={"RIS": "urn:oid:1.2.7"}, requires_access_token=True
+        ),
+        mapping={
+            "coding_schemes": {"99X": "urn:oid:1.2.8"},
+            "body_parts": {"Thorax": "CHEST"},
+            "meta_source": "urn:oid:1.2.9",
+        },
+    )
+    assert (made.accession_system, made.accession_systems) == ("urn:oid:1.2.6", {"RIS": "urn:oid:1.2.7"})
+    assert (made.coding_schemes, made.body_parts) == ({"99X": "urn:oid:1.2.8"}, {"Thorax": "CHEST"})
+    assert (made.meta_source, made.requires_access_token) == ("urn:oid:1.2.9", True)
+
+
+# --- releases ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("version", "release"), VERSIONS.items())
+def test_the_server_tells_its_release(
+    line: CommandLine, monkeypatch: pytest.MonkeyPatch, version: str, release: str
+) -> None:
+    monkeypatch.setattr(line.target, "info", lambda: TargetInfo(fhir_version=version))
+    assert rules(line).release == release
+
+
+@pytest.mark.parametrize("version", ["3.0.2", "4.1.0", "4", "", None])
+def test_a_server_of_another_release_is_refused(
+    line: CommandLine, monkeypatch: pytest.MonkeyPatch, version: str | None
+) -> None:
+    monkeypatch.setattr(line.target, "info", lambda: TargetInfo(fhir_version=version))
+    with pytest.raises(ConfigError, match=r"target\.release") as caught:
+        rules(line)
+    assert "R4, R4B, R5, R6" in caught.value.hint
+
+
+@pytest.mark.parametrize("instances", ["none", {"capped": 5}])
+def test_r6_is_not_written_without_instances(line: CommandLine, instances: Any) -> None:
+    target = {"fhir": line.target.base_url, "release": "R6"}
+    with pytest.raises(ConfigError, match="instances: expected full"):
+        rules(line, target=target, instances=instances)
+
+
+@pytest.mark.parametrize("release", list(Release))
+def test_a_study_is_sent_shown_and_compared_in_every_release(line: CommandLine, release: Release) -> None:
+    line.changes["target"] = {"fhir": line.target.base_url, "release": str(release)}
+    line.source.put(study("1.2.3", series=2))
+    assert line.call("backfill")[0] == 0
+    code, out, _ = line.call("show", "1.2.3")
+    assert code == 0
+    assert "Source: 2 series (CT), 4 instances" in out
+    assert line.call("verify")[0] == 0
+    (modality,) = {json.dumps(one["modality"]) for one in line.target.imaging_study("1.2.3")["series"]}
+    assert ("coding" in json.loads(modality)) == (release in (Release.R5, Release.R6))

@@ -160,6 +160,11 @@ class Site:
         answer = requests.get(f"{self.orthanc.url}/changes", params={"limit": "100000"}, timeout=30)
         return {change["ChangeType"] for change in answer.json()["Changes"]}
 
+    def orthanc_studies(self) -> list[dict[str, Any]]:
+        """Orthanc's own view of its studies."""
+        found: list[dict[str, Any]] = requests.get(f"{self.orthanc.url}/studies?expand", timeout=30).json()
+        return found
+
     def search(self, resource_type: str, **parameters: str) -> list[dict[str, Any]]:
         """One page of resources, read past every cache."""
         answer = requests.get(

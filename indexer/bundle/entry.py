@@ -39,6 +39,8 @@ class Entry:
         Study that the resource is made of, None for a Patient or an Endpoint.
     patient_key
         Keyed hash of the patient, the same on a Patient and on the studies that refer to it.
+    patient_body
+        The Patient that a study refers to as JSON bytes: a server may quote that, too, when it refuses the study.
     if_match
         Version that must still be the present one, None if any may be overwritten.
     """
@@ -48,12 +50,18 @@ class Entry:
     body: bytes
     study_instance_uid: str | None = None
     patient_key: str | None = None
+    patient_body: bytes | None = None
     if_match: str | None = None
 
     @property
     def reference(self) -> str:
         """``Type/id``."""
         return f"{self.resource_type}/{self.fhir_id}"
+
+    @property
+    def sent(self) -> list[dict[str, object]]:
+        """The resources whose words are kept out of what is told of this entry."""
+        return [orjson.loads(body) for body in (self.body, self.patient_body) if body is not None]
 
     @property
     def size(self) -> int:

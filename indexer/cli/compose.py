@@ -73,14 +73,10 @@ class Site:
         Raises
         ------
         ConfigError
-            If the server names a release that cannot be written, or R6 is to be written without instances.
+            If the server names a release that cannot be written.
         """
         wanted = self.config.target.release
-        release = self._release_of_server() if wanted == "auto" else Release(wanted)
-        if release is Release.R6 and self.config.instances.level != "full":
-            # R6 then leaves out counts that the ledger keeps of every study.
-            raise ConfigError(["instances: expected full; FHIR R6 cannot be written without the instances yet"])
-        return release
+        return self._release_of_server() if wanted == "auto" else Release(wanted)
 
     def _release_of_server(self) -> Release:
         version = self.target.info().fhir_version

@@ -256,13 +256,13 @@ def _answer(result: EntryResult, entry: Entry) -> Answer:
     return Answer(
         judgement=verdict.judgement,
         cause=verdict.cause or str(verdict.judgement),
-        text=f"status {result.status}: {bundle.strip(result.outcome, [orjson.loads(entry.body)])}",
+        text=f"status {result.status}: {bundle.strip(result.outcome, entry.sent)}",
         retry_after_s=verdict.retry_after_s,
     )
 
 
 def _refused(error: Refused, entry: Entry) -> Answer:
-    said = bundle.strip(error.outcome, [orjson.loads(entry.body)])
+    said = bundle.strip(error.outcome, entry.sent)
     if error.status == _FAILED:
         return Answer(judgement=Judgement.RETRY, cause="server_error", text=f"status {error.status}: {said}")
     return Answer(judgement=Judgement.REFUSED, cause="invalid", text=f"status {error.status}: {said}")

@@ -172,7 +172,9 @@ class Reader:
         ]
         if problems:
             raise StudyUnfit("; ".join(problems[:5]), cause="invalid_resource")
+        patient_entry = resource_entry(mapped.patient, None, mapped.patient_key)
         entry = resource_entry(mapped.imaging_study, task.study_instance_uid, mapped.patient_key)
+        entry = replace(entry, patient_body=patient_entry.body)
         published = Published(
             study_instance_uid=task.study_instance_uid,
             fhir_id=entry.fhir_id,
@@ -180,8 +182,8 @@ class Reader:
             fingerprint=mapping.fingerprint(mapped.imaging_study),
             mapping_generation=mapping.MAPPING_GENERATION,
             last_update=study.last_update,
-            number_of_series=mapped.imaging_study["numberOfSeries"],
-            number_of_instances=mapped.imaging_study["numberOfInstances"],
+            number_of_series=len(study.series),
+            number_of_instances=study.number_of_instances,
             patient_key=mapped.patient_key,
         )
         is_changed = task.force or not _is_confirmed(task.published, published)
@@ -192,7 +194,7 @@ class Reader:
             task=task,
             entry=entry,
             published=published,
-            patient_entry=resource_entry(mapped.patient, None, mapped.patient_key),
+            patient_entry=patient_entry,
             patient=patient,
             is_changed=is_changed,
             is_patient_due=is_due,

@@ -105,8 +105,8 @@ class Verifier:
         for one in expected.values():
             report.studies += not isinstance(one, StudyVanished)
             if not isinstance(one, StudyError):
-                report.series += one.imaging_study["numberOfSeries"]
-                report.instances += one.imaging_study["numberOfInstances"]
+                report.series += one.imaging_study.get("numberOfSeries", 0)
+                report.instances += one.imaging_study.get("numberOfInstances", 0)
         different = self._differences(expected)
         if different:
             different = self._differences(self._read({uid: copies[uid] for uid in different}, pool))

@@ -117,7 +117,10 @@ def test_a_ledger_that_cannot_be_written_says_so(tmp_path: Path, what: str) -> N
     )
     for parent in [*tmp_path.parents][:-2]:  # pytest's directories are for their owner alone
         parent.chmod(parent.stat().st_mode | 0o011)
-    done = subprocess.run([sys.executable, "-c", code, url_of(path)], capture_output=True, text=True, check=False)
+    # Nobody may write coverage data either.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+    argv = [sys.executable, "-c", code, url_of(path)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=env)
     assert done.stdout.startswith("LedgerError The ledger cannot be"), done.stderr
     assert "directory" in done.stdout
     assert "Traceback" not in done.stderr

@@ -1,0 +1,62 @@
+"""No patient data in a log, at any level, whatever goes wrong."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import proxy as faults
+from tests.samples import generate, store_rest
+from tests.site import uids
+
+if TYPE_CHECKING:
+    from tests.proxy import Proxy
+    from tests.site import Site
+
+pytestmark = pytest.mark.server
+
+CANARIES = {
+    "PatientName": "Zebulon^Canaria",
+    "PatientID": "CANARY-4711",
+    "PatientBirthDate": "19310203",
+    "AccessionNumber": "ACCANARY99",
+    "StudyDescription": "Canary description",
+    "ReferringPhysicianName": "Refcanary^Doctor",
+    "SeriesDescription": "Canary series",
+    "IssuerOfPatientID": "CANARY ISSUER",
+}
+
+
+SENT = ("PatientName", "PatientID", "AccessionNumber", "StudyDescription", "SeriesDescription")
+"""What the FHIR server gets to know, and so may quote."""
+
+
+def test_no_canary_sings(site: Site, proxy: Proxy) -> None:
+    """The FHIR server refuses every study and quotes all of it; Orthanc's own ids count as patient data, too."""
+    datasets = generate(2, 2, 2, seed=f"canary-{site.orthanc.version}", **CANARIES)
+    store_rest(site.orthanc, datasets)
+    said = " ".join(f"{value!r} {value}" for value in [*(CANARIES[key] for key in SENT), *uids(datasets)])
+    issue = {"severity": "error", "code": "invalid", "diagnostics": f"HAPI-0450: cannot have {said}"}
+    outcome = json.dumps({"resourceType": "OperationOutcome", "issue": [issue]}).encode()
+    proxy.inject(faults.status(422, {"Content-Type": "application/fhir+json"}, outcome), times=None, when=_of_a_study)
+    done = site.cli("backfill", expect=1)
+    shown = site.cli("quarantine", "list").stdout
+    status = site.cli("status", "--json").stdout
+    assert proxy.faults_injected >= 2
+    assert "HAPI-0450" in shown, "the operator has to see the server's words"
+
+    words = {word for value in CANARIES.values() for word in (value, *value.replace("^", " ").split())}
+    logged = done.stderr + status
+    assert not [word for word in words if word in logged + shown]
+    numbers = {str(dataset[keyword].value) for dataset in datasets for keyword in _UIDS}
+    orthanc_ids = {copy["ID"] for copy in site.orthanc_studies()}
+    assert not [one for one in numbers | orthanc_ids if one in logged]
+
+
+_UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+
+
+def _of_a_study(request: faults.Recorded) -> bool:
+    return any(entry.resource_type == "ImagingStudy" for entry in request.writes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import platform
 import statistics
 import time
@@ -40,14 +41,25 @@ def main() -> None:
     taken_ms = milliseconds(lambda: merge(None, ours, theirs, Conflict.OURS))
     print(f"merge, {MERGED} instances, the same without what was written last: {taken_ms:.2f} ms (goal {GOAL_MS} ms)")
     for count in PACKED:
-        remembered(count)
+        remembered(study(count), f"{count} instances")
+    remembered(study(PACKED[-1], tail=scattered), f"{PACKED[-1]} instances, UIDs of 16 random digits")
     print(f"how: median of {RUNS} runs in one process, Python {platform.python_version()}, servers and ledger apart;")
     print("     R4 studies of 4 series, deep copies on each side, so that nothing is equal by being the same object")
 
 
-def study(count: int) -> Resource:
+def counted(number: int) -> str:
+    """End of a UID as a modality makes it: a time and a count."""
+    return f"20240102101112.{number * 7919}"
+
+
+def scattered(number: int) -> str:
+    """End of a UID that shares nothing with that of the next instance: the most that remembering can cost."""
+    return str(int.from_bytes(hashlib.sha256(str(number).encode()).digest()[:8], "big"))[:16]
+
+
+def study(count: int, tail: Callable[[int], str] = counted) -> Resource:
     """The ImagingStudy of a study of that many instances in four series."""
-    parts = [series(number, count // 4) for number in range(1, 5)]
+    parts = [series(number, count // 4, tail) for number in range(1, 5)]
     attributes = {"PatientID": "0042", "StudyDate": "20240102", "StudyTime": "101112", "StudyDescription": "Chest"}
     found = Study(
         study_instance_uid=f"{ROOT}.1",
@@ -59,11 +71,11 @@ def study(count: int) -> Resource:
     return mapping.map_study(found, rules, endpoint_ids=["5c7b2d1e-0000-5000-8000-000000000001"]).imaging_study
 
 
-def series(number: int, count: int) -> Series:
-    """One series; its instances' UIDs share their root, as a modality makes them."""
+def series(number: int, count: int, tail: Callable[[int], str]) -> Series:
+    """One series; its instances' UIDs share their root."""
     uid = f"{ROOT}.2.{number}"
     attributes = Attributes.from_keywords({"Modality": "CT", "SeriesNumber": str(number)})
-    instances = (Instance(f"{uid}.20240102101112.{one * 7919}", CT, str(one)) for one in range(1, count + 1))
+    instances = (Instance(f"{uid}.{tail(one)}", CT, str(one)) for one in range(1, count + 1))
     return Series(series_instance_uid=uid, attributes=attributes, instances=tuple(instances))
 
 
@@ -91,13 +103,12 @@ EDITS: dict[str, Callable[[Resource], None]] = {
 }
 
 
-def remembered(count: int) -> None:
-    """Print what it costs to remember a study of that many instances."""
-    resource = study(count)
+def remembered(resource: Resource, name: str) -> None:
+    """Print what it costs to remember a study."""
     packed = pack(resource)
     packing_ms, reading_ms = milliseconds(lambda: pack(resource)), milliseconds(lambda: unpack(packed))
     size = len(orjson.dumps(resource))
-    print(f"remember, {count} instances: {len(packed):,} bytes of {size:,} ({size / len(packed):.0f}:1), ", end="")
+    print(f"remember, {name}: {len(packed):,} bytes of {size:,} ({size / len(packed):.0f}:1), ", end="")
     print(f"pack {packing_ms:.1f} ms, unpack {reading_ms:.1f} ms")
 
 

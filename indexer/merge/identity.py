@@ -43,7 +43,7 @@ def keys_of(element: Any) -> Keys:
     if not isinstance(element, dict):
         return ()
     if "" in element:
-        return (canonical(element[""]),)
+        return (("", canonical(element[""])),)
     if isinstance(element.get("actor"), dict):
         return _performer_keys(element)
     names = {name.lstrip("_") for name in element} - _ELEMENT

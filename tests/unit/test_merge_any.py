@@ -1,0 +1,162 @@
+"""Whatever three versions hold: what others wrote survives, ours converges, and a second merge changes nothing."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from indexer.errors import StudyUnfit
+from indexer.merge import Conflict, Merged, merge, pack, unpack
+from indexer.merge.identity import keys_in_lists
+from indexer.merge.three_way import COUNTS
+from tests.unit.merge_versions import KEYS, LOOSE, SANE, strange, versions
+
+Elements = dict[str, Any]
+Versions = tuple[Elements, Elements, Elements]
+
+POLICIES = st.sampled_from([Conflict.OURS, Conflict.THEIRS])
+AT_LENGTH = settings(
+    max_examples=800, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+
+
+def merged(before: Elements | None, ours: Elements, theirs: Elements, conflict: Conflict) -> Merged:
+    """A merge that leaves what it was given alone, and after which a second one changes nothing."""
+    kept = copy.deepcopy((before, ours, theirs))
+    found = merge(before, ours, theirs, conflict)
+    assert (before, ours, theirs) == kept
+    for remembered in (ours, unpack(pack(ours)), None if before is None else ours):
+        again = merge(remembered, ours, found.resource, conflict)
+        assert again == Merged(found.resource, is_changed=False)
+    if before is None:
+        assert found.conflicts == ()
+        assert not merge(None, ours, found.resource, conflict).is_changed
+    return found
+
+
+# --- what must come out, said once more -------------------------------------------------------------------------------
+
+
+def expected_single(before: Any, ours: Any, theirs: Any, conflict: Conflict) -> Any:
+    if before == theirs:
+        return ours
+    if before == ours:
+        return theirs
+    return ours if conflict is Conflict.OURS else theirs
+
+
+def by_key(name: str, elements: list[Any] | None) -> dict[str, Any]:
+    return {KEYS[name](one): one for one in elements or []}
+
+
+def check(three: Versions, found: Elements, conflict: Conflict) -> None:
+    """Hold the result to the rules, element by element."""
+    before, ours, theirs = three
+    assert found.keys() <= ours.keys() | theirs.keys()
+    for name in before.keys() | ours.keys() | theirs.keys():
+        was, mine, held, result = (one.get(name) for one in (*three, found))
+        if name in KEYS and list in map(type, (was, mine, held)):
+            check_list(name, (was, mine, held), result, conflict)
+        elif name in COUNTS:
+            assert result == (held if was is None and mine is None else mine)
+        elif name.startswith("_") or name in ("meta", "actor"):
+            check((was or {}, mine or {}, held or {}), result or {}, conflict)
+        else:
+            assert result == expected_single(was, mine, held, conflict)
+
+
+def check_list(name: str, three: tuple[Any, Any, Any], result: Any, conflict: Conflict) -> None:
+    was, mine, held = (by_key(name, one) for one in three)
+    found = by_key(name, result)
+    foreign = held.keys() - was.keys() - mine.keys()
+    assert found.keys() == mine.keys() | foreign
+    assert len(found) == len(result or [])
+    assert all(found[key] == held[key] for key in foreign)
+    for key in mine:
+        if key not in held:
+            assert found[key] == mine[key]
+        elif isinstance(mine[key], dict):
+            check((was.get(key, {}), mine[key], held[key]), found[key], conflict)
+    check_order(name, three, list(found))
+
+
+def check_order(name: str, three: tuple[Any, Any, Any], found: list[str]) -> None:
+    was, mine, held = (list(by_key(name, one)) for one in three)
+    if three[0] == three[2]:
+        assert found == mine
+    elif name in ("series", "instance"):
+        assert [key for key in found if key in mine] == mine
+    elif name == "endpoint" and held and held[0] in was and held[0] not in mine:
+        assert found[:1] == mine[:1] or not mine
+    else:
+        there = [key for key in held if key in found]
+        assert found == there + [key for key in mine if key not in held]
+
+
+@AT_LENGTH
+@given(three=versions(SANE, 3), conflict=POLICIES)
+def test_every_element_follows_its_rule(three: Versions, conflict: Conflict) -> None:
+    before, ours, theirs = three
+    found = merged(before, ours, theirs, conflict)
+    check((before, ours, theirs), found.resource, conflict)
+    if found.conflicts:
+        with pytest.raises(StudyUnfit):
+            merge(before, ours, theirs, Conflict.QUARANTINE)
+    else:
+        assert merge(before, ours, theirs, Conflict.QUARANTINE) == found
+
+
+@settings(AT_LENGTH, max_examples=400)
+@given(three=versions(SANE, 3), conflict=st.sampled_from(Conflict))
+def test_without_memory_ours_holds_and_nothing_of_theirs_goes(three: Versions, conflict: Conflict) -> None:
+    _, ours, theirs = three
+    check(({}, ours, theirs), merged(None, ours, theirs, conflict).resource, Conflict.OURS)
+
+
+@settings(AT_LENGTH, max_examples=300)
+@given(three=versions(SANE, 3))
+def test_where_nobody_else_wrote_the_result_is_ours(three: Versions) -> None:
+    before, ours, _ = three
+    theirs = copy.deepcopy(before)
+    theirs["meta"] = {**theirs.get("meta", {}), "versionId": "7", "lastUpdated": "2024-01-01T00:00:00Z"}
+    found = merged(before, ours, theirs, Conflict.QUARANTINE)
+    assert found == (Merged(ours, is_changed=True) if before != ours else Merged(theirs, is_changed=False))
+
+
+# --- versions that no sane writer makes -------------------------------------------------------------------------------
+
+
+def once(node: Any, name: str = "") -> Any:
+    """A version as we write it: no two elements of a list that share a key, no element without any content."""
+    if isinstance(node, dict):
+        return {key: once(value, key) for key, value in node.items() if value not in ({}, [])}
+    if not isinstance(node, list) or name.startswith("_"):
+        return node
+    kept, seen = [], set()
+    elements = [one for one in (once(one) for one in node) if one]
+    for element, keys in zip(elements, keys_in_lists(name, [elements])[0], strict=True):
+        if seen.isdisjoint(keys):
+            kept.append(element)
+        seen.update(keys)
+    return kept
+
+
+@AT_LENGTH
+@given(three=versions(LOOSE, 2), conflict=POLICIES)
+def test_elements_that_are_alike_or_stand_twice_are_settled_by_one_merge(three: Versions, conflict: Conflict) -> None:
+    before, ours, theirs = three
+    merged(once(before), once(ours), theirs, conflict)
+    merged(None, once(ours), theirs, conflict)
+
+
+@settings(AT_LENGTH, max_examples=500)
+@given(before=strange, ours=strange, theirs=strange, conflict=POLICIES)
+def test_strange_json_ends_in_a_merge(before: Elements, ours: Elements, theirs: Elements, conflict: Conflict) -> None:
+    kept = copy.deepcopy((before, ours, theirs))
+    found = merge(before, ours, theirs, conflict)
+    assert (before, ours, theirs) == kept
+    assert found.is_changed or found.resource is theirs

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 ROUNDS = 5
 READERS = 2
 MIX = (  # studies, series, instances per series, modalities
-    (500, 1, 2, ["CR", "DX"]),
-    (300, 3, 8, ["MR", "MR", "SR"]),
+    (450, 1, 2, ["CR", "DX"]),
+    (50, 1, 1, ["SR"]),
+    (300, 3, 8, ["MR"]),
     (150, 2, 25, ["CT", "PT"]),
     (50, 4, 30, ["CT"]),
 )

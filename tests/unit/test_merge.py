@@ -272,6 +272,18 @@ def test_a_subject_that_moves_takes_nothing_of_the_old_one_along() -> None:
     assert merged(None, {"subject": PATIENT_B}, {"subject": said})[0] == {"subject": PATIENT_B}
 
 
+def test_what_we_said_of_the_old_subject_is_not_taken_from_a_new_one_that_both_chose() -> None:
+    before, theirs = {**PATIENT_A, "display": "Erika"}, {**PATIENT_B, "display": "Erika"}
+    elements, found = merged({"subject": before}, {"subject": PATIENT_B}, {"subject": theirs}, Conflict.QUARANTINE)
+    assert elements == {"subject": theirs}
+    assert not found.is_changed
+
+
+def test_a_subject_that_others_moved_stays_though_we_say_more_of_the_old_one() -> None:
+    before, ours = {"subject": PATIENT_A}, {"subject": {**PATIENT_A, "display": "Erika"}}
+    assert merged(before, ours, {"subject": PATIENT_C}, Conflict.QUARANTINE)[0] == {"subject": PATIENT_C}
+
+
 def test_a_literal_reference_that_others_gave_to_our_logical_one_stays() -> None:
     logical = {"type": "Encounter", "identifier": {"system": "urn:oid:1.2", "value": "E1"}}
     literal = {**logical, "reference": "Encounter/5"}
@@ -310,6 +322,15 @@ class TestServersOwnElements:
         found = merge(study({}), study({"status": "available"}), theirs, Conflict.OURS)
         expected = {"status": "available", "meta": {"tag": [LOCAL]}, "text": {"div": "<div/>"}}
         assert found.resource == study(expected)
+
+    def test_our_narrative_stands_only_where_there_is_none(self) -> None:
+        ours, other = study({"text": {"div": "ours"}}), study({"text": {"div": "theirs"}})
+        assert not merge(study({}), ours, other, Conflict.QUARANTINE).is_changed
+        found = merge(study({}), ours | {"status": "available"}, other, Conflict.QUARANTINE)
+        assert found.resource == other | {"status": "available"}
+        assert (
+            merge(study({}), ours | {"status": "available"}, study({}), Conflict.OURS).resource["text"] == ours["text"]
+        )
 
     def test_the_id_is_that_of_the_resource_that_is_there(self) -> None:
         ours = study({"status": "available"})

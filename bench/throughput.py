@@ -8,7 +8,7 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import requests
 
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 ROUNDS = 5
 READERS = 2
+VARIANTS: dict[str, dict[str, Any]] = {
+    "as shipped": {},
+    "without the DICOMweb read": {"read_dicomweb": False, "issuer": "ignore"},
+}
 MIX = (  # studies, series, instances per series, modalities
     (450, 1, 2, ["CR", "DX"]),
     (50, 1, 1, ["SR"]),
@@ -40,19 +44,26 @@ def main() -> None:
     with servers() as (orthanc, hapi, home):
         studies, instances = store(orthanc)
         bundles = check_counts(orthanc, hapi, home, studies)
-        whole, posts, reads, busy = [], [], [], []
-        for number in range(ROUNDS):
-            whole_s, busy_share = end_to_end(orthanc)
-            whole.append(whole_s)
-            busy.append(100 * busy_share)
-            posts.append(post_alone(bundles))
-            reads.append(read_alone(orthanc))
-            print(
-                f"round {number + 1}: end to end {whole_s:.1f} s, posts alone {posts[-1]:.1f} s, "
-                f"reads alone {reads[-1]:.1f} s, sender busy {busy[-1]:.0f} %",
-                flush=True,
-            )
-        tell(whole, posts, reads, busy, studies, instances)
+        for title, source in VARIANTS.items():
+            print(f"--- {title} ---", flush=True)
+            measure(orthanc, source, bundles, studies, instances)
+
+
+def measure(orthanc: Orthanc, source: dict[str, Any], bundles: list[bytes], studies: int, instances: int) -> None:
+    """Five interleaved rounds with one kind of source."""
+    whole, posts, reads, busy = [], [], [], []
+    for number in range(ROUNDS):
+        whole_s, busy_share = end_to_end(orthanc, source)
+        whole.append(whole_s)
+        busy.append(100 * busy_share)
+        posts.append(post_alone(bundles))
+        reads.append(read_alone(orthanc, has_samples=source.get("read_dicomweb", True)))
+        print(
+            f"round {number + 1}: end to end {whole_s:.1f} s, posts alone {posts[-1]:.1f} s, "
+            f"reads alone {reads[-1]:.1f} s, sender busy {busy[-1]:.0f} %",
+            flush=True,
+        )
+    tell(whole, posts, reads, busy, studies, instances)
 
 
 def store(orthanc: Orthanc) -> tuple[int, int]:
@@ -98,11 +109,12 @@ def site_patients(base: str) -> set[str]:
     return found
 
 
-def end_to_end(orthanc: Orthanc) -> tuple[float, float]:
+def end_to_end(orthanc: Orthanc, source: dict[str, Any]) -> tuple[float, float]:
     """Wall time of ``backfill`` with a new ledger and a fresh FHIR server; the sender's busy share of the drain."""
     home = Path(tempfile.mkdtemp(prefix="bench-"))
     with Hapi() as hapi:
-        site = Site(home=home, orthanc=orthanc, fhir=hapi.url, top={"log": {"format": "json", "level": "info"}})
+        quiet = {"log": {"format": "json", "level": "info"}}
+        site = Site(home=home, orthanc=orthanc, fhir=hapi.url, source=source, top=quiet)
         with Stopwatch() as watch:
             done = site.cli("backfill")
     shutil.rmtree(home)
@@ -124,15 +136,17 @@ def post_alone(bundles: list[bytes]) -> float:
     return watch.seconds
 
 
-def read_alone(orthanc: Orthanc) -> float:
-    """Read every study with its samples, as the indexer does, and map nothing."""
+def read_alone(orthanc: Orthanc, *, has_samples: bool) -> float:
+    """Read every study as the indexer does, and map nothing."""
     source = OrthancSource(Transport(orthanc.url, peer="orthanc"), "main")
     samples = DicomWebSamples(Transport(orthanc.dicomweb_url, peer="dicomweb"))
     copies = source.locate(source.list_ids())
     began = time.monotonic()
     with ThreadPoolExecutor(READERS) as pool:
-        for _ in pool.map(lambda copy: samples.sample(source.read(copy)), copies):
-            pass
+        for study in pool.map(source.read, copies) if not has_samples else ():
+            assert study.series
+        for series in pool.map(lambda copy: samples.sample(source.read(copy)), copies) if has_samples else ():
+            assert series
     return time.monotonic() - began
 
 

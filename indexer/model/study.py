@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from indexer.model.attributes import NOTHING, Attributes
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from indexer.model.attributes import Attributes
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -82,11 +82,3 @@ class Study:
     @property
     def number_of_instances(self) -> int:
         return sum(len(series.instances) for series in self.series)
-
-    @property
-    def sample(self) -> Attributes:
-        """Dataset of the first sampled instance in the order of series and SOPInstanceUID."""
-        for series in sorted(self.series, key=lambda one: one.series_instance_uid):
-            for uid in sorted(series.sampled):
-                return series.sampled[uid]
-        return NOTHING

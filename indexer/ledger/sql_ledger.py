@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Self
 
 from indexer.ledger import backfills, confirmed, copies, feed, lasting, mark, report, settle, targets, work
@@ -50,14 +50,13 @@ def open_ledger(url: str, *, site_key: bytes | None = None, patience_s: float = 
     LedgerError
         If it is damaged, newer than this program, not writable, or begun with another site key.
     """
-    database = Database(url, patience_s=patience_s)
-    try:
+    with ExitStack() as on_failure:
+        database = Database(url, patience_s=patience_s)
+        on_failure.callback(database.close)
         migrate(database)
         if site_key is not None:
             lasting.site_key(database, site_key)
-    except BaseException:
-        database.close()
-        raise
+        on_failure.pop_all()
     return SqlLedger(database)
 
 

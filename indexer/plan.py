@@ -143,6 +143,11 @@ def backoff_s(attempt: int, *, first_s: float, most_s: float, chance: float) -> 
     return float(min(most_s, first_s * 2 ** min(attempt, 30))) * (0.5 + chance / 2)
 
 
+def patience_s(waited_s: float, *, first_s: float, most_s: float) -> float:
+    """Seconds to wait for what somebody else has to do: a quarter of the wait so far, so that the asking grows rare."""
+    return min(most_s, max(first_s, waited_s / 4))
+
+
 def epoch_text(at: float) -> str:
     """Time for a person, ISO 8601 in UTC to the second."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from indexer.crew import Crew
-from indexer.errors import LedgerBusy, LedgerFull, PeerError
+from indexer.errors import LedgerBusy, PeerError
 from indexer.log import Event
 
 if TYPE_CHECKING:
@@ -46,13 +46,9 @@ class Follower:
         """Poll until a stop is asked for; an outage is waited out."""
         while not stop.is_set():
             try:
-                self.poller.poll()
+                self.patience.with_ledger(self.poller.poll)
             except PeerError as error:
                 self.patience.wait(error)
-            except (LedgerBusy, LedgerFull) as error:
-                facts = {"event": Event.LEDGER_WAITS, "cause": type(error).__name__}
-                _log.warning("the ledger cannot be written; trying again", extra=facts)
-                stop.wait(self.interval_s)
             else:
                 self.patience.well()
                 stop.wait(self.interval_s)

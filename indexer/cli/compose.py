@@ -18,14 +18,19 @@ from indexer.errors import ConfigError
 from indexer.fhir import FhirServer
 from indexer.ledger import open_ledger
 from indexer.log import Event
-from indexer.mapping import Element, Instances, Release, Rules
+from indexer.mapping import Element, Instances, Release, Rules, Subject
+from indexer.merge import Conflict
 from indexer.orthanc import OrthancSource
 from indexer.plan import SettlingRule
 from indexer.sync.deliver import Deliverer
 from indexer.sync.drain import Drain
+from indexer.sync.lookup import Scout
+from indexer.sync.ownership import Keeper
 from indexer.sync.patience import Patience
+from indexer.sync.patients import Mode, PatientPolicy
 from indexer.sync.poll import Poller
 from indexer.sync.prepare import Channel, Reader, resource_entry
+from indexer.sync.publish import Publisher
 from indexer.sync.targeting import make_ready, replaced
 from indexer.transport import Transport, basic, bearer
 
@@ -36,12 +41,15 @@ if TYPE_CHECKING:
     from indexer.config import Config
     from indexer.config.model import Source, Target
     from indexer.ledger import SqlLedger
+    from indexer.mapping import Preset
     from indexer.transport import Auth
 
 _log = logging.getLogger(__name__)
 
 RELEASES = {"4.0": Release.R4, "4.3": Release.R4B, "5.0": Release.R5, "6.0": Release.R6}
 """FHIR releases by the first two parts of ``CapabilityStatement.fhirVersion``."""
+
+_SUBJECTS = {"logical": Subject.LOGICAL, "contained": Subject.CONTAINED}
 
 
 @dataclass
@@ -103,11 +111,10 @@ class Site:
             endpoint_id=fhir_id,
             endpoint=resource_entry(resource, None, None),
             endpoint_resource=resource,
-            endpoint_fingerprint=mapping.fingerprint(resource),
         )
 
     def _rules(self, source: Source) -> Rules:
-        wanted = self.config.mapping
+        wanted, patients = self.config.mapping, self.config.patients
         preset = mapping.presets()[wanted.preset]
         return Rules(
             site_key=self.ledger.site_key(),
@@ -120,12 +127,19 @@ class Site:
             accession_systems=source.accession_systems,
             instances=Instances(self.config.instances.level, self.config.instances.cap),
             preset=preset,
-            elements=_switched(mapping.elements_for(preset), wanted.elements.switches),
+            elements=self._elements(preset),
             coding_schemes=wanted.coding_schemes,
             body_parts=wanted.body_parts,
             meta_source=wanted.meta_source,
+            resolve=tuple(wanted.resolve),
+            subject=_SUBJECTS.get(patients.mode, Subject.REFERENCE),
+            device_patient_ids=tuple(patients.devices or ()),
             requires_access_token=source.requires_access_token,
         )
+
+    def _elements(self, preset: Preset) -> frozenset[Element]:
+        elements = _switched(mapping.elements_for(preset), self.config.mapping.switches)
+        return elements if self.config.patients.devices is None else elements | {Element.DEVICE_SUBJECT}
 
     def _own_system(self, source: str) -> str:
         system, is_new = self.ledger.patient_system(source)
@@ -159,8 +173,30 @@ class Site:
         )
 
     @cached_property
+    def policy(self) -> PatientPolicy:
+        patients = self.config.patients
+        mode = Mode(patients.mode) if patients.mode in set(Mode) else Mode.CREATE
+        return PatientPolicy(mode=mode, update=patients.update_demographics)
+
+    @cached_property
     def reader(self) -> Reader:
-        return Reader(ledger=self.ledger, channels=self.channels, clock=time.time, site_key=self.ledger.site_key())
+        return Reader(
+            ledger=self.ledger,
+            channels=self.channels,
+            policy=self.policy,
+            clock=time.time,
+            site_key=self.ledger.site_key(),
+        )
+
+    def scout(self, patience: Patience) -> Scout:
+        """Who looks into the FHIR server before studies are sent."""
+        return Scout(
+            ledger=self.ledger,
+            target=self.target,
+            patience=patience,
+            policy=self.policy,
+            looks_for_studies=self.config.ownership == "shared",
+        )
 
     def drain(self, stop: threading.Event) -> Drain:
         """A drain whose FHIR server is ready; waits for the server as long as it takes.
@@ -170,31 +206,37 @@ class Site:
         Interrupted
             If `stop` is set meanwhile.
         """
-        target = self.config.target
         patience = self.patience("fhir", stop)
         patience.persist(lambda: self.release)
-        deliverer = Deliverer(
-            target=self.target,
-            sizer=Sizer.begin(
-                Limits(max_entries=target.bundle.max_entries, max_bytes=target.bundle.max_bytes),
-                target.bundle.target_time_s,
-            ),
-            types=TypePolicy(wanted=target.bundle.type),
-            patience=patience,
-            clock=time.monotonic,
+        keeper = Keeper(
+            ledger=self.ledger,
+            deliverer=self._deliverer(patience),
+            ownership=self.config.ownership,
+            conflict=Conflict(self.config.conflict),
         )
-        patience.persist(lambda: make_ready(self.ledger, self.target, deliverer, self.channels, time.time))
+        patience.persist(lambda: make_ready(self.ledger, self.target, keeper, self.channels, time.time))
         return Drain(
             ledger=self.ledger,
             reader=self.reader,
-            deliverer=deliverer,
+            publisher=Publisher(scout=self.scout(patience), keeper=keeper),
             patience=self.patience("orthanc", stop),
             stop=stop,
             on_replaced=lambda: patience.persist(
-                lambda: replaced(self.ledger, self.target, deliverer, self.channels, time.time)
+                lambda: replaced(self.ledger, self.target, keeper, self.channels, time.time)
             ),
             readers=max(source.readers for source in self.config.sources),
             site_key=self.ledger.site_key(),
+        )
+
+    def _deliverer(self, patience: Patience) -> Deliverer:
+        bundle = self.config.target.bundle
+        limits = Limits(max_entries=bundle.max_entries, max_bytes=bundle.max_bytes)
+        return Deliverer(
+            target=self.target,
+            sizer=Sizer.begin(limits, bundle.target_time_s),
+            types=TypePolicy(wanted=bundle.type),
+            patience=patience,
+            clock=time.monotonic,
         )
 
     def patience(self, peer: str, stop: threading.Event) -> Patience:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from indexer import mapping
 from indexer.cli.options import OUTPUT
-from indexer.errors import StudyError, StudyUnfit
+from indexer.model import Deferred, Dropped, Quarantined, Task
 from indexer.sync.backfill import Seen, select
+from indexer.sync.foretell import foretell
+from indexer.sync.prepare import Prepared
 
 if TYPE_CHECKING:
     from indexer.cli.compose import Site
@@ -35,15 +38,17 @@ def preview(site: Site, selection: Selection) -> int:
 
 
 def _foretell(site: Site, copy: Copy, selection: Selection) -> str:
-    try:
-        study, channel = site.reader.read((copy,))
-        mapped = mapping.map_study(study, channel.rules, endpoint_ids=(channel.endpoint_id,))
-    except StudyUnfit as error:
-        return f"quarantine ({error.cause})"
-    except StudyError as error:
-        return f"wait ({error.cause})"
-    known = site.ledger.published([copy.study_instance_uid]).get(copy.study_instance_uid)
-    if known is None:
-        return "create"
-    is_same = known.fingerprint == mapping.fingerprint(mapped.imaging_study)
-    return "unchanged" if is_same and not selection.force else "update"
+    scout = site.scout(site.patience("fhir", threading.Event()))
+    match foretell(site.reader, scout, (copy,), time.time(), force=selection.force):
+        case Prepared(task=Task(published=None)):
+            return "create"
+        case Prepared(is_changed=is_changed, is_patient_due=is_patient_due) if is_changed or is_patient_due:
+            return "update"
+        case Quarantined(cause=cause):
+            return f"quarantine ({cause})"
+        case Deferred(cause=cause):
+            return f"wait ({cause})"
+        case Dropped():
+            return "wait (vanished)"
+        case _:
+            return "unchanged"

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from typing import TYPE_CHECKING, Annotated, Any
 
+import orjson
 import typer
 
-from indexer import mapping
-from indexer.cli.options import OUTPUT, ConfigOption, FhirOption, LedgerOption, OrthancOption, open_site
+from indexer.cli.options import ERRORS, OUTPUT, ConfigOption, FhirOption, LedgerOption, OrthancOption, open_site
 from indexer.difference import differences
 from indexer.errors import StudyError, StudyVanished, UsageError
+from indexer.model import Deferred, Quarantined
 from indexer.plan import epoch_text
+from indexer.sync.foretell import foretell
+from indexer.sync.prepare import Prepared
 
 if TYPE_CHECKING:
     from indexer.cli.compose import Site
     from indexer.mapping import Mapped
-    from indexer.model import Copy
+    from indexer.model import Copy, Settlement
     from indexer.model.ledger import StudyRow
 
 
@@ -32,15 +37,35 @@ def show(
     site = open_site(config, orthanc, fhir, ledger)
     site.ledger.open_target(site.target.base_url)
     row = site.ledger.study(study_instance_uid)
-    mapped = _mapped(site, row.copies if row and row.copies else _found(site, study_instance_uid))
+    copies = row.copies if row and row.copies else _found(site, study_instance_uid)
     if resource:
-        if isinstance(mapped, StudyError):
-            raise mapped
-        OUTPUT.print_json(json.dumps([mapped.imaging_study, mapped.patient]))
-        return 0
+        return _resources(site, copies)
+    mapped = _mapped(site, copies)
     _source(mapped)
     _ledger(row)
     return _target(site, study_instance_uid, mapped)
+
+
+def _resources(site: Site, copies: tuple[Copy, ...]) -> int:
+    """Print what would be sent if the FHIR server held none of it."""
+    scout = site.scout(site.patience("fhir", threading.Event()))
+    one = foretell(site.reader, scout, copies, time.time(), force=True)
+    if not isinstance(one, Prepared):
+        ERRORS.print(f"This study is not sent now: {_why(one)}", markup=False)
+        return 1
+    entries = [one.entry, one.patient.entry] if one.patient else [one.entry]
+    OUTPUT.print_json(json.dumps([orjson.loads(entry.body) for entry in entries]))
+    return 0
+
+
+def _why(one: Settlement) -> str:
+    match one:
+        case Quarantined():
+            return f"{one.text} ({one.cause}) {one.hint}"
+        case Deferred():
+            return f"it waits ({one.cause})"
+        case _:
+            return "no source holds it"
 
 
 def _found(site: Site, uid: str) -> tuple[Copy, ...]:
@@ -53,7 +78,7 @@ def _found(site: Site, uid: str) -> tuple[Copy, ...]:
 def _mapped(site: Site, copies: tuple[Copy, ...]) -> Mapped | StudyError:
     try:
         study, channel = site.reader.read(copies)
-        return mapping.map_study(study, channel.rules, endpoint_ids=(channel.endpoint_id,))
+        return site.reader.map(study, channel)
     except StudyError as error:
         return error
 

@@ -23,6 +23,7 @@ _PLAIN = {
     "boolean": "`true`, `false`",
     "string": "text",
     "object": "names and URIs",
+    "array": "list",
 }
 _HEAD = """\
 # Configuration of dicom-fhir-indexer.
@@ -108,7 +109,7 @@ def _rows(model: type[BaseModel], prefix: str) -> Iterator[str]:
 
 def _default_cell(model: type[BaseModel], name: str) -> str:
     value = default_of(model, name)
-    if value is None or value == {}:
+    if value in (None, {}, []):
         return ""
     return f"`{value if isinstance(value, str) else json.dumps(value)}`"
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from indexer.config.keys import Keys
+from indexer.config.keys import Keys, mistake
 from indexer.config.values import Terms, Uri  # noqa: TC001 - pydantic reads the annotations
 
 Preset = Literal["base", "us-core", "eu-imaging", "mii", "tw-core", "flute", "ihe-imr", "smart", "digital-twins"]
@@ -76,8 +76,26 @@ class Mapping(Keys):
         "(PS3.16, Annex L).",
         examples=[{"Thorax a.p.": "CHEST"}],
     )
+    resolve: list[Literal["basedOn", "encounter", "referrer"]] = Field(
+        default_factory=list,
+        description="References that are looked up in the FHIR server by their identifier: the one resource that bears "
+        "it is referred to. These elements are written then.",
+        examples=[["basedOn", "encounter"]],
+    )
     meta_source: Uri | None = Field(
         default=None,
         description="meta.source of studies and patients. Without it none is written.",
         examples=["https://pacs.example.org"],
     )
+
+    @model_validator(mode="after")
+    def _resolved_is_written(self) -> Mapping:
+        for name in self.resolve:
+            if self.elements.switches.get(name) is False:
+                raise mistake(("resolve",), f"expected no {name}, which mapping.elements switches off")
+        return self
+
+    @property
+    def switches(self) -> dict[str, bool]:
+        """The elements that the file switches, those among them that are looked up."""
+        return self.elements.switches | dict.fromkeys(self.resolve, True)

@@ -15,6 +15,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from indexer.config.keys import Keys, mistake
 from indexer.config.ledger_url import with_password
 from indexer.config.mapping import Mapping
+from indexer.config.patients import Patients
 from indexer.config.values import (
     Count,
     Duration,
@@ -299,6 +300,16 @@ class Config(Keys):
         "studies of at most N instances). The counts are exact in any case.",
     )
     mapping: Mapping = Field(default=Mapping(), description="What is written of a study.")
+    patients: Patients = Field(default=Patients(), description="Whom studies refer to.")
+    ownership: Literal["shared", "exclusive"] = Field(
+        default="shared",
+        description="Whether what others wrote into our resources survives our updates (shared), or each update "
+        "replaces the resource whole (exclusive).",
+    )
+    conflict: Literal["ours", "theirs", "quarantine"] = Field(
+        default="ours",
+        description="What holds where others changed an element that changes in the archive, too (ownership: shared).",
+    )
     sampled_instances: Count = Field(
         default=20,
         ge=1,

@@ -5,20 +5,24 @@ Patient numbers and UIDs stand in bodies, never in URLs, as far as the server al
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlencode
 
 import orjson
 
 from indexer.bundle import Judgement, is_throttled, judge
 from indexer.errors import AccessDenied, AnswerLost, ProtocolViolation, Refused, TooLarge, Unavailable
+from indexer.fhir import identifiers
 from indexer.fhir.answer import EntryAnswer, entries, fetched, matches, next_page, total
 from indexer.model import EntryResult, Fetched, TargetInfo
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from indexer.model import Lookup
     from indexer.transport import Response, Transport
+
+T = TypeVar("T")
 
 _JSON: Final = "application/fhir+json"
 _WRITE: Final = {"Content-Type": _JSON, "Accept": _JSON, "Prefer": "return=minimal"}
@@ -26,8 +30,7 @@ _WRITE: Final = {"Content-Type": _JSON, "Accept": _JSON, "Prefer": "return=minim
 _READ: Final = {"Accept": _JSON, "Cache-Control": "no-cache"}
 _READ_BUNDLE: Final = {**_READ, "Content-Type": _JSON}
 _SEARCH: Final = {**_READ, "Content-Type": "application/x-www-form-urlencoded"}
-_REFERENCES_AT_ONCE: Final = 50
-_UIDS_AT_ONCE: Final = 50
+_AT_ONCE: Final = 50
 _PAGE: Final = "200"
 _STUDY_UID: Final = "urn:dicom:uid"
 
@@ -91,7 +94,7 @@ class FhirServer:
         Unavailable, AccessDenied, TooLarge, Refused, ProtocolViolation
             If one of them cannot be read.
         """
-        chunks = _chunks(references, _REFERENCES_AT_ONCE)
+        chunks = _chunks(references)
         return tuple(found for chunk in chunks for found in self._fetch(chunk))
 
     def find_studies(self, study_instance_uids: Sequence[str]) -> Mapping[str, tuple[Fetched, ...]]:
@@ -103,12 +106,34 @@ class FhirServer:
             If the search fails.
         """
         found: dict[str, list[Fetched]] = {}
-        for chunk in _chunks(study_instance_uids, _UIDS_AT_ONCE):
+        for chunk in _chunks(study_instance_uids):
             tokens = ",".join(f"{_STUDY_UID}|urn:oid:{uid}" for uid in chunk)
-            for resource in self._search({"identifier": tokens, "_count": _PAGE}):
+            for resource in self._search("ImagingStudy", {"identifier": tokens, "_count": _PAGE}):
                 for uid in _study_uids(resource) & set(chunk):
                     found.setdefault(uid, []).append(fetched(resource))
         return {uid: tuple(studies) for uid, studies in found.items()}
+
+    def look_up(self, lookups: Sequence[Lookup]) -> Mapping[Lookup, tuple[str, ...]]:
+        """References of the resources that bear each identifier, one request for many; none is left out.
+
+        A Patient that names another one in whose place it stood counts as that one.
+
+        Raises
+        ------
+        Refused
+            If the server cannot search such resources by their identifiers.
+        Unavailable, AccessDenied, ProtocolViolation
+            If the search fails.
+        """
+        found: dict[Lookup, tuple[str, ...]] = {}
+        for resource_type in sorted({one.type for one in lookups}):
+            wanted = [one for one in lookups if one.type == resource_type]
+            for chunk in _chunks(wanted):
+                tokens = ",".join(map(identifiers.token, chunk))
+                params = {"identifier": tokens, "_elements": identifiers.ELEMENTS, "_count": _PAGE}
+                held = list(self._search(resource_type, params))
+                found |= {one: identifiers.bearers(one, held) for one in chunk}
+        return found
 
     def studies_at(self, endpoint_id: str) -> Iterator[str]:
         """Ids of every ImagingStudy that refers to this Endpoint, page by page.
@@ -124,7 +149,7 @@ class FhirServer:
         # A lenient server ignores a parameter that it does not know, so the reference itself is looked at.
         params = {"endpoint": wanted, "_elements": "id,endpoint", "_count": _PAGE}
         first = self._transport.request("GET", "/ImagingStudy", params=params, headers=_READ)
-        for resource in self._pages(first):
+        for resource in self._pages("ImagingStudy", first):
             if wanted in _endpoints(resource):
                 yield str(resource["id"])
 
@@ -155,22 +180,27 @@ class FhirServer:
             raise self._violation("answered a read without a resource")
         return fetched(answer.resource, result.version_id)
 
-    def _search(self, params: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-        """Search ImagingStudies by POST; by GET where the server does not offer that."""
-        form = urlencode(params).encode()
+    def _search(self, resource_type: str, params: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+        """Search by POST; ImagingStudies by GET where the server does not offer that."""
+        form, is_study = urlencode(params).encode(), resource_type == "ImagingStudy"
         response = self._transport.request(
-            "POST", "/ImagingStudy/_search", body=form, headers=_SEARCH, idempotent=True, accept_statuses=(404, 405)
+            "POST",
+            f"/{resource_type}/_search",
+            body=form,
+            headers=_SEARCH,
+            idempotent=True,
+            accept_statuses=(404, 405) if is_study else (),
         )
         if response.status in (404, 405):
-            response = self._transport.request("GET", "/ImagingStudy", params=params, headers=_READ)
-        return self._pages(response)
+            response = self._transport.request("GET", f"/{resource_type}", params=params, headers=_READ)
+        return self._pages(resource_type, response)
 
-    def _pages(self, response: Response) -> Iterator[dict[str, Any]]:
+    def _pages(self, resource_type: str, response: Response) -> Iterator[dict[str, Any]]:
         """Resources of this page of a search and of all that follow it."""
         promised, count = total(response), 0
         seen: set[str] = set()
         while True:
-            for resource in matches(response, "ImagingStudy"):
+            for resource in matches(response, resource_type):
                 count += 1
                 yield resource
             following = next_page(response, self.base_url)
@@ -238,5 +268,5 @@ def _endpoints(resource: dict[str, Any]) -> set[str]:
     return {"/".join(reference.split("/_history/")[0].split("/")[-2:]) for reference in references}
 
 
-def _chunks(items: Sequence[str], size: int) -> Iterable[Sequence[str]]:
-    return (items[start : start + size] for start in range(0, len(items), size))
+def _chunks(items: Sequence[T]) -> Iterable[Sequence[T]]:
+    return (items[start : start + _AT_ONCE] for start in range(0, len(items), _AT_ONCE))

@@ -1,4 +1,4 @@
-"""What a target confirmed: studies, Patients and Endpoints."""
+"""What a target confirmed: studies, Patients and Endpoints, and what we wrote into each."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, Table, delete, select
 
 from indexer.ledger import schema
 from indexer.ledger.engine import chunks, upsert
@@ -60,6 +60,30 @@ def put_patients(transaction: Connection, target_id: int, patients: Sequence[Pat
     """Record Patients that the target confirmed."""
     rows = [dataclasses.asdict(one) | {"target_id": target_id} for one in patients]
     _put(transaction, schema.patient, [row | {"names": orjson.dumps(row["names"]).decode()} for row in rows])
+
+
+def forget_patients(transaction: Connection, target_id: int, patient_keys: Sequence[str]) -> None:
+    """Patients that the target holds no longer."""
+    table = schema.patient.c
+    for some in chunks(patient_keys):
+        gone = delete(schema.patient).where(table.target_id == target_id, table.patient_key.in_(some))
+        transaction.execute(gone)
+
+
+def written(transaction: Connection, target_id: int, references: Sequence[str]) -> dict[str, bytes]:
+    """What we wrote last, by reference."""
+    table = schema.written.c
+    found: dict[str, bytes] = {}
+    for some in chunks(references):
+        query = select(table.reference, table.body).where(table.target_id == target_id, table.reference.in_(some))
+        found |= {row.reference: row.body for row in transaction.execute(query)}
+    return found
+
+
+def put_written(transaction: Connection, target_id: int, written: Mapping[str, bytes]) -> None:
+    """Record what we wrote."""
+    rows = [{"target_id": target_id, "reference": reference, "body": body} for reference, body in written.items()]
+    _put(transaction, schema.written, rows)
 
 
 def endpoint(transaction: Connection, target_id: int, source: str) -> tuple[str, str] | None:

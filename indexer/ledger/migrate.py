@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from indexer.ledger.engine import Database
 
 # The newest file of migrations/versions. Alembic itself is imported only when there is something to migrate.
-HEAD = "0001"
+HEAD = "0002"
 
 
 def migrate(database: Database) -> None:

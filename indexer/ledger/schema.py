@@ -6,7 +6,21 @@ checks would cost a look-up per row in markings of a million studies. Times are 
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, MetaData, Table, Text, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    false,
+    text,
+    true,
+)
 
 metadata = MetaData(naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s", "pk": "pk_%(table_name)s"})
 
@@ -131,6 +145,7 @@ published = Table(
     Column("number_of_instances", Integer, nullable=False),
     Column("patient_key", Text),
     Column("published_at", Double, nullable=False),
+    Column("is_shared", Boolean, nullable=False, server_default=false()),
     sqlite_with_rowid=False,
 )
 
@@ -143,6 +158,9 @@ patient = Table(
     Column("fingerprint", Text, nullable=False),
     Column("basis", Text, nullable=False),
     Column("names", Text, nullable=False),
+    Column("is_ours", Boolean, nullable=False, server_default=true()),
+    Column("version_id", Text),
+    Column("is_shared", Boolean, nullable=False, server_default=false()),
     sqlite_with_rowid=False,
 )
 
@@ -153,6 +171,15 @@ endpoint = Table(
     Column("source", Text, primary_key=True),
     Column("fingerprint", Text, nullable=False),
     sqlite_with_rowid=False,
+)
+
+# What we wrote last into each resource, compressed: the memory of the next merge. Read only when there is one.
+written = Table(
+    "written",
+    metadata,
+    Column("target_id", Integer, primary_key=True, autoincrement=False),
+    Column("reference", Text, primary_key=True),
+    Column("body", LargeBinary, nullable=False),
 )
 
 # Studies that could not be published as they were.

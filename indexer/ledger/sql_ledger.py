@@ -214,10 +214,22 @@ class SqlLedger:
         with self._database.read() as transaction:
             return confirmed.endpoint_id(transaction, source)
 
-    def put_endpoint(self, source: str, fhir_id: str, fingerprint: str) -> None:
-        """Record that the present target holds the Endpoint as fingerprinted."""
+    def put_endpoint(self, source: str, fhir_id: str, fingerprint: str, written: Mapping[str, bytes]) -> None:
+        """Record that the present target holds the Endpoint as fingerprinted, and what we wrote into it."""
         with self._database.write() as transaction:
-            confirmed.put_endpoint(transaction, self._target(transaction), source, fhir_id, fingerprint)
+            target_id = self._target(transaction)
+            confirmed.put_endpoint(transaction, target_id, source, fhir_id, fingerprint)
+            confirmed.put_written(transaction, target_id, written)
+
+    def written(self, references: Sequence[str]) -> Mapping[str, bytes]:
+        """What we wrote last into resources of the present target, packed, by reference."""
+        with self._database.read() as transaction:
+            return confirmed.written(transaction, self._target(transaction), references)
+
+    def forget_patients(self, patient_keys: Sequence[str]) -> None:
+        """The present target holds these Patients no longer."""
+        with self._database.write() as transaction:
+            confirmed.forget_patients(transaction, self._target(transaction), patient_keys)
 
     # -- backfill ----------------------------------------------------------------------------------------------
 

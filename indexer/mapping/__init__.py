@@ -7,12 +7,13 @@ from indexer.mapping.endpoint import endpoint
 from indexer.mapping.fingerprint import fingerprint
 from indexer.mapping.identity import Identity, endpoint_id, imaging_study_id, patient_id, patient_key
 from indexer.mapping.issues import Cause, Issue
+from indexer.mapping.patient import with_demographics
 from indexer.mapping.preset import Preset, presets
-from indexer.mapping.resolve import Lookup, Resolvable, lookups, resolved
+from indexer.mapping.resolve import Resolvable, referring, resolved
 from indexer.mapping.rules import DEFAULT_ELEMENTS, Element, Instances, Release, Rules, Subject, elements_for
-from indexer.mapping.study import Mapped, identify, map_study
+from indexer.mapping.study import Mapped, map_study
 
-MAPPING_GENERATION = 1
+MAPPING_GENERATION = 2
 """Raised with every change of what a like study becomes, so that everything is written anew."""
 
 __all__ = [
@@ -23,7 +24,6 @@ __all__ = [
     "Identity",
     "Instances",
     "Issue",
-    "Lookup",
     "Mapped",
     "Preset",
     "Release",
@@ -35,12 +35,12 @@ __all__ = [
     "endpoint",
     "endpoint_id",
     "fingerprint",
-    "identify",
     "imaging_study_id",
-    "lookups",
     "map_study",
     "patient_id",
     "patient_key",
     "presets",
+    "referring",
     "resolved",
+    "with_demographics",
 ]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
-
-import orjson
 
 
-def fingerprint(resource: dict[str, Any]) -> str:
-    """SHA-256 over the resource's canonical JSON (sorted keys), 64 hexadecimal digits."""
-    return hashlib.sha256(orjson.dumps(resource, option=orjson.OPT_SORT_KEYS)).hexdigest()
+def fingerprint(body: bytes) -> str:
+    """SHA-256 over a resource as it is sent, 64 hexadecimal digits.
+
+    The mapping builds its elements always in the same order, so that like studies become like bytes.
+    """
+    return hashlib.sha256(body).hexdigest()

@@ -16,6 +16,8 @@ from indexer.mapping.when import FIRST_BIRTH_YEAR, parse_date
 from indexer.model.attributes import NOTHING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from indexer.mapping.rules import Rules
     from indexer.model import Attributes, PersonName, Study
 
@@ -83,6 +85,11 @@ def map_patient(evidence: Evidence, identity: Identity, key: str, rules: Rules) 
         gender=_gender(evidence),
         birthDate=_birth_date(evidence),
     )
+
+
+def with_demographics(held: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:
+    """A Patient that others made, with the name, gender and birth date that the archive states."""
+    return {**held, **{name: ours[name] for name in ("name", "gender", "birthDate") if name in ours}}
 
 
 def key_of(identity: Identity, rules: Rules) -> str:

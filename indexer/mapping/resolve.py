@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from indexer.model import Lookup
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -11,24 +12,14 @@ if TYPE_CHECKING:
 Resolvable = Literal["basedOn", "encounter", "referrer"]
 
 
-@dataclass(frozen=True, slots=True)
-class Lookup:
-    """A resource that is known by its identifier alone.
-
-    Attributes
-    ----------
-    system
-        None if the identifier has none: then only its value can be asked for.
-    """
-
-    type: str
-    system: str | None
-    value: str
-
-
 def lookups(study: Mapping[str, Any], elements: Collection[Resolvable]) -> tuple[Lookup, ...]:
     """What to look up for these elements, each once."""
     return tuple(dict.fromkeys(_logical(study, elements)))
+
+
+def referring(study: Mapping[str, Any], patient_reference: str) -> dict[str, Any]:
+    """The study, but of a Patient that stands in the FHIR server already (``Patient/id``)."""
+    return {**study, "subject": {"reference": patient_reference}}
 
 
 def resolved(study: Mapping[str, Any], found: Mapping[Lookup, str]) -> dict[str, Any]:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from zoneinfo import ZoneInfo
 
+    from indexer.mapping.resolve import Resolvable
+
 
 class Release(StrEnum):
     """FHIR releases that resources can be made for."""
@@ -139,6 +141,8 @@ class Rules:
         What a profile asks for beyond the switches.
     meta_source
         ``meta.source`` of studies and patients, a URI; None writes none.
+    resolve
+        Logical references that are looked up in the FHIR server; their literal form is written beside the identifier.
     requires_access_token
         Whether the DICOMweb service wants the SMART access token, for presets that tell it.
     """
@@ -159,4 +163,5 @@ class Rules:
     device_patient_ids: tuple[str, ...] = ()
     preset: Preset = field(default_factory=Preset)
     meta_source: str | None = None
+    resolve: tuple[Resolvable, ...] = ()
     requires_access_token: bool | None = None

@@ -9,14 +9,15 @@ from indexer.mapping import patient
 from indexer.mapping.context import Context
 from indexer.mapping.imaging_study import map_imaging_study, study_uid
 from indexer.mapping.meta import with_meta
+from indexer.mapping.resolve import lookups
 from indexer.mapping.subject import device_subject, is_device, patient_subject
 from indexer.mapping.when import parse_date, parse_time
+from indexer.model import Lookup
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from indexer.mapping.evidence import Evidence
-    from indexer.mapping.identity import Identity
     from indexer.mapping.issues import Issue
     from indexer.mapping.rules import Rules
     from indexer.model import Study
@@ -40,8 +41,10 @@ class Mapped:
     issues
         What was left out or read in another way than it stands.
     has_patient
-        Whether the study refers to `patient`, so that it has to be written. It does not when it refers to another
-        Patient, names its patient by the identifier alone, holds it inside, or is of a device.
+        Whether the study refers to `patient`. It does not when it names its patient by the identifier alone, holds it
+        inside, or is of a device.
+    lookups
+        Logical references of the study that the rules want to be looked up.
     """
 
     imaging_study: dict[str, Any]
@@ -51,31 +54,17 @@ class Mapped:
     name_digest: str
     issues: tuple[Issue, ...]
     has_patient: bool
+    lookups: tuple[Lookup, ...]
+
+    @property
+    def patient_lookup(self) -> Lookup:
+        """The patient's identifier, for a look into the FHIR server."""
+        (identifier,) = self.patient["identifier"]
+        return Lookup("Patient", identifier["system"], identifier["value"])
 
 
-def identify(study: Study, rules: Rules) -> Identity:
-    """The identifier of the study's patient, for who looks the Patient up before the study is mapped.
-
-    Raises
-    ------
-    StudyUnfit
-        With the cause ``no_patient_id`` or ``identity_conflict``.
-    StudyWaits
-        With the cause ``issuer_unread``.
-    """
-    return patient.identify(study, rules)
-
-
-def map_study(
-    study: Study, rules: Rules, *, endpoint_ids: Sequence[str], patient_reference: str | None = None
-) -> Mapped:
-    """Map one study.
-
-    Parameters
-    ----------
-    patient_reference
-        ``Patient/id`` of a Patient that stands in the FHIR server already and that the study is of; None refers to the
-        one that we write.
+def map_study(study: Study, rules: Rules, *, endpoint_ids: Sequence[str]) -> Mapped:
+    """Map one study; it refers to the Patient that we would write.
 
     Raises
     ------
@@ -91,7 +80,7 @@ def map_study(
     key = patient.key_of(identity, rules)
     resource = patient.map_patient(demographics, identity, key, rules)
     of_device = is_device(identity, context.evidence.sampled, rules)
-    subject = device_subject(identity) if of_device else patient_subject(resource, rules, patient_reference)
+    subject = device_subject(identity) if of_device else patient_subject(resource, rules)
     imaging_study = map_imaging_study(study, context, subject=subject, endpoint_ids=endpoint_ids)
     return Mapped(
         imaging_study=with_meta(imaging_study, rules, context.issues),
@@ -101,6 +90,7 @@ def map_study(
         name_digest=patient.name_digest(demographics, rules),
         issues=context.issues.listed(),
         has_patient=subject["subject"].get("reference") == f"Patient/{resource['id']}",
+        lookups=lookups(imaging_study, rules.resolve),
     )
 
 

@@ -34,16 +34,8 @@ def device_subject(identity: Identity) -> dict[str, Any]:
     return {"subject": {"type": "Device", "identifier": identifier}}
 
 
-def patient_subject(patient: dict[str, Any], rules: Rules, reference: str | None) -> dict[str, Any]:
-    """``subject``, and ``contained`` where the rules want the patient inside the study.
-
-    Parameters
-    ----------
-    reference
-        Literal reference to a Patient that stands already; None for the one that we write.
-    """
-    if reference:
-        return {"subject": {"reference": reference}}
+def patient_subject(patient: dict[str, Any], rules: Rules) -> dict[str, Any]:
+    """``subject``, and ``contained`` where the rules want the patient inside the study."""
     if rules.subject is Subject.LOGICAL:
         return {"subject": {"type": "Patient", "identifier": patient["identifier"][0]}}
     if rules.subject is Subject.CONTAINED:

@@ -12,9 +12,9 @@ from indexer.errors import LedgerError
 _LEVEL = 6
 
 
-def pack(resource: dict[str, Any]) -> bytes:
-    """A resource as compressed JSON."""
-    return zlib.compress(orjson.dumps(resource), _LEVEL)
+def pack(body: bytes) -> bytes:
+    """A resource's JSON, compressed."""
+    return zlib.compress(body, _LEVEL)
 
 
 def unpack(packed: bytes) -> dict[str, Any]:

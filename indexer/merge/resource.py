@@ -25,12 +25,15 @@ class Merged:
         was given, if nothing has to be written. It shares parts with what was merged: read it only.
     is_changed
         Whether it has to be written at all.
+    is_shared
+        Whether it holds anything beside what we would write.
     conflicts
         FHIR paths of the elements that both changed, without values, each once.
     """
 
     resource: Resource
     is_changed: bool
+    is_shared: bool
     conflicts: tuple[str, ...] = ()
 
 
@@ -61,9 +64,10 @@ def merge(before: Resource | None, ours: Resource, theirs: Resource, conflict: C
     conflicts = () if before is None else tuple(dict.fromkeys(walk.conflicts))
     if conflicts and conflict is Conflict.QUARANTINE:
         raise _edited_by_others(conflicts)
+    is_shared = merged != _compared(ours) or theirs.get("text") not in (None, ours.get("text"))
     if merged == held:
-        return Merged(theirs, is_changed=False, conflicts=conflicts)
-    return Merged(_whole(merged, ours, theirs), is_changed=True, conflicts=conflicts)
+        return Merged(theirs, is_changed=False, is_shared=is_shared, conflicts=conflicts)
+    return Merged(_whole(merged, ours, theirs), is_changed=True, is_shared=is_shared, conflicts=conflicts)
 
 
 def _compared(resource: Resource, *writers: Resource | None) -> Resource:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from indexer.model.attributes import Attributes, PersonName
 from indexer.model.feed import Change, ChangePage, FeedPosition, Level
 from indexer.model.study import Copy, Instance, Series, Study
-from indexer.model.target import EntryResult, Fetched, TargetInfo
+from indexer.model.target import EntryResult, Fetched, Lookup, TargetInfo
 from indexer.model.work import (
     BackfillRun,
     Deferred,
@@ -34,6 +34,7 @@ __all__ = [
     "Instance",
     "Lane",
     "Level",
+    "Lookup",
     "Mark",
     "Patient",
     "PersonName",

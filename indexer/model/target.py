@@ -22,6 +22,21 @@ class TargetInfo:
     software: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """A resource that is known by its identifier alone.
+
+    Attributes
+    ----------
+    system
+        None if the identifier has none: then only its value can be asked for.
+    """
+
+    type: str
+    system: str | None
+    value: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryResult:
     """The answer to one entry of a Bundle, or to one request.

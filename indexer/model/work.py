@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from indexer.model.study import Copy
 
 
@@ -52,7 +54,9 @@ class Published:
     mapping_generation
         Generation of the mapping that made it; a raised one makes everything anew.
     patient_key
-        Keyed hash of the patient's identifier, None where the study refers to no Patient of ours.
+        Keyed hash of the patient's identifier, None where the study refers to no Patient resource.
+    is_shared
+        Whether that version holds what others wrote, so that an update has to be merged into it.
     """
 
     study_instance_uid: str
@@ -65,6 +69,7 @@ class Published:
     number_of_instances: int
     patient_key: str | None
     published_at: float = 0.0
+    is_shared: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,11 +80,17 @@ class Patient:
     ----------
     patient_key
         Keyed hash of system and value of the identifier.
+    fingerprint
+        SHA-256 of what our study says of the patient; empty if nothing of it was written yet.
     basis
         ``StudyDate StudyTime StudyInstanceUID`` of the study whose demographics were sent; a study with a smaller
         basis does not change them.
     names
         Short hashes of the different names that were met under this number, at most `MAX_NAMES`.
+    is_ours
+        Whether we made it; a Patient that was there before is only referred to.
+    version_id, is_shared
+        As with `Published`.
     """
 
     patient_key: str
@@ -87,6 +98,9 @@ class Patient:
     fingerprint: str
     basis: str
     names: tuple[str, ...] = ()
+    is_ours: bool = True
+    version_id: str | None = None
+    is_shared: bool = False
 
     MAX_NAMES: ClassVar[int] = 8
 
@@ -121,11 +135,14 @@ class Settled:
     ----------
     published
         What the server confirmed; None if the study was unchanged and nothing was sent.
+    written
+        What we wrote, packed, by reference: the memory of the next merge.
     """
 
     task: Task
     published: Published | None
     patient: Patient | None = None
+    written: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +164,7 @@ class Deferred:
         Short word for `status`.
     counts
         Whether this was the study's own failure, which counts towards quarantine, or only an outage.
-    patient
+    patient, written
         What the server confirmed of its Patient all the same.
     """
 
@@ -156,6 +173,7 @@ class Deferred:
     cause: str
     counts: bool = False
     patient: Patient | None = None
+    written: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +188,7 @@ class Quarantined:
         What is wrong, for the operator, without patient data.
     hint
         What to do.
-    patient
+    patient, written
         What the server confirmed of its Patient all the same.
     """
 
@@ -179,6 +197,7 @@ class Quarantined:
     text: str
     hint: str
     patient: Patient | None = None
+    written: Mapping[str, bytes] = field(default_factory=dict)
 
 
 Settlement = Settled | Dropped | Deferred | Quarantined

@@ -49,13 +49,22 @@ class Answer:
         Short word for `status` and `quarantine`, empty if the entry landed.
     text
         The server's words without patient data.
+    hint
+        What to do, empty if only the server's words tell it.
+    is_shared
+        Whether what landed holds what others wrote.
+    written
+        What we wrote of it, packed, for the next merge; None if it is not to be remembered.
     """
 
     judgement: Judgement
     cause: str = ""
     text: str = ""
+    hint: str = ""
     version_id: str | None = None
     retry_after_s: float | None = None
+    is_shared: bool = False
+    written: bytes | None = None
 
     @property
     def has_landed(self) -> bool:
@@ -112,10 +121,12 @@ class Deliverer:
         TargetReplaced
             If the server refuses entries and does not hold what it confirmed before.
         """
-        answers = self._answers(entries)
-        if any(answer.judgement is Judgement.REFUSED for answer in answers.values()):
+        answers = self._answers(entries) if entries else {}
+        refused = [entry for entry in entries if answers[entry.reference].judgement is Judgement.REFUSED]
+        if refused:
             self._check_witness()
-        return answers
+        # Some servers refuse another version with 400, and with it a whole transaction.
+        return answers | self._stale(refused)
 
     def _answers(self, entries: Sequence[Entry]) -> Answers:
         if len(entries) < 2 or self.types.choose(len(entries)) is BundleType.BATCH:
@@ -129,15 +140,15 @@ class Deliverer:
                 self.types = self.types.only_batch_took(len(entries))
             return answers
 
-    def held(self, entries: Sequence[Entry]) -> Answers:
-        """Those entries that the server holds already as they would be sent.
+    def fetch(self, references: Sequence[str]) -> tuple[Fetched | None, ...]:
+        """What the server holds under these references.
 
         Raises
         ------
         Interrupted
             If a stop was asked for while the server was out of reach.
         """
-        return self._landed(entries) if entries else {}
+        return self.patience.persist(lambda: self.target.fetch(references)) if references else ()
 
     def _waves(self, entries: Sequence[Entry], failures: int = FAILURES) -> Answers:
         """What others refer to goes first; a study goes only if its Patient is in."""
@@ -187,6 +198,10 @@ class Deliverer:
             except TooLarge as error:
                 return answers | self._halved(left, bundle_type, error)
             except Conflict as error:
+                if stale := self._stale(left):
+                    answers |= stale
+                    left = [entry for entry in left if entry.reference not in stale]
+                    continue
                 conflicts += 1
                 if conflicts > CONFLICTS:
                     return answers | dict.fromkeys((entry.reference for entry in left), _CONFLICT)
@@ -227,7 +242,7 @@ class Deliverer:
     def _landed(self, entries: Sequence[Entry]) -> Answers:
         """Which entries the server holds already as they were sent; what cannot be read is sent again."""
         try:
-            held = self._fetch([entry.reference for entry in entries])
+            held = self.fetch([entry.reference for entry in entries])
         except (Refused, TooLarge):
             return {}
         return {
@@ -236,17 +251,24 @@ class Deliverer:
             if found is not None and _is_held(entry, found.resource)
         }
 
-    def _check_witness(self) -> None:
-        if self.witness and None in self._fetch(self.witness):
-            raise TargetReplaced("the FHIR server no longer holds what it confirmed", peer="fhir")
+    def _stale(self, entries: Sequence[Entry]) -> Answers:
+        """Those entries that somebody overtook: the version that they were to replace is no longer the present one."""
+        bound = [entry for entry in entries if entry.if_match is not None]
+        held = self.fetch([entry.reference for entry in bound])
+        return {
+            entry.reference: Answer(judgement=Judgement.CONFLICT, cause="conflict")
+            for entry, found in zip(bound, held, strict=True)
+            if found is None or found.version_id != entry.if_match
+        }
 
-    def _fetch(self, references: Sequence[str]) -> tuple[Fetched | None, ...]:
-        return self.patience.persist(lambda: self.target.fetch(references))
+    def _check_witness(self) -> None:
+        if self.witness and None in self.fetch(self.witness):
+            raise TargetReplaced("the FHIR server no longer holds what it confirmed", peer="fhir")
 
 
 _FAILED = 500
 
-_CONFLICT = Answer(judgement=Judgement.CONFLICT, cause="conflict")
+_CONFLICT = Answer(judgement=Judgement.RETRY, cause="conflict")
 
 
 def _answer(result: EntryResult, entry: Entry) -> Answer:

@@ -16,21 +16,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from indexer.crew import Crew
-from indexer.errors import IndexerError, LedgerBusy, LedgerFull, PeerError, TargetReplaced
+from indexer.errors import IndexerError, PeerError, TargetReplaced
 from indexer.log import Event, study_key
 from indexer.model import Deferred, Dropped, Lane, Quarantined, Settled
-from indexer.sync import outbox
 from indexer.sync.prepare import Prepared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from indexer.bundle import Entry
     from indexer.model import Settlement, Task
-    from indexer.sync.deliver import Answers, Deliverer
     from indexer.sync.patience import Patience
     from indexer.sync.prepare import Reader
     from indexer.sync.protocols import Ledger
+    from indexer.sync.publish import Publisher
 
 _log = logging.getLogger(__name__)
 
@@ -39,8 +37,6 @@ T = TypeVar("T")
 LEASE_S = 900.0
 IDLE_S = 0.5
 """Longest sleep of an idle loop; a new mark of another process is seen after this long at the latest."""
-
-BUSY_S = 5.0
 
 TASKS_PER_READER = 16
 """Taking is a transaction: rather some at once than each alone."""
@@ -92,7 +88,7 @@ class Drain:
 
     ledger: Ledger
     reader: Reader
-    deliverer: Deliverer
+    publisher: Publisher
     patience: Patience
     stop: threading.Event
     on_replaced: Callable[[], None]
@@ -108,7 +104,7 @@ class Drain:
 
     def __post_init__(self) -> None:
         self._tasks = queue.Queue(maxsize=self.readers * TASKS_PER_READER)
-        self._ready = queue.Queue(maxsize=4 * self.deliverer.sizer.limits.max_entries)
+        self._ready = queue.Queue(maxsize=4 * self.publisher.deliverer.sizer.limits.max_entries)
 
     def run(self, is_done: Callable[[], bool] | None = None) -> None:
         """Drain until a stop is asked for or, with nothing under way, `is_done` says so.
@@ -118,12 +114,13 @@ class Drain:
         IndexerError
             Whatever ended a thread; the other threads are ended too.
         """
-        began, busy_s = time.monotonic(), self.deliverer.busy_s
+        deliverer = self.publisher.deliverer
+        began, busy_s = time.monotonic(), deliverer.busy_s
         crew = Crew(self.stop)
         for loop in (self._write_loop, *[self._read_loop] * self.readers):
             crew.start(loop)
         crew.keep(lambda: self._take_loop(is_done))
-        self._tell_end(time.monotonic() - began, self.deliverer.busy_s - busy_s)
+        self._tell_end(time.monotonic() - began, deliverer.busy_s - busy_s)
         crew.join(ABANDON_S)
 
     def _tell_end(self, duration_s: float, busy_s: float) -> None:
@@ -141,14 +138,14 @@ class Drain:
     def _take_loop(self, is_done: Callable[[], bool] | None) -> None:
         pace = Pace(self.clock)
         while not self.stop.is_set():
-            tasks = self._patiently(lambda: self._take(pace))
+            tasks = self.patience.with_ledger(lambda: self._take(pace))
             for task in tasks:
                 self._put(self._tasks, task)
             if tasks:
                 continue
-            if is_done is not None and not self._under_way and self._patiently(is_done):
+            if is_done is not None and not self._under_way and self.patience.with_ledger(is_done):
                 return
-            self.stop.wait(self._patiently(self._idle_s))
+            self.stop.wait(self.patience.with_ledger(self._idle_s))
 
     def _take(self, pace: Pace) -> list[Task]:
         room = self._tasks.maxsize - self._tasks.qsize()
@@ -178,7 +175,7 @@ class Drain:
 
     def _prepare(self, task: Task) -> Prepared | Settlement:
         try:
-            prepared = self._patiently(lambda: self.reader.prepare(task))
+            prepared = self.patience.with_ledger(lambda: self.reader.prepare(task))
         except PeerError as error:
             delay_s = self.patience.delay_s(error)
             self.patience.stopped(min(delay_s, self.patience.most_s))
@@ -210,14 +207,16 @@ class Drain:
             prepared = [item for item in items if isinstance(item, Prepared)]
             settlements: list[Settlement] = [item for item in items if not isinstance(item, Prepared)]
             try:
-                settlements += self._sent(prepared)
+                chance = random.random()  # noqa: S311 - jitter, not a secret
+                settlements += self.publisher.publish(prepared, self.clock(), chance)
             except TargetReplaced:
-                self._patiently(self.on_replaced)
+                self.patience.with_ledger(self.on_replaced)
                 settlements += [Deferred(task=one.task, due_in_s=0.0, cause="target_replaced") for one in prepared]
             self._settle(settlements)
 
     def _collect(self) -> list[Prepared | Settlement]:
         """The next Bundle's worth: full, or nobody else is coming, or the first has waited long enough."""
+        deliverer = self.publisher.deliverer
         items: list[Prepared | Settlement] = []
         size = entries = 0
         deadline = time.monotonic() + LINGER_S
@@ -229,7 +228,7 @@ class Drain:
                     return items
                 continue
             count, more = _weight(item)
-            aim, most = self.deliverer.sizer.aim_bytes, self.deliverer.max_entries
+            aim, most = deliverer.sizer.aim_bytes, deliverer.max_entries
             self._kept = item if entries and (size + more > aim or entries + count > most) else None
             if self._kept is not None:
                 return items
@@ -240,40 +239,13 @@ class Drain:
                 return items
         return items
 
-    def _sent(self, prepared: Sequence[Prepared]) -> list[Settlement]:
-        if not prepared:
-            return []
-        keys = sorted({one.patient.patient_key for one in prepared})
-        known = self._patiently(lambda: self.ledger.patients(keys))
-        patients = outbox.plan_patients(prepared, known)
-        entries = outbox.entries_of(prepared, patients)
-        answers = self._sent_before(prepared, entries)
-        answers |= self.deliverer.deliver([entry for entry in entries if entry.reference not in answers])
-        chance = random.random()  # noqa: S311 - jitter, not a secret
-        return outbox.outcomes(prepared, patients, answers, now=self.clock(), chance=chance)
-
-    def _sent_before(self, prepared: Sequence[Prepared], entries: Sequence[Entry]) -> Answers:
-        """What a process sent that died before it could settle it: it is not sent again."""
-        abandoned = {one.patient.patient_key for one in prepared if one.task.is_abandoned and not one.task.force}
-        return self.deliverer.held([entry for entry in entries if entry.patient_key in abandoned])
-
     def _settle(self, settlements: Sequence[Settlement]) -> None:
-        self._patiently(lambda: self.ledger.settle(settlements, self.clock()))
+        self.patience.with_ledger(lambda: self.ledger.settle(settlements, self.clock()))
         with self._lock:
             self._under_way.difference_update(one.task.study_instance_uid for one in settlements)
         for one in settlements:
             self.tally.count(one)
             self._tell(one)
-
-    def _patiently(self, work: Callable[[], T]) -> T:
-        """Nothing is given up because the ledger was locked or its disk was full for a while."""
-        while True:
-            try:
-                return work()
-            except (LedgerBusy, LedgerFull) as error:
-                facts = {"event": Event.LEDGER_WAITS, "cause": type(error).__name__}
-                _log.warning("the ledger cannot be written; trying again", extra=facts)
-                self.patience.stopped(BUSY_S)
 
     def _tell(self, one: Settlement) -> None:
         key = study_key(self.site_key, one.task.study_instance_uid)
@@ -305,7 +277,9 @@ def _weight(item: Prepared | Settlement) -> tuple[int, int]:
     """Entries and bytes that an item adds to a Bundle, at most."""
     if not isinstance(item, Prepared):
         return 0, 0
-    entries = [item.entry] * item.is_changed + [item.patient_entry] * item.is_patient_due
+    entries = [item.entry] * item.is_changed
+    if item.patient is not None and item.is_patient_due:
+        entries.append(item.patient.entry)
     return len(entries), sum(entry.size for entry in entries)
 
 

@@ -2,123 +2,114 @@
 
 from __future__ import annotations
 
-import logging
-from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from indexer import plan
-from indexer.log import Event
-from indexer.model import Deferred, Patient, Quarantined, Settled
-from indexer.sync.prepare import Prepared, patient_is_due
+from indexer.model import Deferred, Quarantined, Settled
+from indexer.sync.ownership import Draft
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
-    from indexer.bundle import Entry
-    from indexer.model import Settlement
+    from indexer.model import Patient, Published, Settlement
     from indexer.sync.deliver import Answer, Answers
-
-_log = logging.getLogger(__name__)
-
-MANY_NAMES = 3
-"""A number that stands for this many names is warned about, once."""
+    from indexer.sync.patients import PatientPlan
+    from indexer.sync.prepare import Prepared
 
 RETRY_S = (30.0, 6 * 3600.0)
 """First and longest delay of an entry that the server put off."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PatientPlan:
-    """What becomes of one Patient in one Bundle.
-
-    Attributes
-    ----------
-    entry
-        None if what the server holds stays.
-    row
-        What the ledger knows once the Bundle is in.
-    """
-
-    entry: Entry | None
-    row: Patient
-
-
-def plan_patients(prepared: Sequence[Prepared], known: Mapping[str, Patient]) -> dict[str, PatientPlan]:
-    """One plan per patient: of several studies in a Bundle the latest speaks for the Patient.
+def drafts_of(
+    prepared: Sequence[Prepared], patients: Mapping[str, PatientPlan], there: Collection[str] = ()
+) -> list[Draft]:
+    """Every resource that has to be written, each identity once.
 
     Parameters
     ----------
-    known
-        What the server confirmed, by patient key.
+    there
+        References of studies that stand in the server although the ledger does not know of it.
     """
-    by_key: dict[str, list[Prepared]] = defaultdict(list)
-    for one in prepared:
-        by_key[one.patient.patient_key].append(one)
-    return {key: _plan_patient(group, known.get(key)) for key, group in by_key.items()}
-
-
-def _plan_patient(group: Sequence[Prepared], known: Patient | None) -> PatientPlan:
-    latest = max(group, key=lambda one: one.patient.basis)
-    is_due = patient_is_due(known, latest.patient)
-    seen = known.names if known else ()
-    names = tuple(dict.fromkeys([*seen, *(name for one in group for name in one.patient.names)]))[: Patient.MAX_NAMES]
-    if len(seen) < MANY_NAMES <= len(names):
-        _log.warning(
-            "one patient number stands for many names; the name of the latest study is published",
-            extra={"event": Event.PATIENT_NAMES_DIFFER, "count": len(names)},
-        )
-    row = latest.patient if is_due or known is None else known
-    return PatientPlan(entry=latest.patient_entry if is_due else None, row=replace(row, names=names))
-
-
-def entries_of(prepared: Sequence[Prepared], patients: Mapping[str, PatientPlan]) -> list[Entry]:
-    """Every entry that the Bundle needs, each identity once."""
     return [
-        *(one.entry for one in patients.values() if one.entry is not None),
-        *(one.entry for one in prepared if one.is_changed),
+        *(one.draft for one in patients.values() if one.draft is not None),
+        *(_draft(one, is_new=one.entry.reference not in there) for one in prepared if one.is_changed),
     ]
 
 
-def outcomes(
-    prepared: Sequence[Prepared],
-    patients: Mapping[str, PatientPlan],
-    answers: Answers,
-    *,
-    now: float,
-    chance: float,
-) -> list[Settlement]:
-    """How each study ends.
+def _draft(one: Prepared, *, is_new: bool) -> Draft:
+    known = one.task.published
+    return Draft(
+        entry=one.entry,
+        version_id=known.version_id if known else None,
+        is_shared=known is not None and known.is_shared,
+        is_new=known is None and is_new,
+        is_abandoned=one.task.is_abandoned and not one.task.force,
+        force=one.task.force,
+    )
 
-    Parameters
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How studies end by the answers to what was sent for them.
+
+    Attributes
     ----------
+    gone
+        Keys of Patients that the server turned out to hold no longer.
     now
         Epoch seconds, the time of publication.
     chance
         A random number from 0 to 1, for the jitter of retries.
     """
-    return [_outcome(one, patients[one.patient.patient_key], answers, now, chance) for one in prepared]
+
+    patients: Mapping[str, PatientPlan]
+    answers: Answers
+    now: float
+    chance: float
+    gone: Collection[str] = ()
+
+    def of(self, one: Prepared) -> Settlement:
+        """How one study ends."""
+        plan_of = self.patients[one.patient.row.patient_key] if one.patient else None
+        of_patient = self.answers[plan_of.draft.reference] if plan_of and plan_of.draft else None
+        of_study = self.answers[one.entry.reference] if one.is_changed else None
+        row = _confirmed(plan_of.row, of_patient) if plan_of else None
+        written = _written({one.entry.reference: of_study, _reference(plan_of): of_patient})
+        bad = next((answer for answer in (of_patient, of_study) if answer and not answer.has_landed), None)
+        if bad is None:
+            published = self._published(one, of_study) if of_study else None
+            return Settled(task=one.task, published=published, patient=row, written=written)
+        is_patient_in = of_patient is not None and of_patient.has_landed
+        settlement = self._failed(one, bad)
+        return replace(settlement, patient=row if is_patient_in else None, written=written)
+
+    def _published(self, one: Prepared, answer: Answer) -> Published:
+        return replace(one.published, version_id=answer.version_id, is_shared=answer.is_shared, published_at=self.now)
+
+    def _failed(self, one: Prepared, answer: Answer) -> Quarantined | Deferred:
+        if one.patient is not None and one.patient.row.patient_key in self.gone:
+            return Deferred(task=one.task, due_in_s=0.0, cause="patient_gone", counts=True)
+        return _refused(one, answer) if answer.is_final else _put_off(one, answer, self.chance)
 
 
-def _outcome(one: Prepared, patient: PatientPlan, answers: Answers, now: float, chance: float) -> Settlement:
-    told = [answers[entry.reference] for entry in (patient.entry, one.entry if one.is_changed else None) if entry]
-    bad = next((answer for answer in told if not answer.has_landed), None)
-    if bad is None:
-        version_id = told[-1].version_id if one.is_changed else None
-        done = replace(one.published, version_id=version_id, published_at=now) if one.is_changed else None
-        return Settled(task=one.task, published=done, patient=patient.row)
-    is_patient_in = patient.entry is not None and answers[patient.entry.reference].has_landed
-    settlement = _refused(one, bad) if bad.is_final else _put_off(one, bad, chance)
-    return replace(settlement, patient=patient.row if is_patient_in else None)
+def _reference(patient: PatientPlan | None) -> str:
+    return patient.draft.reference if patient and patient.draft else ""
+
+
+def _confirmed(row: Patient, answer: Answer | None) -> Patient:
+    if answer is None or not answer.has_landed:
+        return row
+    return replace(row, version_id=answer.version_id, is_shared=answer.is_shared)
+
+
+def _written(answers: Mapping[str, Answer | None]) -> dict[str, bytes]:
+    return {key: answer.written for key, answer in answers.items() if answer and answer.written is not None}
 
 
 def _refused(one: Prepared, answer: Answer) -> Quarantined:
-    return Quarantined(
-        task=one.task,
-        cause=answer.cause,
-        text=answer.text,
-        hint="See what the FHIR server says above; when the cause is gone, 'quarantine replay' this study.",
-    )
+    hint = "See what the FHIR server says above; when the cause is gone, 'quarantine replay' this study."
+    return Quarantined(task=one.task, cause=answer.cause, text=answer.text, hint=answer.hint or hint)
 
 
 def _put_off(one: Prepared, answer: Answer, chance: float) -> Deferred:

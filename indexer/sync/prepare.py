@@ -23,15 +23,20 @@ from indexer.errors import (
 )
 from indexer.log import Event, study_key
 from indexer.model import Deferred, Dropped, Patient, Published, Quarantined, Settled
+from indexer.sync.patients import StatedPatient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from indexer.mapping import Mapped, Rules
-    from indexer.model import Copy, Settlement, Study, Task
+    from indexer.model import Copy, Lookup, Settlement, Study, Task
+    from indexer.sync.patients import PatientPolicy
     from indexer.sync.protocols import AttributeSource, Ledger, StudySource
 
 _log = logging.getLogger(__name__)
+
+WAIT_S = (30.0, 6 * 3600.0)
+"""First and longest delay before a study is tried again."""
 
 AGAIN_S = 5.0
 """A study that changed under the reader's eyes is read again after this long."""
@@ -55,19 +60,25 @@ class Channel:
     endpoint_id: str
     endpoint: Entry
     endpoint_resource: dict[str, Any]
-    endpoint_fingerprint: str
+
+    @property
+    def endpoint_fingerprint(self) -> str:
+        """Fingerprint of the Endpoint as it would be sent."""
+        return mapping.fingerprint(self.endpoint.body)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A study ready to be sent.
+    """A study that was read and mapped.
 
     Attributes
     ----------
     entry
         The ImagingStudy; its body is what the fingerprint was taken of.
-    patient_entry, patient
-        The Patient as it would be written, and what the ledger would know of it then.
+    patient
+        What the study says of the Patient that it refers to; None if it refers to no such resource.
+    lookups
+        Logical references that are looked up before it is sent.
     is_changed
         Whether the ImagingStudy differs from what was last confirmed, or is sent by force.
     is_patient_due
@@ -77,10 +88,10 @@ class Prepared:
     task: Task
     entry: Entry
     published: Published
-    patient_entry: Entry
-    patient: Patient
-    is_changed: bool
-    is_patient_due: bool
+    patient: StatedPatient | None
+    lookups: tuple[Lookup, ...] = ()
+    is_changed: bool = True
+    is_patient_due: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +108,9 @@ class Reader:
 
     ledger: Ledger
     channels: Mapping[str, Channel]
+    policy: PatientPolicy
     clock: Callable[[], float]
-    wait_s: tuple[float, float] = (30.0, 6 * 3600.0)
+    wait_s: tuple[float, float] = WAIT_S
     site_key: bytes = field(repr=False)
 
     def prepare(self, task: Task) -> Prepared | Settlement:
@@ -111,8 +123,7 @@ class Reader:
         """
         try:
             study, channel = self.read(task.copies)
-            mapped = mapping.map_study(study, channel.rules, endpoint_ids=(channel.endpoint_id,))
-            return self._prepared(task, channel, mapped, study)
+            return self._prepared(task, channel, *self._mapped(study, channel), study)
         except StudyVanished:
             return Dropped(task=task)
         except StudyChanging as error:
@@ -165,44 +176,38 @@ class Reader:
             return study
         return replace(study, series=channel.samples.sample(study), is_sampled=True)
 
-    def _prepared(self, task: Task, channel: Channel, mapped: Mapped, study: Study) -> Prepared | Settlement:
+    def map(self, study: Study, channel: Channel) -> Mapped:
+        """Map a study so that it refers to the Patient that the ledger knows.
+
+        Raises
+        ------
+        StudyWaits, StudyUnfit
+            As `mapping.map_study`.
+        """
+        mapped, _ = self._mapped(study, channel)
+        return mapped
+
+    def _mapped(self, study: Study, channel: Channel) -> tuple[Mapped, Patient | None]:
+        mapped = mapping.map_study(study, channel.rules, endpoint_ids=(channel.endpoint_id,))
+        known = self.ledger.patients([mapped.patient_key]).get(mapped.patient_key) if mapped.has_patient else None
+        if known is None or known.is_ours:
+            return mapped, known
+        return replace(mapped, imaging_study=mapping.referring(mapped.imaging_study, _reference(known))), known
+
+    def _prepared(
+        self, task: Task, channel: Channel, mapped: Mapped, known: Patient | None, study: Study
+    ) -> Prepared | Settlement:
         problems = [
             *mapping.check(mapped.imaging_study, channel.rules.release),
             *mapping.check(mapped.patient, channel.rules.release),
         ]
         if problems:
             raise StudyUnfit("; ".join(problems[:5]), cause="invalid_resource")
-        patient_entry = resource_entry(mapped.patient, None, mapped.patient_key)
-        entry = resource_entry(mapped.imaging_study, task.study_instance_uid, mapped.patient_key)
-        entry = replace(entry, patient_body=patient_entry.body)
-        published = Published(
-            study_instance_uid=task.study_instance_uid,
-            fhir_id=entry.fhir_id,
-            version_id=None,
-            fingerprint=mapping.fingerprint(mapped.imaging_study),
-            mapping_generation=mapping.MAPPING_GENERATION,
-            last_update=study.last_update,
-            number_of_series=len(study.series),
-            number_of_instances=study.number_of_instances,
-            patient_key=mapped.patient_key,
-        )
-        is_changed = task.force or not _is_confirmed(task.published, published)
-        patient, is_due = self._patient(mapped)
-        if not is_changed and not is_due:
-            return Settled(task=task, published=None)
-        return Prepared(
-            task=task,
-            entry=entry,
-            published=published,
-            patient_entry=patient_entry,
-            patient=patient,
-            is_changed=is_changed,
-            is_patient_due=is_due,
-        )
-
-    def _patient(self, mapped: Mapped) -> tuple[Patient, bool]:
-        known = self.ledger.patients([mapped.patient_key]).get(mapped.patient_key)
-        return patient_of(mapped), patient_is_due(known, patient_of(mapped))
+        one = _untold(task, mapped, study)
+        if one.lookups or (one.patient is not None and known is None):
+            return one
+        one = complete(one, known, {}, self.policy)
+        return one if one.is_changed or one.is_patient_due else Settled(task=task, published=None)
 
     def _failed(self, task: Task, error: PeerError) -> Deferred | Quarantined:
         """A server failed on this study; whose fault it is shows in whether the server still answers others."""
@@ -228,9 +233,8 @@ class Reader:
                 raise error from None
 
     def _patience_s(self, task: Task) -> float:
-        """A quarter of the time that it has waited so far, so that the asking grows rare by itself."""
         first_s, most_s = self.wait_s
-        return min(most_s, max(first_s, (self.clock() - task.first_event_at) / 4))
+        return plan.patience_s(self.clock() - task.first_event_at, first_s=first_s, most_s=most_s)
 
     def _backoff_s(self, task: Task) -> float:
         first_s, most_s = self.wait_s
@@ -253,20 +257,76 @@ def resource_entry(resource: dict[str, object], study_instance_uid: str | None, 
     )
 
 
-def patient_of(mapped: Mapped) -> Patient:
-    """What the ledger will know of the Patient once it is confirmed."""
-    return Patient(
-        patient_key=mapped.patient_key,
-        fhir_id=mapped.patient["id"],
-        fingerprint=mapping.fingerprint(mapped.patient),
-        basis=mapped.basis,
-        names=(mapped.name_digest,) if mapped.name_digest else (),
+def complete(
+    one: Prepared, patient: Patient | None, references: Mapping[Lookup, str], policy: PatientPolicy
+) -> Prepared:
+    """The study with the references that only the FHIR server knows, and whether it has to be sent.
+
+    Parameters
+    ----------
+    patient
+        The Patient that the server holds, None if it holds none.
+    references
+        Literal references by what was looked up.
+    """
+    body = _referring(one.entry.body, patient, references)
+    published = replace(one.published, fingerprint=mapping.fingerprint(body))
+    return replace(
+        one,
+        entry=replace(one.entry, body=body),
+        published=published,
+        is_changed=one.task.force or not _is_confirmed(one.task.published, published),
+        is_patient_due=one.patient is not None and policy.is_due(patient, one.patient.row),
     )
 
 
-def patient_is_due(known: Patient | None, seen: Patient) -> bool:
-    """Whether the Patient has to be written: it is new, or a study at least as late says something else."""
-    return known is None or (known.fingerprint != seen.fingerprint and seen.basis >= known.basis)
+def _referring(body: bytes, patient: Patient | None, references: Mapping[Lookup, str]) -> bytes:
+    is_foreign = patient is not None and not patient.is_ours
+    if not (is_foreign or references):
+        return body
+    resource: dict[str, Any] = mapping.resolved(orjson.loads(body), references)
+    if patient is not None:
+        resource = mapping.referring(resource, _reference(patient))
+    return orjson.dumps(resource)
+
+
+def _reference(patient: Patient) -> str:
+    return f"Patient/{patient.fhir_id}"
+
+
+def _untold(task: Task, mapped: Mapped, study: Study) -> Prepared:
+    """The study as it is before anything was asked of the FHIR server."""
+    key = mapped.patient_key if mapped.has_patient else None
+    patient = resource_entry(mapped.patient, None, key)
+    entry = resource_entry(mapped.imaging_study, task.study_instance_uid, key)
+    return Prepared(
+        task=task,
+        entry=replace(entry, patient_body=patient.body),
+        published=Published(
+            study_instance_uid=task.study_instance_uid,
+            fhir_id=entry.fhir_id,
+            version_id=None,
+            fingerprint="",
+            mapping_generation=mapping.MAPPING_GENERATION,
+            last_update=study.last_update,
+            number_of_series=len(study.series),
+            number_of_instances=study.number_of_instances,
+            patient_key=key,
+        ),
+        patient=_stated(mapped, patient) if mapped.has_patient else None,
+        lookups=mapped.lookups,
+    )
+
+
+def _stated(mapped: Mapped, entry: Entry) -> StatedPatient:
+    row = Patient(
+        patient_key=mapped.patient_key,
+        fhir_id=entry.fhir_id,
+        fingerprint=mapping.fingerprint(entry.body),
+        basis=mapped.basis,
+        names=(mapped.name_digest,) if mapped.name_digest else (),
+    )
+    return StatedPatient(row=row, entry=entry, lookup=mapped.patient_lookup)
 
 
 def _is_confirmed(known: Published | None, seen: Published) -> bool:

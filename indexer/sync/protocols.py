@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         FeedPosition,
         Fetched,
         Lane,
+        Lookup,
         Mark,
         Patient,
         Published,
@@ -143,6 +144,13 @@ class FhirTarget(Protocol):
         """Every ImagingStudy that bears one of these UIDs as its ``urn:dicom:uid`` identifier, by UID."""
         ...
 
+    def look_up(self, lookups: Sequence[Lookup]) -> Mapping[Lookup, tuple[str, ...]]:
+        """References of the resources that bear each identifier, one request for many; none is left out.
+
+        A Patient that names another one in whose place it stood counts as that one.
+        """
+        ...
+
     def studies_at(self, endpoint_id: str) -> Iterable[str]:
         """Ids of every ImagingStudy that refers to this Endpoint."""
         ...
@@ -231,8 +239,16 @@ class Ledger(Protocol):
         """Id that the source's Endpoint bears at any target, once one was published."""
         ...
 
-    def put_endpoint(self, source: str, fhir_id: str, fingerprint: str) -> None:
-        """Record that the present target holds the Endpoint as fingerprinted."""
+    def put_endpoint(self, source: str, fhir_id: str, fingerprint: str, written: Mapping[str, bytes]) -> None:
+        """Record that the present target holds the Endpoint as fingerprinted, and what we wrote into it."""
+        ...
+
+    def written(self, references: Sequence[str]) -> Mapping[str, bytes]:
+        """What we wrote last into resources of the present target, packed, by reference."""
+        ...
+
+    def forget_patients(self, patient_keys: Sequence[str]) -> None:
+        """The present target holds these Patients no longer."""
         ...
 
     def backfill_begin(self, digest: str, now: float, rate: float | None) -> BackfillRun:

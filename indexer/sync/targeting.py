@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from indexer.errors import Refused, Unavailable
 from indexer.log import Event
 from indexer.model import Lane, Mark
+from indexer.sync.ownership import Draft
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from indexer.sync.deliver import Deliverer
+    from indexer.sync.ownership import Keeper
     from indexer.sync.prepare import Channel
     from indexer.sync.protocols import FhirTarget, Ledger
 
@@ -24,7 +25,7 @@ CHUNK = 1000
 def make_ready(
     ledger: Ledger,
     target: FhirTarget,
-    deliverer: Deliverer,
+    keeper: Keeper,
     channels: Mapping[str, Channel],
     clock: Callable[[], float],
 ) -> None:
@@ -43,12 +44,12 @@ def make_ready(
     ledger.open_target(target.base_url)
     held = {name: known[0] for name in channels if (known := ledger.endpoint(name)) is not None}
     if held and None in target.fetch([f"Endpoint/{fhir_id}" for fhir_id in held.values()]):
-        replaced(ledger, target, deliverer, channels, clock)
+        replaced(ledger, target, keeper, channels, clock)
         return
-    deliverer.witness = ()
+    keeper.deliverer.witness = ()
     for name, channel in channels.items():
-        _publish(ledger, deliverer, name, channel, clock)
-    deliverer.witness = tuple(channel.endpoint.reference for channel in channels.values())
+        _publish(ledger, keeper, name, channel, clock)
+    keeper.deliverer.witness = tuple(channel.endpoint.reference for channel in channels.values())
     if ledger.drained_target() not in (None, target.base_url):
         for name in channels:
             mark_known(ledger, name, clock)
@@ -58,21 +59,21 @@ def make_ready(
 def replaced(
     ledger: Ledger,
     target: FhirTarget,
-    deliverer: Deliverer,
+    keeper: Keeper,
     channels: Mapping[str, Channel],
     clock: Callable[[], float],
 ) -> None:
     """The server turned out to be another or an emptied one: begin anew with it."""
     _log.warning("the FHIR server lost what it had confirmed", extra={"event": Event.TARGET_REPLACED})
     ledger.renew_target(target.base_url)
-    make_ready(ledger, target, deliverer, channels, clock)
+    make_ready(ledger, target, keeper, channels, clock)
 
 
-def _publish(ledger: Ledger, deliverer: Deliverer, name: str, channel: Channel, clock: Callable[[], float]) -> None:
+def _publish(ledger: Ledger, keeper: Keeper, name: str, channel: Channel, clock: Callable[[], float]) -> None:
     known = ledger.endpoint(name)
     if known == (channel.endpoint.fhir_id, channel.endpoint_fingerprint):
         return
-    answer = deliverer.deliver([channel.endpoint])[channel.endpoint.reference]
+    answer = keeper.write([Draft(entry=channel.endpoint)])[channel.endpoint.reference]
     if not answer.has_landed and not answer.is_final:
         raise Unavailable("the FHIR server put the Endpoint off", peer="fhir", retry_after_s=answer.retry_after_s)
     if not answer.has_landed:
@@ -81,7 +82,8 @@ def _publish(ledger: Ledger, deliverer: Deliverer, name: str, channel: Channel, 
             peer="fhir",
             hint="Check that this account may create Endpoint, Patient and ImagingStudy with ids of its own.",
         )
-    ledger.put_endpoint(name, channel.endpoint.fhir_id, channel.endpoint_fingerprint)
+    written = {} if answer.written is None else {channel.endpoint.reference: answer.written}
+    ledger.put_endpoint(name, channel.endpoint.fhir_id, channel.endpoint_fingerprint, written)
     if known is None:
         mark_known(ledger, name, clock)
 

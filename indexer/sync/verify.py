@@ -119,7 +119,7 @@ class Verifier:
     def _expected(self, uid: str, copies: tuple[Copy, ...]) -> Mapped | StudyError:
         try:
             study, channel = self.patiently(lambda: self.reader.read(copies))
-            return mapping.map_study(study, channel.rules, endpoint_ids=(channel.endpoint_id,))
+            return self.reader.map(study, channel)
         except StudyError as error:
             return error
         except PeerError as error:
@@ -140,14 +140,14 @@ class Verifier:
                 found[uid] = (f"not published: {one.cause}",)
                 continue
             found[uid] = differences(one.imaging_study, [item.resource for item in held.get(uid, ())])
-            if not _has_identifier(patients[one.patient["id"]], one.patient):
+            if one.has_patient and not _has_identifier(patients[_subject(one)], one.patient):
                 found[uid] += ("subject is missing or bears another identifier",)
         return {uid: some for uid, some in found.items() if some}
 
     def _patients(self, mapped: Iterable[Mapped]) -> dict[str, Fetched | None]:
-        ids = sorted({one.patient["id"] for one in mapped})
-        held = self.patiently(lambda: self.target.fetch([f"Patient/{one}" for one in ids])) if ids else ()
-        return dict(zip(ids, held, strict=True))
+        subjects = sorted({_subject(one) for one in mapped if one.has_patient})
+        held = self.patiently(lambda: self.target.fetch(subjects)) if subjects else ()
+        return dict(zip(subjects, held, strict=True))
 
     def _file(self, uid: str, found: Sequence[str], report: Report) -> None:
         known = self.ledger.study(uid)
@@ -191,6 +191,11 @@ class Verifier:
 
 def _address(channel: Channel) -> object:
     return channel.endpoint_resource["address"]
+
+
+def _subject(mapped: Mapped) -> str:
+    reference: str = mapped.imaging_study["subject"]["reference"]
+    return reference
 
 
 def _has_identifier(held: Fetched | None, expected: dict[str, object]) -> bool:

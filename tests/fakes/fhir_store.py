@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -183,10 +184,16 @@ class Store:
         if name == "_id":
             return resource["id"] in wanted
         if name == "identifier":
-            held = {f"{one.get('system', '')}|{one['value']}" for one in resource.get("identifier", [])}
-            return bool(held & wanted)
+            held = {(one.get("system", ""), one["value"]) for one in resource.get("identifier", [])}
+            return any(_is_token(one, held) for one in re.split(r"(?<!\\),", value))
         if name in {"patient", "subject"}:
             return resource.get("subject", {}).get("reference") in wanted
         if name == "endpoint" and self.habits.has_endpoint_search:
             return bool({one["reference"] for one in resource.get("endpoint", [])} & wanted)
         raise HttpError(400, f"Unknown search parameter {name}", "invalid")
+
+
+def _is_token(token: str, held: set[tuple[str, str]]) -> bool:
+    """Whether one of these systems and values is meant by a token of a search (FHIR R4 "Search", 3.1.1.4.10)."""
+    parts = [re.sub(r"\\(.)", r"\1", part) for part in re.split(r"(?<!\\)\|", token)]
+    return tuple(parts) in held if len(parts) == 2 else any(value == parts[0] for _, value in held)

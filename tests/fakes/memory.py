@@ -9,13 +9,13 @@ from __future__ import annotations
 import copy
 import threading
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from indexer.errors import Refused, StudyVanished, TooLarge
+from indexer.errors import Conflict, Refused, StudyVanished, TooLarge
 from indexer.model import (
     Attributes,
     Change,
@@ -25,10 +25,12 @@ from indexer.model import (
     Fetched,
     Instance,
     Level,
+    Lookup,
     Series,
     Study,
     TargetInfo,
 )
+from tests.fakes.memory_habits import Habits
 from tests.fakes.script import Clock, Script
 
 if TYPE_CHECKING:
@@ -208,34 +210,6 @@ class MemorySource:
         )
 
 
-@dataclass(slots=True)
-class Habits:
-    """How a `MemoryTarget` behaves.
-
-    Attributes
-    ----------
-    refused
-        Status by ``Type/id`` of what is refused.
-    refuses_whole
-        One refused entry spoils its whole Bundle, batches too.
-    checks_references
-        A reference to something that is not there is refused.
-    transaction_limit
-        Most entries of a transaction; 0 for none at all.
-    max_bytes
-        Larger Bundles are too large.
-    searches_by_endpoint
-        Whether it knows that search parameter.
-    """
-
-    refused: dict[str, int] = field(default_factory=dict)
-    refuses_whole: bool = False
-    checks_references: bool = True
-    transaction_limit: int | None = None
-    max_bytes: int | None = None
-    searches_by_endpoint: bool = True
-
-
 class MemoryTarget:
     """A FHIR server.
 
@@ -309,6 +283,8 @@ class MemoryTarget:
         urls = {entry["request"]["url"] for entry in entries}
         refusals = [self._refusal(entry, urls if is_transaction else set()) for entry in entries]
         too_many = is_transaction and limit is not None and len(entries) > limit
+        if is_transaction and any(map(self._is_stale, entries)) and self.habits.stale_status in (409, 412):
+            raise Conflict("stale", peer="fhir", status=self.habits.stale_status)
         if too_many or (any(refusals) and (is_transaction or self.habits.refuses_whole)):
             raise Refused("refused", peer="fhir", status=400, outcome=_outcome("a bad entry"))
         results = []
@@ -323,11 +299,17 @@ class MemoryTarget:
 
     def _refusal(self, entry: Json, present: set[str]) -> int | None:
         resource = entry["resource"]
+        if self._is_stale(entry):
+            return self.habits.stale_status
         status = self.habits.refused.get(entry["request"]["url"])
         if status is None and self.habits.checks_references:
             needed = {one["reference"] for one in [resource.get("subject"), *resource.get("endpoint", ())] if one}
             status = 400 if needed - present - self.held.keys() else None
         return status
+
+    def _is_stale(self, entry: Json) -> bool:
+        reference, wanted = entry["request"]["url"], entry["request"].get("ifMatch")
+        return wanted is not None and (reference not in self.held or wanted != f'W/"{self.versions[reference]}"')
 
     def fetch(self, references: Sequence[str]) -> tuple[Fetched | None, ...]:
         self.script.play("fetch")
@@ -347,6 +329,15 @@ class MemoryTarget:
                         found[uid].append(self._fetched(reference))
         return {uid: tuple(some) for uid, some in found.items()}
 
+    def look_up(self, lookups: Sequence[Lookup]) -> Mapping[Lookup, tuple[str, ...]]:
+        self.script.play("look_up")
+        with self._lock:
+            return {one: self._bearers(one) for one in lookups}
+
+    def _bearers(self, lookup: Lookup) -> tuple[str, ...]:
+        held = (one for one in self.of_type(lookup.type) if _is_identified(one, lookup))
+        return tuple(dict.fromkeys(_standing(one) for one in held))
+
     def studies_at(self, endpoint_id: str) -> Iterator[str]:
         self.script.play("studies_at")
         if not self.habits.searches_by_endpoint:
@@ -364,6 +355,16 @@ def _bears(resource: Json, uid: str) -> bool:
     wanted = ("urn:dicom:uid", f"urn:oid:{uid}")
     is_study = resource["resourceType"] == "ImagingStudy"
     return is_study and any((one.get("system"), one.get("value")) == wanted for one in resource.get("identifier", ()))
+
+
+def _is_identified(resource: Json, lookup: Lookup) -> bool:
+    held = {(one.get("system"), one.get("value")) for one in resource.get("identifier", ())}
+    return any(value == lookup.value and lookup.system in (None, system) for system, value in held)
+
+
+def _standing(resource: Json) -> str:
+    links = [one["other"]["reference"] for one in resource.get("link", ()) if one["type"] == "replaced-by"]
+    return str(links[0]) if links else f"{resource['resourceType']}/{resource['id']}"
 
 
 def _outcome(text: str) -> Json:

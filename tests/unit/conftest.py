@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from indexer.cli import backfill
-from indexer.sync import drain
+from indexer.sync import drain, patience
 from tests.unit.cli_site import CommandLine, command_line
 from tests.unit.world import World, opened
 
@@ -40,7 +40,7 @@ def ledger(tmp_path: Path, empty_ledger: Path) -> Iterator[SqlLedger]:
 def world(ledger: SqlLedger, monkeypatch: pytest.MonkeyPatch) -> World:
     """Archive, FHIR server and ledger, all empty."""
     monkeypatch.setattr(drain, "IDLE_S", 0.01)
-    monkeypatch.setattr(drain, "BUSY_S", 0.01)
+    monkeypatch.setattr(patience, "BUSY_S", 0.01)
     return World(ledger=ledger)
 
 

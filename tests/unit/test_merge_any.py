@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -29,9 +30,9 @@ def merged(before: Elements | None, ours: Elements, theirs: Elements, conflict: 
     kept = copy.deepcopy((before, ours, theirs))
     found = merge(before, ours, theirs, conflict)
     assert (before, ours, theirs) == kept
-    for remembered in (ours, unpack(pack(ours)), None if before is None else ours):
+    for remembered in (ours, unpack(pack(orjson.dumps(ours))), None if before is None else ours):
         again = merge(remembered, ours, found.resource, conflict)
-        assert again == Merged(found.resource, is_changed=False)
+        assert again == Merged(found.resource, is_changed=False, is_shared=found.is_shared)
     if before is None:
         assert found.conflicts == ()
         assert not merge(None, ours, found.resource, conflict).is_changed

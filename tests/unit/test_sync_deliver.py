@@ -179,7 +179,7 @@ def test_a_conflict_is_repeated_and_never_bisected(target: MemoryTarget) -> None
 def test_a_lasting_conflict_puts_the_entries_off(target: MemoryTarget) -> None:
     target.script.always("send", CONFLICT)
     answers = deliverer(target).deliver(pairs(2))
-    assert {(answer.judgement, answer.is_final) for answer in answers.values()} == {(Judgement.CONFLICT, False)}
+    assert {(answer.judgement, answer.is_final) for answer in answers.values()} == {(Judgement.RETRY, False)}
     assert target.script.calls["send"] == deliver.CONFLICTS + 1
 
 

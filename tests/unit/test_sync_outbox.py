@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from indexer.bundle import Entry, Judgement
-from indexer.model import Copy, Deferred, Lane, Patient, Published, Quarantined, Settled, Task
+from indexer.model import Copy, Deferred, Lane, Lookup, Patient, Published, Quarantined, Settled, Task
 from indexer.sync import outbox
 from indexer.sync.deliver import Answer
-from indexer.sync.prepare import Prepared, patient_is_due
+from indexer.sync.patients import MANY_NAMES, PatientPlan, PatientPolicy, StatedPatient, plan_patients
+from indexer.sync.prepare import Prepared
 
 LANDED = Answer(judgement=Judgement.LANDED, version_id="4")
 REFUSED = Answer(judgement=Judgement.REFUSED, cause="invalid", text="status 422: error")
@@ -26,6 +27,7 @@ def prepared(
     basis: str = "20240101 0 1",
     words: str = "a",
     attempts: int = 0,
+    row: Patient | None = None,
     **flags: bool,
 ) -> Prepared:
     """A study of a patient whose demographics are `words`."""
@@ -55,10 +57,18 @@ def prepared(
         task=task,
         entry=Entry(resource_type="ImagingStudy", fhir_id=f"s{number}", body=b"{}", patient_key=key),
         published=published,
-        patient_entry=Entry(resource_type="Patient", fhir_id=key, body=words.encode(), patient_key=key),
-        patient=patient(words, basis, key=key),
+        patient=StatedPatient(
+            row=row or patient(words, basis, key=key),
+            entry=Entry(resource_type="Patient", fhir_id=key, body=words.encode(), patient_key=key),
+            lookup=Lookup("Patient", "urn:x", key),
+        ),
         **flags,
     )
+
+
+def row_of(one: Prepared) -> Patient:
+    assert one.patient is not None
+    return one.patient.row
 
 
 def patient(words: str, basis: str, *, key: str = "key", names: tuple[str, ...] | None = None) -> Patient:
@@ -67,9 +77,12 @@ def patient(words: str, basis: str, *, key: str = "key", names: tuple[str, ...] 
 
 
 def settle(one: Prepared, answers: dict[str, Answer], known: Patient | None = None) -> Any:
-    plans = outbox.plan_patients([one], {"key": known} if known else {})
-    (settlement,) = outbox.outcomes([one], plans, answers, now=NOW, chance=1.0)
-    return settlement
+    plans = plans_of([one], {"key": known} if known else {})
+    return outbox.Outcome(patients=plans, answers=answers, now=NOW, chance=1.0).of(one)
+
+
+def plans_of(some: list[Prepared], known: dict[str, Patient]) -> dict[str, PatientPlan]:
+    return plan_patients(some, known, PatientPolicy())
 
 
 # --- which patient --------------------------------------------------------------------------------------------------
@@ -77,24 +90,25 @@ def settle(one: Prepared, answers: dict[str, Answer], known: Patient | None = No
 
 def test_a_new_patient_goes_once_with_all_its_studies() -> None:
     some = [prepared(1), prepared(2), prepared(3, key="other")]
-    plans = outbox.plan_patients(some, {})
-    references = [entry.reference for entry in outbox.entries_of(some, plans)]
+    plans = plans_of(some, {})
+    references = [draft.reference for draft in outbox.drafts_of(some, plans)]
     assert references == ["Patient/key", "Patient/other", "ImagingStudy/s1", "ImagingStudy/s2", "ImagingStudy/s3"]
 
 
 def test_of_several_studies_the_latest_speaks() -> None:
     some = [prepared(1, basis="2024", words="new"), prepared(2, basis="2020", words="old")]
     for order in (some, some[::-1]):
-        plan = outbox.plan_patients(order, {})["key"]
-        assert plan.entry is some[0].patient_entry
+        plan = plans_of(order, {})["key"]
+        assert plan.draft is not None
+        assert plan.draft.entry.body == b"new"
         assert (plan.row.fingerprint, plan.row.basis) == ("new", "2024")
         assert set(plan.row.names) == {"name-new", "name-old"}
 
 
 def test_an_earlier_study_does_not_turn_the_patient_back() -> None:
     known = patient("new", "2024")
-    plan = outbox.plan_patients([prepared(basis="2020", words="old")], {"key": known})["key"]
-    assert plan.entry is None
+    plan = plans_of([prepared(basis="2020", words="old")], {"key": known})["key"]
+    assert plan.draft is None
     assert (plan.row.fingerprint, plan.row.basis) == ("new", "2024")
     assert plan.row.names == ("name-new", "name-old")
 
@@ -105,41 +119,41 @@ def test_two_studies_that_disagree_do_not_flip_flop() -> None:
     known: dict[str, Patient] = {}
     writes = []
     for one in (old, new, old, new, old):
-        plan = outbox.plan_patients([one], known)["key"]
-        writes.append(plan.entry.body.decode() if plan.entry else None)
+        plan = plans_of([one], known)["key"]
+        writes.append(plan.draft.entry.body.decode() if plan.draft else None)
         known["key"] = plan.row
     assert writes == ["old", "new", None, None, None]
 
 
 def test_the_same_study_corrected_changes_the_patient() -> None:
     known = patient("a", "2024")
-    assert patient_is_due(known, patient("b", "2024"))
-    assert not patient_is_due(known, patient("a", "2025"))
-    assert not patient_is_due(known, patient("b", "2023"))
-    assert patient_is_due(None, patient("a", ""))
+    assert PatientPolicy().is_due(known, patient("b", "2024"))
+    assert not PatientPolicy().is_due(known, patient("a", "2025"))
+    assert not PatientPolicy().is_due(known, patient("b", "2023"))
+    assert PatientPolicy().is_due(None, patient("a", ""))
 
 
 def test_many_names_under_one_number_are_warned_about_once(caplog: pytest.LogCaptureFixture) -> None:
     known: dict[str, Patient] = {}
     for number in range(6):
-        plan = outbox.plan_patients([prepared(number, basis="2024", words=f"w{number}")], known)["key"]
+        plan = plans_of([prepared(number, basis="2024", words=f"w{number}")], known)["key"]
         known["key"] = plan.row
     assert [record.event for record in caplog.records] == ["patient_names_differ"]
-    assert caplog.records[0].count == outbox.MANY_NAMES
+    assert caplog.records[0].count == MANY_NAMES
     assert "name-w" not in caplog.text
 
 
 def test_many_names_in_one_bundle_are_warned_about_once(caplog: pytest.LogCaptureFixture) -> None:
     some = [prepared(number, words=f"w{number}") for number in range(20)]
-    row = outbox.plan_patients(some, {})["key"].row
+    row = plans_of(some, {})["key"].row
     assert len(row.names) == Patient.MAX_NAMES
-    outbox.plan_patients(some, {"key": row})
+    plans_of(some, {"key": row})
     assert len(caplog.records) == 1
 
 
 def test_a_study_without_a_name_counts_as_none(caplog: pytest.LogCaptureFixture) -> None:
-    one = replace(prepared(), patient=patient("a", "2024", names=()))
-    plan = outbox.plan_patients([one], {"key": patient("a", "2024", names=("x", "y"))})["key"]
+    one = prepared(row=patient("a", "2024", names=()))
+    plan = plans_of([one], {"key": patient("a", "2024", names=("x", "y"))})["key"]
     assert plan.row.names == ("x", "y")
     assert not caplog.records
 
@@ -164,8 +178,8 @@ def test_only_the_patient_was_due() -> None:
 
 def test_nothing_was_due_any_more_when_it_was_sent() -> None:
     one = prepared(is_changed=False)
-    assert outbox.entries_of([one], outbox.plan_patients([one], {"key": one.patient})) == []
-    done = settle(one, {}, known=one.patient)
+    assert outbox.drafts_of([one], plans_of([one], {"key": row_of(one)})) == []
+    done = settle(one, {}, known=row_of(one))
     assert isinstance(done, Settled)
     assert done.published is None
 
@@ -200,8 +214,8 @@ def test_what_is_put_off_waits_as_long_as_the_server_asks() -> None:
 def test_a_patient_that_landed_is_known_although_its_study_did_not(answer: Answer) -> None:
     one = prepared()
     done = settle(one, {"Patient/key": LANDED, "ImagingStudy/s1": answer})
-    assert done.patient == one.patient
+    assert done.patient == replace(row_of(one), version_id="4")
     done = settle(one, {"Patient/key": answer, "ImagingStudy/s1": answer})
     assert done.patient is None
-    done = settle(one, {"ImagingStudy/s1": answer}, known=one.patient)
+    done = settle(one, {"ImagingStudy/s1": answer}, known=row_of(one))
     assert done.patient is None, "it was not sent"

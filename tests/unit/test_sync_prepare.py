@@ -47,10 +47,11 @@ def test_a_study_becomes_resources_ready_to_be_sent(world: World) -> None:
     resource = orjson.loads(one.entry.body)
     assert one.entry.reference == f"ImagingStudy/{mapping.imaging_study_id('1.2.3')}"
     assert (resource["numberOfSeries"], resource["numberOfInstances"]) == (2, 6)
-    assert resource["subject"]["reference"] == one.patient_entry.reference
+    assert one.patient is not None
+    assert resource["subject"]["reference"] == one.patient.entry.reference
     assert (one.is_changed, one.is_patient_due) == (True, True)
     assert (one.published.number_of_series, one.published.number_of_instances) == (2, 6)
-    assert one.published.patient_key == one.patient.patient_key == one.entry.patient_key
+    assert one.published.patient_key == one.patient.row.patient_key == one.entry.patient_key
 
 
 def test_what_is_confirmed_is_not_sent(world: World) -> None:
@@ -192,7 +193,8 @@ def test_a_copy_that_is_gone_is_no_conflict(world: World) -> None:
     world.source.remove("orthanc-1.2.3")
     one = world.reader.prepare(task)
     assert isinstance(one, Prepared)
-    assert b'"P2"' in one.patient_entry.body
+    assert one.patient is not None
+    assert b'"P2"' in one.patient.entry.body
 
 
 def test_a_study_is_read_from_the_first_source_that_holds_it(world: World) -> None:

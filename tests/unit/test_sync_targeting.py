@@ -28,7 +28,8 @@ def test_a_changed_endpoint_is_written_in_place(world: World) -> None:
     world.make_ready()
     fhir_id = world.channels["main"].endpoint_id
     held = world.target.held[f"Endpoint/{fhir_id}"]
-    world.ledger.put_endpoint("main", fhir_id, "another fingerprint")
+    world.ledger.put_endpoint("main", fhir_id, "another fingerprint", {})
+    world.target.put({**held, "address": "http://former.example/dicom-web"})
     world.source.put(study())
     world.poller.poll()
     (task,) = world.take()

@@ -12,11 +12,16 @@ from indexer import mapping, plan
 from indexer.bundle import Limits, Sizer, TypePolicy
 from indexer.ledger import SqlLedger, open_ledger
 from indexer.mapping import Rules
+from indexer.merge import Conflict
 from indexer.sync.deliver import Deliverer
 from indexer.sync.drain import Drain
+from indexer.sync.lookup import Scout
+from indexer.sync.ownership import Keeper
 from indexer.sync.patience import Patience
+from indexer.sync.patients import PatientPolicy
 from indexer.sync.poll import Poller
 from indexer.sync.prepare import Channel, Reader, resource_entry
+from indexer.sync.publish import Publisher
 from indexer.sync.targeting import make_ready, replaced
 from indexer.sync.verify import Verifier
 from tests.fakes.memory import Clock, MemorySource, MemoryTarget
@@ -53,7 +58,6 @@ def channel(source: MemorySource, *, address: str = "http://pacs.example/dicom-w
         endpoint_id=fhir_id,
         endpoint=resource_entry(resource, None, None),
         endpoint_resource=resource,
-        endpoint_fingerprint=mapping.fingerprint(resource),
     )
 
 
@@ -70,13 +74,16 @@ class World:
     source: MemorySource = field(init=False)
     channels: dict[str, Channel] = field(init=False)
     reader: Reader = field(init=False)
+    ownership: Any = "shared"
+    conflict: Conflict = Conflict.OURS
+    policy: PatientPolicy = field(default_factory=PatientPolicy)
     deliverer: Deliverer = field(init=False)
     poller: Poller = field(init=False)
 
     def __post_init__(self) -> None:
         self.source = MemorySource(self.clock)
         self.channels = {"main": channel(self.source)}
-        self.reader = Reader(ledger=self.ledger, channels=self.channels, clock=self.clock, site_key=SITE_KEY)
+        self.reader = self.new_reader()
         self.deliverer = self.new_deliverer()
         self.poller = self.new_poller()
         self.ledger.open_target(self.target.base_url)
@@ -91,6 +98,25 @@ class World:
             types=TypePolicy(wanted=self.bundle_type),
             patience=self.patience(),
             clock=time.monotonic,
+        )
+
+    def new_reader(self) -> Reader:
+        return Reader(
+            ledger=self.ledger, channels=self.channels, policy=self.policy, clock=self.clock, site_key=SITE_KEY
+        )
+
+    @property
+    def keeper(self) -> Keeper:
+        return Keeper(ledger=self.ledger, deliverer=self.deliverer, ownership=self.ownership, conflict=self.conflict)
+
+    @property
+    def scout(self) -> Scout:
+        return Scout(
+            ledger=self.ledger,
+            target=self.target,
+            patience=self.patience(),
+            policy=self.policy,
+            looks_for_studies=self.ownership == "shared",
         )
 
     def new_poller(self, **options: Any) -> Poller:
@@ -109,17 +135,17 @@ class World:
         return Drain(
             ledger=self.ledger,
             reader=self.reader,
-            deliverer=self.deliverer,
+            publisher=Publisher(scout=self.scout, keeper=self.keeper),
             patience=self.patience("orthanc"),
             stop=self.stop,
-            on_replaced=lambda: replaced(self.ledger, self.target, self.deliverer, self.channels, self.clock),
+            on_replaced=lambda: replaced(self.ledger, self.target, self.keeper, self.channels, self.clock),
             clock=self.clock,
             readers=readers,
             site_key=SITE_KEY,
         )
 
     def make_ready(self) -> None:
-        make_ready(self.ledger, self.target, self.deliverer, self.channels, self.clock)
+        make_ready(self.ledger, self.target, self.keeper, self.channels, self.clock)
 
     def drain(self, **options: Any) -> Drain:
         """Drain until nothing is due; the ended drain."""

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from indexer import mapping
-from indexer.errors import StudyUnfit
-from indexer.mapping import DEFAULT_ELEMENTS, Element, Lookup, Release, Subject, lookups, resolved
-from tests.unit.mapping.studies import code, dataset, mapped, rules, sampled_study, study
+from indexer.mapping import DEFAULT_ELEMENTS, Element, Release, Subject, referring, resolved
+from indexer.mapping.resolve import lookups
+from indexer.model import Lookup
+from tests.unit.mapping.studies import code, dataset, mapped, sampled_study
 from tests.unit.mapping.test_fhirclient import read_strictly
 
 DEVICES = DEFAULT_ELEMENTS | {Element.DEVICE_SUBJECT}
@@ -20,16 +21,21 @@ def test_reference_to_the_patient_that_we_write() -> None:
 
 
 def test_reference_to_a_patient_that_stands_already() -> None:
-    applied = rules(subject=Subject.LOGICAL)
-    found = mapping.map_study(study(), applied, endpoint_ids=["e1"], patient_reference="Patient/known")
-    assert found.imaging_study["subject"] == {"reference": "Patient/known"}
-    assert not found.has_patient
+    ours = mapped().imaging_study
+    found = referring(ours, "Patient/known")
+    assert found == {**ours, "subject": {"reference": "Patient/known"}}
+    assert list(found) == list(ours), "the order of elements is part of the fingerprint"
+    assert ours["subject"] != found["subject"]
 
 
-def test_identity_before_the_study_is_mapped() -> None:
-    assert mapping.identify(study(), rules()) == mapping.Identity("urn:oid:1.2.3.4", "0042")
-    with pytest.raises(StudyUnfit):
-        mapping.identify(sampled_study(dataset({"PatientID": "1\\2"})), rules())
+def test_by_what_a_patient_is_looked_up() -> None:
+    assert mapped().patient_lookup == Lookup("Patient", "urn:oid:1.2.3.4", "0042")
+
+
+def test_what_a_study_wants_to_be_looked_up() -> None:
+    one = sampled_study(dataset({"AccessionNumber": "A1"}))
+    assert mapped(one, resolve=("basedOn",)).lookups == (Lookup("ServiceRequest", None, "A1"),)
+    assert mapped(one).lookups == ()
 
 
 @pytest.mark.parametrize("release", list(Release))

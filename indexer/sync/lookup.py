@@ -1,0 +1,154 @@
+"""Looks into the FHIR server before a Bundle: which Patient is meant, what logical references lead to, what is there.
+
+All questions of a Bundle are asked together, one request for many.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from indexer import plan
+from indexer.errors import Refused
+from indexer.model import Deferred, Lookup, Patient, Quarantined
+from indexer.sync.patients import Mode
+from indexer.sync.prepare import WAIT_S, complete
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from indexer.model import Settlement
+    from indexer.sync.patience import Patience
+    from indexer.sync.patients import PatientPolicy, StatedPatient
+    from indexer.sync.prepare import Prepared
+    from indexer.sync.protocols import FhirTarget, Ledger
+
+_Found = dict[Lookup, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What the looks came to.
+
+    Attributes
+    ----------
+    ready
+        Studies that can be sent now.
+    settled
+        Studies that wait for their Patient, or that several Patients claim.
+    patients
+        Patients that the server holds, by key.
+    there
+        References of studies that stand in the server although the ledger does not know of it.
+    """
+
+    ready: list[Prepared]
+    settled: list[Settlement]
+    patients: Mapping[str, Patient]
+    there: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scout:
+    """Asks what has to be known of the FHIR server before studies can be sent.
+
+    Attributes
+    ----------
+    looks_for_studies
+        Whether a study that the ledger never published may stand there nevertheless, and must not be overwritten.
+    """
+
+    ledger: Ledger
+    target: FhirTarget
+    patience: Patience
+    policy: PatientPolicy
+    looks_for_studies: bool = True
+
+    def look(self, prepared: Sequence[Prepared], now: float) -> Looked:
+        """Answer every open question of these studies.
+
+        Parameters
+        ----------
+        now
+            Epoch seconds.
+
+        Raises
+        ------
+        Interrupted
+            If a stop was asked for while the server was out of reach.
+        Refused
+            If the server cannot search.
+        """
+        stated = {one.patient.row.patient_key: one.patient for one in prepared if one.patient is not None}
+        known = dict(self.patience.with_ledger(lambda: self.ledger.patients(sorted(stated))))
+        unknown = {key: one for key, one in stated.items() if key not in known}
+        found = self._found(prepared, unknown)
+        hits = {key: found.get(one.lookup, ()) for key, one in unknown.items()}
+        known |= {key: _matched(unknown[key], some[0]) for key, some in hits.items() if len(some) == 1}
+        looked = Looked(ready=[], settled=[], patients=known, there=_there(prepared, found))
+        for one in prepared:
+            settlement = self._without_patient(one, known, hits, now)
+            if settlement is not None:
+                looked.settled.append(settlement)
+            else:
+                looked.ready.append(self._completed(one, known, found))
+        return looked
+
+    def _found(self, prepared: Sequence[Prepared], unknown: Mapping[str, StatedPatient]) -> _Found:
+        lookups = [lookup for one in prepared for lookup in one.lookups]
+        if self.policy.mode is not Mode.CREATE:
+            lookups += [one.lookup for one in unknown.values()]
+        if self.looks_for_studies:
+            lookups += [_study_lookup(one) for one in prepared if one.task.published is None]
+        if not lookups:
+            return {}
+        asked = list(dict.fromkeys(lookups))
+        try:
+            return dict(self.patience.persist(lambda: self.target.look_up(asked)))
+        except Refused as error:
+            raise Refused(error.message, peer=error.peer, status=error.status, hint=_CANNOT_SEARCH) from None
+
+    def _without_patient(
+        self, one: Prepared, known: Mapping[str, Patient], hits: Mapping[str, tuple[str, ...]], now: float
+    ) -> Settlement | None:
+        """How a study ends that has no Patient to refer to."""
+        if one.patient is None or one.patient.row.patient_key in known:
+            return None
+        if hits.get(one.patient.row.patient_key):
+            return Quarantined(task=one.task, cause="patient_ambiguous", text=_AMBIGUOUS, hint=_AMBIGUOUS_HINT)
+        if self.policy.mode is not Mode.MATCH:
+            return None
+        first_s, most_s = WAIT_S
+        due_in_s = plan.patience_s(now - one.task.first_event_at, first_s=first_s, most_s=most_s)
+        return Deferred(task=one.task, due_in_s=due_in_s, cause="patient_not_found")
+
+    def _completed(self, one: Prepared, known: Mapping[str, Patient], found: _Found) -> Prepared:
+        patient = known.get(one.patient.row.patient_key) if one.patient is not None else None
+        references = {lookup: found[lookup][0] for lookup in one.lookups if len(found[lookup]) == 1}
+        return complete(one, patient, references, self.policy)
+
+
+def _study_lookup(one: Prepared) -> Lookup:
+    return Lookup("ImagingStudy", "urn:dicom:uid", f"urn:oid:{one.task.study_instance_uid}")
+
+
+def _there(prepared: Sequence[Prepared], found: _Found) -> frozenset[str]:
+    mine = ((one.entry.reference, found.get(_study_lookup(one), ())) for one in prepared)
+    return frozenset(reference for reference, bearers in mine if reference in bearers)
+
+
+def _matched(stated: StatedPatient, reference: str) -> Patient:
+    """A Patient that is there already; one of our own id was made by us, before a ledger was lost."""
+    fhir_id = reference.partition("/")[2]
+    is_ours = fhir_id == stated.row.fhir_id
+    return Patient(
+        patient_key=stated.row.patient_key, fhir_id=fhir_id, fingerprint="", basis="", is_ours=is_ours, is_shared=True
+    )
+
+
+_AMBIGUOUS = "Several Patients of the FHIR server bear this patient's identifier."
+_AMBIGUOUS_HINT = "Merge them in the FHIR server, or take the identifier from the wrong ones; then replay this study."
+_CANNOT_SEARCH = (
+    "This FHIR server cannot search by identifier. 'patients.mode: create' or 'logical', 'mapping.resolve: []' and "
+    "'ownership: exclusive' do without it."
+)

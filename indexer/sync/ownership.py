@@ -1,0 +1,172 @@
+"""We own only what we write: updates go over the version that we know, or are merged into the one that is there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import orjson
+
+from indexer import mapping, merge
+from indexer.bundle import Judgement
+from indexer.errors import StudyUnfit
+from indexer.merge import Conflict, Merged
+from indexer.sync.deliver import Answer, Deliverer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from indexer.bundle import Entry
+    from indexer.model import Fetched
+    from indexer.sync.deliver import Answers
+    from indexer.sync.protocols import Ledger
+
+ROUNDS = 4
+"""Times that a resource is read and merged anew because somebody wrote meanwhile."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A resource that we would write, and what we know of what stands under its id.
+
+    Attributes
+    ----------
+    entry
+        The resource as it would be written if nobody else wrote into it.
+    version_id
+        Version that the server confirmed last, None if unknown.
+    is_shared
+        Whether that version holds what others wrote.
+    is_new
+        Whether nothing stands under this id.
+    is_foreign
+        Whether others made it: a Patient of which only the demographics follow the archive.
+    is_abandoned
+        Whether a process died that may have sent it.
+    force
+        Whether it is sent even if the server holds it already.
+    """
+
+    entry: Entry
+    version_id: str | None = None
+    is_shared: bool = False
+    is_new: bool = False
+    is_foreign: bool = False
+    is_abandoned: bool = False
+    force: bool = False
+
+    @property
+    def reference(self) -> str:
+        """``Type/id``."""
+        return self.entry.reference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keeper:
+    """Writes drafts so that what others wrote stays.
+
+    Attributes
+    ----------
+    ownership
+        ``exclusive``: our resources are replaced whole, whatever stands there.
+    conflict
+        What holds where both changed one element.
+    """
+
+    ledger: Ledger
+    deliverer: Deliverer
+    ownership: Literal["shared", "exclusive"] = "shared"
+    conflict: Conflict = Conflict.OURS
+
+    def write(self, drafts: Sequence[Draft]) -> Answers:
+        """Bring every draft to an answer.
+
+        Raises
+        ------
+        Interrupted
+            If a stop was asked for while the server was out of reach.
+        TargetReplaced
+            If the server refuses entries and does not hold what it confirmed before.
+        """
+        left = {draft.reference: draft for draft in drafts}
+        entries = [self._over_known(draft) for draft in drafts if not self._is_read_first(draft)]
+        answers = self._write(entries, [draft for draft in drafts if self._is_read_first(draft)])
+        for _ in range(ROUNDS):
+            stale = [left[key] for key, one in answers.items() if one.judgement is Judgement.CONFLICT]
+            if not stale:
+                break
+            answers |= self._write([], stale)
+        return {key: self._remembering(left[key], answer) for key, answer in answers.items()}
+
+    def _remembering(self, draft: Draft, answer: Answer) -> Answer:
+        """The answer with what the next merge has to know: what we wrote, not what came of it."""
+        if self.ownership == "exclusive" or draft.is_foreign or not answer.has_landed:
+            return answer
+        return replace(answer, written=merge.pack(draft.entry.body))
+
+    def _is_read_first(self, draft: Draft) -> bool:
+        if draft.is_foreign or draft.is_abandoned:
+            return True
+        is_known = draft.is_new or (draft.version_id is not None and not draft.is_shared)
+        return self.ownership == "shared" and not is_known
+
+    def _over_known(self, draft: Draft) -> Entry:
+        return replace(draft.entry, if_match=draft.version_id if self.ownership == "shared" else None)
+
+    def _write(self, entries: Sequence[Entry], to_read: Sequence[Draft]) -> Answers:
+        """Deliver these entries, and those drafts merged into what the server holds."""
+        done: Answers = {}
+        shared: set[str] = set()
+        merged: list[Entry] = []
+        for draft, held, before in self._read(to_read):
+            if held is None:
+                self._absent(draft, merged, done)
+                continue
+            try:
+                result = self._merged(draft, held.resource, before)
+            except StudyUnfit as error:
+                done[draft.reference] = _unfit(error)
+                continue
+            if result.is_shared:
+                shared.add(draft.reference)
+            if result.is_changed or draft.force:
+                merged.append(_over(draft.entry, result, held))
+            else:
+                done[draft.reference] = Answer(judgement=Judgement.LANDED, version_id=held.version_id)
+        done |= self.deliverer.deliver([*entries, *merged])
+        return {key: replace(one, is_shared=key in shared) for key, one in done.items()}
+
+    def _read(self, drafts: Sequence[Draft]) -> list[tuple[Draft, Fetched | None, dict[str, Any] | None]]:
+        """Drafts with what the server holds and what we wrote last."""
+        if not drafts:
+            return []
+        references = [draft.reference for draft in drafts]
+        held = self.deliverer.fetch(references)
+        packed = self.deliverer.patience.with_ledger(lambda: self.ledger.written(references))
+        before = (merge.unpack(packed[one]) if one in packed else None for one in references)
+        return list(zip(drafts, held, before, strict=True))
+
+    def _absent(self, draft: Draft, merged: list[Entry], done: Answers) -> None:
+        """Nothing stands there (any more): ours is created; what others made is theirs to create."""
+        if draft.is_foreign:
+            done[draft.reference] = Answer(judgement=Judgement.REFUSED, cause="patient_gone", text="not there any more")
+        else:
+            merged.append(replace(draft.entry, if_match=None))
+
+    def _merged(self, draft: Draft, held: dict[str, Any], before: dict[str, Any] | None) -> Merged:
+        ours = orjson.loads(draft.entry.body)
+        if draft.is_foreign:
+            changed = mapping.with_demographics(held, ours)
+            return Merged(changed, is_changed=changed != held, is_shared=True)
+        if self.ownership == "exclusive":
+            is_same = all(held.get(name) == value for name, value in ours.items() if name not in ("meta", "text"))
+            return Merged(ours, is_changed=not is_same, is_shared=False)
+        return merge.merge(before, ours, held, self.conflict)
+
+
+def _over(entry: Entry, result: Merged, held: Fetched) -> Entry:
+    return replace(entry, body=orjson.dumps(result.resource), if_match=held.version_id)
+
+
+def _unfit(error: StudyUnfit) -> Answer:
+    return Answer(judgement=Judgement.REFUSED, cause=error.cause, text=error.message, hint=error.hint)

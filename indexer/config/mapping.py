@@ -80,7 +80,7 @@ class Mapping(Keys):
         default_factory=list,
         description="References that are looked up in the FHIR server by their identifier: the one resource that bears "
         "it is referred to. These elements are written then.",
-        examples=[["basedOn", "encounter"]],
+        examples=[["basedOn"]],
     )
     meta_source: Uri | None = Field(
         default=None,

@@ -45,6 +45,8 @@ class Quirks:
         If-Match on an id that does not exist creates the resource.
     links_pages
         A search of more than one page says where the next one is.
+    unescapes
+        ``\\,`` and the like in the value of a search stand for the character itself.
     """
 
     release: Literal["R4", "R5"] = "R4"
@@ -55,6 +57,7 @@ class Quirks:
     transaction_limit: int | None = None
     creates_despite_if_match: bool = False
     links_pages: bool = True
+    unescapes: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +136,7 @@ MEDPLUM = Quirks(
     bad_entry="taken",
     checks_references=False,
     links_pages=False,
+    unescapes=False,
     transaction_limit=50,
 )
 # The fake can have the quirks of each, so that faults are tried against all of them.

@@ -16,10 +16,10 @@ import pytest
 
 from indexer.bundle import BundleType, build
 from indexer.dicomweb import DicomWebSamples
-from indexer.errors import Refused, StudyVanished
+from indexer.errors import Conflict, Refused, StudyVanished
 from indexer.fhir import FhirServer
 from indexer.ledger import SqlLedger
-from indexer.model import Copy, Level
+from indexer.model import Copy, Level, Lookup
 from indexer.orthanc import OrthancSource
 from indexer.sync import protocols
 from indexer.transport import Transport
@@ -202,6 +202,7 @@ def imaging(fhir_id: str = "s", uid: str = "1.2.3") -> Json:
 
 
 ENDPOINT = {"resourceType": "Endpoint", "id": "e"}
+REPLACED_BY_P = {"type": "replaced-by", "other": {"reference": "Patient/p"}}
 
 
 @pytest.mark.parametrize("bundle_type", BundleType)
@@ -223,6 +224,37 @@ def test_every_study_that_bears_a_uid_is_found(server: Server) -> None:
     server.send(BundleType.BATCH, patient(), ENDPOINT)
     server.send(BundleType.BATCH, imaging("one"), imaging("two"))
     assert {one.resource["id"] for one in server.target.find_studies(["1.2.3"])["1.2.3"]} == {"one", "two"}
+
+
+def test_what_bears_an_identifier_is_looked_up(server: Server) -> None:
+    merged = patient("merged") | {"identifier": [{"system": "urn:x", "value": "2"}], "link": [REPLACED_BY_P]}
+    server.send(BundleType.BATCH, patient() | {"identifier": [{"system": "urn:x", "value": "1"}]}, merged, ENDPOINT)
+    server.send(BundleType.BATCH, imaging())
+    asked = [
+        Lookup("Patient", "urn:x", "1"),
+        Lookup("Patient", None, "1"),
+        Lookup("Patient", "urn:y", "1"),
+        Lookup("Patient", "urn:x", "2"),
+        Lookup("ImagingStudy", "urn:dicom:uid", "urn:oid:1.2.3"),
+    ]
+    found = server.target.look_up(asked)
+    assert [found[one] for one in asked] == [("Patient/p",), ("Patient/p",), (), ("Patient/p",), ("ImagingStudy/s",)]
+
+
+@pytest.mark.parametrize("bundle_type", BundleType)
+def test_another_version_than_the_known_one_is_a_conflict(server: Server, bundle_type: BundleType) -> None:
+    server.send(BundleType.BATCH, patient())
+    server.send(BundleType.BATCH, patient() | {"active": True})
+    bundle = build([entry(patient(), if_match="1")], bundle_type)
+    if bundle_type is BundleType.TRANSACTION:
+        with pytest.raises(Conflict):
+            server.target.send(bundle.body, bundle.count)
+    else:
+        (result,) = server.target.send(bundle.body, bundle.count)
+        assert result.status in (409, 412)
+    (held,) = server.target.fetch(["Patient/p"])
+    assert held is not None
+    assert held.version_id == "2"
 
 
 def test_a_changed_resource_gets_a_new_version(server: Server) -> None:

@@ -11,6 +11,7 @@ import requests
 from indexer.bundle import BundleType, Entry, Judgement, TypePolicy, build, judge, strip
 from indexer.errors import AnswerLost, Conflict, ProtocolViolation, Refused
 from indexer.fhir import server as fhir_server
+from indexer.model import Lookup
 from tests import proxy as faults
 from tests.contract.target_cases import BAD_ID, PARAMETERS, Case, entry, reference, running, uid_of
 
@@ -195,6 +196,48 @@ def test_find_studies_over_pages(case: Case, monkeypatch: pytest.MonkeyPatch) ->
         return
     assert len(case.server.find_studies([uid_of(one) for one in studies])) == 7
     assert len(case.proxy.requests) == 3
+
+
+def test_look_up_by_identifier(case: Case) -> None:
+    odd = {"system": "urn:oid:1.2.3", "value": "A,1|2$3\\4"}
+    patients = [case.patient(), {**case.patient(), "identifier": [odd]}]
+    doubled = {**case.patient(), "identifier": patients[0]["identifier"]}
+    other = {**case.patient(), "identifier": [{**patients[0]["identifier"][0], "system": "urn:oid:9"}]}
+    send(case, BATCH, *map(entry, [*patients, doubled, other]))
+    asked = [lookup(patients[0]), lookup(patients[1]), Lookup("Patient", "urn:oid:1.2.3", "nobody")]
+    found = case.server.look_up(asked)
+    assert list(found) == asked
+    assert [set(some) for some in found.values()] == [
+        {reference(patients[0]), reference(doubled)},
+        {reference(patients[1])} if case.quirks.unescapes else set(),
+        set(),
+    ]
+    anywhere = case.server.look_up([Lookup("Patient", None, asked[0].value)])
+    assert set(*anywhere.values()) == {reference(patients[0]), reference(doubled), reference(other)}
+
+
+def test_look_up_follows_a_merged_patient(case: Case) -> None:
+    stands, merged = case.patient(), case.patient()
+    merged["active"], merged["link"] = False, [{"other": {"reference": reference(stands)}, "type": "replaced-by"}]
+    send(case, BATCH, entry(stands))
+    send(case, BATCH, entry(merged))
+    assert case.server.look_up([lookup(merged)]) == {lookup(merged): (reference(stands),)}
+
+
+def test_look_up_of_several_types_in_few_requests_without_a_number_in_a_url(case: Case) -> None:
+    patients = [case.patient() for _ in range(8)]
+    studies = [case.study(patient) for patient in patients]
+    send(case, BATCH, *map(entry, patients))
+    send(case, BATCH, *map(entry, studies))
+    case.proxy.clear()
+    found = case.server.look_up([*map(lookup, patients), *map(lookup, studies)])
+    assert found == {lookup(one): (reference(one),) for one in [*patients, *studies]}
+    assert [(one.method, one.query) for one in case.proxy.requests] == [("POST", ""), ("POST", "")]
+
+
+def lookup(resource: dict[str, Any]) -> Lookup:
+    identifier = resource["identifier"][0]
+    return Lookup(resource["resourceType"], identifier["system"], identifier["value"])
 
 
 def test_studies_at(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:

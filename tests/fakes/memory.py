@@ -303,8 +303,9 @@ class MemoryTarget:
             return self.habits.stale_status
         status = self.habits.refused.get(entry["request"]["url"])
         if status is None and self.habits.checks_references:
-            needed = {one["reference"] for one in [resource.get("subject"), *resource.get("endpoint", ())] if one}
-            status = 400 if needed - present - self.held.keys() else None
+            referring = [resource.get("subject", {}), *resource.get("endpoint", ())]
+            needed = {one.get("reference", "#") for one in referring}
+            status = 400 if {one for one in needed if one[0] != "#"} - present - self.held.keys() else None
         return status
 
     def _is_stale(self, entry: Json) -> bool:

@@ -27,14 +27,12 @@ def test_the_endpoint_is_published_once(world: World) -> None:
 def test_a_changed_endpoint_is_written_in_place(world: World) -> None:
     world.make_ready()
     fhir_id = world.channels["main"].endpoint_id
-    held = world.target.held[f"Endpoint/{fhir_id}"]
-    world.ledger.put_endpoint("main", fhir_id, "another fingerprint", {})
-    world.target.put({**held, "address": "http://former.example/dicom-web"})
+    world.move_endpoint("http://new.example/dicom-web")
     world.source.put(study())
     world.poller.poll()
     (task,) = world.take()
     world.make_ready()
-    assert world.target.held[f"Endpoint/{fhir_id}"] == held
+    assert world.target.held[f"Endpoint/{fhir_id}"]["address"] == "http://new.example/dicom-web"
     assert world.target.written[f"Endpoint/{fhir_id}"] == 2
     row = world.ledger.study(task.study_instance_uid)
     assert row is not None

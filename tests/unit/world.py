@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from indexer import mapping, plan
@@ -123,6 +123,13 @@ class World:
         rule = plan.SettlingRule(quiet_s=70, max_wait_s=900)
         parts: dict[str, Any] = {"feed": self.source, "source": self.source, "ledger": self.ledger, "rule": rule}
         return Poller(**parts, clock=self.clock, **options)
+
+    def move_endpoint(self, address: str) -> None:
+        """Another public address of the source; the id of its Endpoint stays, as the ledger keeps it."""
+        former = self.channels["main"]
+        resource = {**former.endpoint_resource, "address": address}
+        moved = replace(former, endpoint=resource_entry(resource, None, None), endpoint_resource=resource)
+        self.channels = {"main": moved}
 
     def new_drain(self, *, readers: int = 2) -> Drain:
         """A drain whose server is ready; an earlier stop is forgotten."""

@@ -1,4 +1,4 @@
-"""Servers that many tests share, started when the first test asks for them."""
+"""Servers that many tests share, started when the first test asks for them, and how tests are shared out."""
 
 from __future__ import annotations
 
@@ -12,10 +12,27 @@ from tests.servers.orthanc import Orthanc, orthanc_versions
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from xdist.scheduler import LoadScopeScheduling
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
+    from tests.distribution import LongFirst
+
+    return LongFirst(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In one process the quick tests stay first; several share out the long ones before the rest."""
+    if hasattr(config, "workerinput"):
+        from tests.distribution import in_order
+
+        items[:] = in_order(items)
+
 
 @pytest.fixture(scope="session")
 def hapi_r4() -> Iterator[Hapi]:
-    """A real HAPI R4; tests keep apart by their own studies and patients."""
+    """A real HAPI R4, one for each process; tests keep apart by their own studies and patients."""
     with Hapi("r4") as server:
         yield server
 

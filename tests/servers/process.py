@@ -5,6 +5,7 @@ ends (``prctl(2)``, PR_SET_PDEATHSIG), so all children are started by one thread
 process; otherwise a server started in a short-lived worker thread would die with that thread.
 """
 
+import os
 import random
 import shutil
 import signal
@@ -36,17 +37,23 @@ class ServerError(RuntimeError):
 
 
 def free_port() -> int:
-    """Find a TCP port that nobody listens on; the same number is never given twice by this process.
+    """Find a TCP port that nobody listens on; no number is given twice by the processes of one run of tests.
 
     Returns
     -------
     A port number between 20000 and 32000.
     """
-    for port in random.sample(range(_FIRST_PORT, _LAST_PORT), k=1000):
+    for port in random.sample(_ports(), k=1000):
         if port not in _ports_given and _can_bind(port):
             _ports_given.add(port)
             return port
     raise ServerError("no free TCP port between 20000 and 32000")
+
+
+def _ports() -> range:
+    """The part of the ports that belongs to this one of pytest-xdist's processes: two must not try the same."""
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    return range(_FIRST_PORT + number, _LAST_PORT, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 
 
 def _can_bind(port: int) -> bool:

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.distribution import ALONE, LONG, TOGETHER, rank, unit_of
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("nodeid", "unit"),
+    [
+        ("tests/unit/test_plan.py::test_hole[a-b]", "tests/unit/test_plan.py"),
+        ("tests/chaos/test_kills.py::test_kill[x]", "tests/chaos/test_kills.py::test_kill[x]"),
+        ("tests/contract/test_target.py::test_info[hapi-r4]", "tests/contract/test_target.py[hapi-r4]"),
+        ("tests/contract/test_target.py::test_x[b-fake-like-hapi]", "tests/contract/test_target.py[fake-like-hapi]"),
+        ("tests/contract/test_target.py::test_hapi", "tests/contract/test_target.py"),
+        ("tests/integration/test_validator.py::test_x[R4B]", "tests/integration/test_validator.py[R4B]"),
+    ],
+)
+def test_what_stays_together(nodeid: str, unit: str) -> None:
+    assert unit_of(nodeid) == unit
+
+
+def test_the_longest_begin_first() -> None:
+    files = ["tests/unit/test_plan.py", "tests/contract/test_source.py", "tests/chaos/test_kills.py"]
+    assert sorted(files, key=rank) == files[::-1]
+
+
+def test_named_places_exist() -> None:
+    assert [name for name in (*LONG, *ALONE, *TOGETHER) if not (ROOT / name).exists()] == []

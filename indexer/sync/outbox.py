@@ -2,23 +2,97 @@
 
 from __future__ import annotations
 
+import logging
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from indexer import plan
-from indexer.model import Deferred, Quarantined, Settled
+from indexer.log import Event
+from indexer.model import Deferred, Patient, Quarantined, Settled
 from indexer.sync.ownership import Draft
+from indexer.sync.patients import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from indexer.model import Patient, Published, Settlement
+    from indexer.model import Published, Settlement
     from indexer.sync.deliver import Answer, Answers
-    from indexer.sync.patients import PatientPlan
+    from indexer.sync.patients import PatientPolicy, StatedPatient
     from indexer.sync.prepare import Prepared
+
+_log = logging.getLogger(__name__)
+
+MANY_NAMES = 3
+"""A number that stands for this many names is warned about, once."""
 
 RETRY_S = (30.0, 6 * 3600.0)
 """First and longest delay of an entry that the server put off."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatientPlan:
+    """What becomes of one Patient in one Bundle.
+
+    Attributes
+    ----------
+    draft
+        None if what the server holds stays.
+    row
+        What the ledger knows once the Bundle is in.
+    """
+
+    draft: Draft | None
+    row: Patient
+
+
+def plan_patients(
+    prepared: Sequence[Prepared], known: Mapping[str, Patient], policy: PatientPolicy
+) -> dict[str, PatientPlan]:
+    """One plan per patient: of several studies in a Bundle the latest speaks for the Patient.
+
+    Parameters
+    ----------
+    known
+        What the server holds, by patient key.
+    """
+    by_key: dict[str, list[Prepared]] = defaultdict(list)
+    for one in prepared:
+        if one.patient is not None:
+            by_key[one.patient.row.patient_key].append(one)
+    return {key: _plan(group, known.get(key), policy) for key, group in by_key.items()}
+
+
+def _plan(group: Sequence[Prepared], known: Patient | None, policy: PatientPolicy) -> PatientPlan:
+    stated = [one.patient for one in group if one.patient is not None]
+    latest = max(stated, key=lambda one: one.row.basis)
+    is_due = policy.is_due(known, latest.row)
+    names = _names(known, stated)
+    row = replace(known, names=names) if known else replace(latest.row, names=names)
+    if not is_due:
+        return PatientPlan(draft=None, row=row)
+    row = replace(row, fingerprint=latest.row.fingerprint, basis=latest.row.basis)
+    is_abandoned = any(one.task.is_abandoned and not one.task.force for one in group)
+    draft = Draft(
+        entry=replace(latest.entry, fhir_id=row.fhir_id),
+        version_id=row.version_id,
+        is_shared=row.is_shared,
+        is_new=known is None and policy.mode is not Mode.CREATE,
+        is_foreign=not row.is_ours,
+        is_abandoned=is_abandoned,
+    )
+    return PatientPlan(draft=draft, row=row)
+
+
+def _names(known: Patient | None, stated: Sequence[StatedPatient]) -> tuple[str, ...]:
+    seen = known.names if known else ()
+    names = tuple(dict.fromkeys([*seen, *(name for one in stated for name in one.row.names)]))[: Patient.MAX_NAMES]
+    if len(seen) < MANY_NAMES <= len(names):
+        _log.warning(
+            "one patient number stands for many names; the name of the latest study is published",
+            extra={"event": Event.PATIENT_NAMES_DIFFER, "count": len(names)},
+        )
+    return names
 
 
 def drafts_of(

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from indexer.bundle import Judgement
-from indexer.sync.outbox import Outcome, drafts_of
-from indexer.sync.patients import plan_patients
+from indexer.sync.outbox import Outcome, drafts_of, plan_patients
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,8 +14,8 @@ if TYPE_CHECKING:
     from indexer.model import Settlement
     from indexer.sync.deliver import Answers, Deliverer
     from indexer.sync.lookup import Scout
+    from indexer.sync.outbox import PatientPlan
     from indexer.sync.ownership import Keeper
-    from indexer.sync.patients import PatientPlan
     from indexer.sync.prepare import Prepared
 
 

@@ -11,7 +11,8 @@ from indexer.bundle import Entry, Judgement
 from indexer.model import Copy, Deferred, Lane, Lookup, Patient, Published, Quarantined, Settled, Task
 from indexer.sync import outbox
 from indexer.sync.deliver import Answer
-from indexer.sync.patients import MANY_NAMES, PatientPlan, PatientPolicy, StatedPatient, plan_patients
+from indexer.sync.outbox import MANY_NAMES, PatientPlan, plan_patients
+from indexer.sync.patients import PatientPolicy, StatedPatient
 from indexer.sync.prepare import Prepared
 
 LANDED = Answer(judgement=Judgement.LANDED, version_id="4")

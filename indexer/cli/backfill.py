@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from indexer.cli.options import OUTPUT, ConfigOption, FhirOption, LedgerOption, OrthancOption, open_site
+from indexer.cli.compose import Site
+from indexer.cli.options import OUTPUT, of_site
 from indexer.cli.preview import preview
 from indexer.cli.progress import Display
 from indexer.cli.signals import stop_on_signal
@@ -18,7 +19,6 @@ from indexer.errors import LedgerBusy, UsageError
 from indexer.sync.backfill import Backfill, Seen, Selection
 
 if TYPE_CHECKING:
-    from indexer.cli.compose import Site
     from indexer.model import BackfillRun
 
 WATCH_S = 0.5
@@ -29,11 +29,9 @@ PATIENCE_S = 30.0
 """When all that is left is put off for longer than this, it is left to the daemon or to the next call."""
 
 
+@of_site
 def backfill(
-    config: ConfigOption = None,
-    orthanc: OrthancOption = None,
-    fhir: FhirOption = None,
-    ledger: LedgerOption = None,
+    site: Site,
     since: Annotated[str | None, typer.Option(help="First StudyDate, YYYY-MM-DD.")] = None,
     until: Annotated[str | None, typer.Option(help="Last StudyDate, YYYY-MM-DD.")] = None,
     modality: Annotated[list[str] | None, typer.Option(help="Only studies with a series of it; repeatable.")] = None,
@@ -46,7 +44,6 @@ def backfill(
 
     Beside a running daemon this marks the studies and shows the daemon's progress; alone it drains them itself.
     """
-    site = open_site(config, orthanc, fhir, ledger)
     selection = Selection(
         sources=tuple(source.name for source in site.config.sources),
         since=_date(since, "--since"),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Concatenate, TypeVar
 
 import typer
 from rich.console import Console
@@ -14,6 +15,9 @@ from indexer import config, log
 from indexer.cli.compose import Site
 from indexer.errors import UsageError
 from indexer.log import Event
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 OUTPUT = Console(soft_wrap=True, highlight=False, markup=False)
 ERRORS = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
@@ -31,7 +35,29 @@ OrthancOption = Annotated[str | None, typer.Option("--orthanc", help="Orthanc's 
 FhirOption = Annotated[str | None, typer.Option("--fhir", help="FHIR base address, for a try without file.")]
 LedgerOption = Annotated[Path | None, typer.Option("--ledger", help="Ledger file, for a try without file.")]
 
+R = TypeVar("R")
+
 _log = logging.getLogger(__name__)
+
+
+def of_site(command: Callable[Concatenate[Site, ...], R]) -> Callable[..., R]:
+    """A command whose first parameter is a site: on the command line stand the options that say which one."""
+
+    def called(
+        config: ConfigOption = None,
+        orthanc: OrthancOption = None,
+        fhir: FhirOption = None,
+        ledger: LedgerOption = None,
+        **own: Any,
+    ) -> R:
+        return command(open_site(config, orthanc, fhir, ledger), **own)
+
+    shared = list(inspect.signature(called, eval_str=True).parameters.values())[:-1]
+    _, *own = inspect.signature(command, eval_str=True).parameters.values()
+    by_keyword = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in (*shared, *own)]
+    called.__name__, called.__doc__, called.__annotations__ = command.__name__, command.__doc__, {}
+    vars(called)["__signature__"] = inspect.Signature(by_keyword)
+    return called
 
 
 def open_site(path: Path | None, orthanc: str | None, fhir: str | None, ledger: Path | None) -> Site:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from indexer.cli.options import OUTPUT, ConfigOption, FhirOption, LedgerOption, OrthancOption, open_site
+from indexer.cli.compose import Site
+from indexer.cli.options import OUTPUT, of_site
 from indexer.errors import UsageError
 from indexer.plan import epoch_text
 
@@ -15,29 +16,25 @@ app = typer.Typer(help="Studies that could not be published: list, show, replay.
 
 
 @app.command("list")
+@of_site
 def list_(
-    config: ConfigOption = None,
-    orthanc: OrthancOption = None,
-    fhir: FhirOption = None,
-    ledger: LedgerOption = None,
+    site: Site,
 ) -> None:
     """List them, oldest first, with cause."""
-    rows = open_site(config, orthanc, fhir, ledger).ledger.quarantine()
+    rows = site.ledger.quarantine()
     for row in rows:
         OUTPUT.print(f"{row.study_instance_uid}  {epoch_text(row.since)}  {row.cause}: {row.text}", markup=False)
     OUTPUT.print(f"{len(rows)} in quarantine.")
 
 
 @app.command()
+@of_site
 def show(
+    site: Site,
     study_instance_uid: Annotated[str, typer.Argument(metavar="UID")],
-    config: ConfigOption = None,
-    orthanc: OrthancOption = None,
-    fhir: FhirOption = None,
-    ledger: LedgerOption = None,
 ) -> None:
     """Show one of them, and what to do."""
-    found = open_site(config, orthanc, fhir, ledger).ledger.study(study_instance_uid)
+    found = site.ledger.study(study_instance_uid)
     if found is None or found.quarantine is None:
         raise UsageError("this study is not in quarantine")
     row = found.quarantine
@@ -47,14 +44,11 @@ def show(
 
 
 @app.command()
+@of_site
 def replay(
+    site: Site,
     study_instance_uid: Annotated[list[str] | None, typer.Argument(metavar="[UID]...", help="All without one.")] = None,
-    config: ConfigOption = None,
-    orthanc: OrthancOption = None,
-    fhir: FhirOption = None,
-    ledger: LedgerOption = None,
 ) -> None:
     """Mark them dirty again; the daemon or the next backfill publishes them if their cause is gone."""
-    site = open_site(config, orthanc, fhir, ledger)
     count = site.ledger.replay(study_instance_uid or (), time.time())
     OUTPUT.print(f"{count} studies will be tried again.")

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import threading
 
-from indexer.cli.options import ConfigOption, FhirOption, LedgerOption, OrthancOption, open_site
+from indexer.cli.compose import Site
+from indexer.cli.options import of_site
 from indexer.cli.signals import stop_on_signal
 from indexer.service import Follower, Service
 
 
+@of_site
 def run(
-    config: ConfigOption = None,
-    orthanc: OrthancOption = None,
-    fhir: FhirOption = None,
-    ledger: LedgerOption = None,
+    site: Site,
 ) -> None:
     """Follow the sources and publish what changes, until SIGTERM or SIGINT.
 
@@ -21,7 +20,6 @@ def run(
     """
     stop = threading.Event()
     stop_on_signal(stop)
-    site = open_site(config, orthanc, fhir, ledger)
     followers = [
         Follower(
             poller=site.poller(source.name),

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import orjson
 import typer
 
-from indexer.cli.options import ERRORS, OUTPUT, ConfigOption, FhirOption, LedgerOption, OrthancOption, open_site
+from indexer.cli.compose import Site
+from indexer.cli.options import ERRORS, OUTPUT, of_site
 from indexer.difference import differences
 from indexer.errors import StudyError, StudyVanished, UsageError
 from indexer.model import Deferred, Quarantined
@@ -19,22 +20,18 @@ from indexer.sync.foretell import foretell
 from indexer.sync.prepare import Prepared
 
 if TYPE_CHECKING:
-    from indexer.cli.compose import Site
     from indexer.mapping import Mapped
     from indexer.model import Copy, Settlement
     from indexer.model.ledger import StudyRow
 
 
+@of_site
 def show(
+    site: Site,
     study_instance_uid: Annotated[str, typer.Argument(metavar="UID", help="StudyInstanceUID.")],
-    config: ConfigOption = None,
-    orthanc: OrthancOption = None,
-    fhir: FhirOption = None,
-    ledger: LedgerOption = None,
     resource: Annotated[bool, typer.Option("--resource", help="Print what would be sent, as JSON.")] = False,
 ) -> int:
     """Show what the source, the ledger and the FHIR server say of one study, and where they differ."""
-    site = open_site(config, orthanc, fhir, ledger)
     site.ledger.open_target(site.target.base_url)
     row = site.ledger.study(study_instance_uid)
     copies = row.copies if row and row.copies else _found(site, study_instance_uid)

@@ -10,25 +10,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from indexer.cli.options import OUTPUT, ConfigOption, FhirOption, LedgerOption, OrthancOption, open_site
+from indexer.cli.compose import Site
+from indexer.cli.options import OUTPUT, of_site
 from indexer.errors import PeerError
 from indexer.plan import epoch_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from indexer.cli.compose import Site
 
-
+@of_site
 def status(
-    config: ConfigOption = None,
-    orthanc: OrthancOption = None,
-    fhir: FhirOption = None,
-    ledger: LedgerOption = None,
+    site: Site,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
 ) -> int:
     """Say per source what is reachable, how far the feed is read, and what is dirty, published or quarantined."""
-    site = open_site(config, orthanc, fhir, ledger)
     site.ledger.open_target(site.target.base_url)
     report: dict[str, Any] = {
         "target": _target(site),

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from indexer.cli.options import OUTPUT, ConfigOption, FhirOption, LedgerOption, OrthancOption, open_site
+from indexer.cli.compose import Site
+from indexer.cli.options import OUTPUT, of_site
 from indexer.sync.verify import Verifier
 from indexer.transport import RetryPolicy, retrying
 
@@ -20,18 +21,15 @@ if TYPE_CHECKING:
 PATIENCE = RetryPolicy(initial_s=0.5, max_s=10.0, budget_s=60.0)
 
 
+@of_site
 def verify(
-    config: ConfigOption = None,
-    orthanc: OrthancOption = None,
-    fhir: FhirOption = None,
-    ledger: LedgerOption = None,
+    site: Site,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
 ) -> int:
     """Compare whole sources with the FHIR server: studies, series, instances, counts, subjects, endpoints.
 
     Exit 0 only if all is equal, except for studies in quarantine or not yet settled, which are listed apart.
     """
-    site = open_site(config, orthanc, fhir, ledger)
     site.ledger.open_target(site.target.base_url)
     verifier = Verifier(
         patiently=retrying(PATIENCE, threading.Event()),

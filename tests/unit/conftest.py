@@ -10,6 +10,7 @@ import pytest
 
 from indexer.cli import backfill
 from indexer.sync import drain, patience
+from tests.fakes.memory import MemoryTarget
 from tests.unit.cli_site import CommandLine, command_line
 from tests.unit.world import World, opened
 
@@ -34,6 +35,12 @@ def ledger(tmp_path: Path, empty_ledger: Path) -> Iterator[SqlLedger]:
     shutil.copy(empty_ledger, tmp_path / "ledger.db")
     with opened(tmp_path) as one:
         yield one
+
+
+@pytest.fixture
+def target() -> MemoryTarget:
+    """A FHIR server in memory, empty."""
+    return MemoryTarget()
 
 
 @pytest.fixture

@@ -9,12 +9,18 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from indexer.bundle import Entry, Limits, Sizer, TypePolicy
+from indexer.errors import Conflict, Unavailable
 from indexer.sync.deliver import Deliverer
 from indexer.sync.patience import Patience
 
 if TYPE_CHECKING:
     from indexer.sync import deliver
     from tests.fakes.memory import MemoryTarget
+
+
+DOWN = Unavailable("down", peer="fhir", status=503)
+BROKEN = Unavailable("broken", peer="fhir", status=500)
+CONFLICT = Conflict("409", peer="fhir", status=409)
 
 
 def deliverer(target: MemoryTarget, *, wanted: Any = "auto", **options: Any) -> Deliverer:

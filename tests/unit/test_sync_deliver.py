@@ -10,7 +10,6 @@ import pytest
 from indexer.bundle import BundleType, Judgement, TypePolicy
 from indexer.errors import (
     AccessDenied,
-    Conflict,
     Interrupted,
     ProtocolViolation,
     Refused,
@@ -20,20 +19,10 @@ from indexer.errors import (
 from indexer.model import EntryResult
 from indexer.sync import deliver
 from tests.fakes.memory import MemoryTarget
-from tests.unit.delivery import deliverer, imaging, landed, pairs, patient, references
+from tests.unit.delivery import CONFLICT, DOWN, deliverer, imaging, landed, pairs, patient, references
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-DOWN = Unavailable("down", peer="fhir", status=503)
-BROKEN = Unavailable("broken", peer="fhir", status=500)
-CONFLICT = Conflict("409", peer="fhir", status=409)
-
-
-@pytest.fixture
-def target() -> MemoryTarget:
-    return MemoryTarget()
-
 
 # --- types ----------------------------------------------------------------------------------------------------------
 

@@ -10,28 +10,16 @@ import pytest
 from indexer.bundle import Entry, Judgement
 from indexer.errors import (
     AnswerLost,
-    Conflict,
     Refused,
     TargetReplaced,
-    Unavailable,
 )
 from indexer.sync import deliver
 from tests.fakes.memory import MemoryTarget
-from tests.unit.delivery import deliverer, imaging, landed, pairs, patient, references
+from tests.unit.delivery import BROKEN, CONFLICT, DOWN, deliverer, imaging, landed, pairs, patient, references
 
 if TYPE_CHECKING:
     from indexer.model import EntryResult
     from indexer.sync.deliver import Deliverer
-
-DOWN = Unavailable("down", peer="fhir", status=503)
-BROKEN = Unavailable("broken", peer="fhir", status=500)
-CONFLICT = Conflict("409", peer="fhir", status=409)
-
-
-@pytest.fixture
-def target() -> MemoryTarget:
-    return MemoryTarget()
-
 
 # --- a server that stumbles -----------------------------------------------------------------------------------------
 

@@ -18,11 +18,12 @@ from indexer.errors import (
 )
 from indexer.model import EntryResult
 from indexer.sync import deliver
-from tests.fakes.memory import MemoryTarget
 from tests.unit.delivery import CONFLICT, DOWN, deliverer, imaging, landed, pairs, patient, references
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tests.fakes.memory import MemoryTarget
 
 # --- types ----------------------------------------------------------------------------------------------------------
 

@@ -14,12 +14,12 @@ from indexer.errors import (
     TargetReplaced,
 )
 from indexer.sync import deliver
-from tests.fakes.memory import MemoryTarget
 from tests.unit.delivery import BROKEN, CONFLICT, DOWN, deliverer, imaging, landed, pairs, patient, references
 
 if TYPE_CHECKING:
     from indexer.model import EntryResult
     from indexer.sync.deliver import Deliverer
+    from tests.fakes.memory import MemoryTarget
 
 # --- a server that stumbles -----------------------------------------------------------------------------------------
 

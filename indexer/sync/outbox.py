@@ -163,7 +163,8 @@ class Outcome:
 
     def _failed(self, one: Prepared, answer: Answer) -> Quarantined | Deferred:
         if one.patient is not None and one.patient.row.patient_key in self.gone:
-            return Deferred(task=one.task, due_in_s=0.0, cause="patient_gone", counts=True)
+            again = _put_off(one, replace(answer, cause="patient_gone"), self.chance)
+            return again if one.task.attempts else replace(again, due_in_s=0.0)
         return _refused(one, answer) if answer.is_final else _put_off(one, answer, self.chance)
 
 

@@ -6,44 +6,63 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from indexer.mapping import imaging_study_id
+from tests.proxy import spoil
 from tests.samples import generate, store_rest
 from tests.site import uids
 
 if TYPE_CHECKING:
     from tests.proxy import Proxy
+    from tests.proxy.recording import Recorded
     from tests.site import Site
 
 pytestmark = pytest.mark.server
 
 
 def test_one_of_a_hundred_is_refused(site_1_12: Site, proxy: Proxy) -> None:
-    """HAPI refuses a study whose Patient somebody deleted: the other 99 arrive, and a replay heals the one."""
+    """HAPI cannot parse one study and refuses its Bundle whole: the other 99 arrive, and a replay heals the one."""
     site = site_1_12
-    first = generate(1, 1, 1, seed="refusal-first", patient_ids=["REFUSAL-1"])
-    store_rest(site.orthanc, first)
-    site.cli("backfill")
-    study = site.study(uids(first)[0])
-    assert study is not None
-    patient = site.fetch(study["subject"]["reference"])
-    site.delete(f"ImagingStudy/{study['id']}")
-    site.delete(f"Patient/{patient['id']}")
-
-    hundred = generate(100, 1, 1, seed="refusal", patient_ids=["REFUSAL-1", *(f"REFUSAL-OK-{n}" for n in range(99))])
+    hundred = generate(100, 1, 1, seed="refusal", patient_ids=[f"REFUSAL-{number}" for number in range(100)])
     store_rest(site.orthanc, hundred)
+    refused, *others = uids(hundred)
+    reference = f"ImagingStudy/{imaging_study_id(refused)}"
+
+    def holds_it(request: Recorded) -> bool:
+        return reference in [entry.url for entry in request.writes]
+
+    proxy.inject(spoil(reference), times=None, when=holds_it)
     site.target["bundle"] = {"max_entries": 250, "target_time": "30s"}
     site.cli("backfill", expect=1)
-    refused, *others = uids(hundred)
+    assert proxy.faults_injected > 1, "nothing was bisected"
     assert site.study(refused) is None
     assert all(site.study(uid) for uid in others)
     assert max(len(bundle.writes) for bundle in proxy.bundles) >= 100, "the studies did not share a Bundle"
     shown = site.cli("quarantine", "list").stdout
     assert refused in shown
     assert "HAPI-" in shown
-    assert patient["id"] not in shown, "diagnostics quote what was sent"
+    assert "REFUSAL-" not in shown, "diagnostics quote what was sent"
 
-    site.put({key: value for key, value in patient.items() if key != "meta"})
+    proxy.clear()
     site.cli("quarantine", "replay", refused)
-    site.cli("backfill", "--study", uids(first)[0], "--force")
+    site.cli("backfill", "--study", refused)
     assert site.study(refused) is not None
     assert "0 in quarantine" in site.cli("quarantine", "list").stdout
     assert site.verify()["equal"]
+
+
+def test_a_study_whose_patient_was_deleted_finds_its_way(site_1_12: Site) -> None:
+    """HAPI refuses a study whose Patient somebody deleted: the Patient is made anew, and the study arrives."""
+    site = site_1_12
+    first = generate(1, 1, 1, seed="deleted-first", patient_ids=["DELETED-1"])
+    store_rest(site.orthanc, first)
+    site.cli("backfill")
+    study = site.study(uids(first)[0])
+    assert study is not None
+    site.delete(f"ImagingStudy/{study['id']}")
+    site.delete(study["subject"]["reference"])
+
+    second = generate(1, 1, 1, seed="deleted-second", patient_ids=["DELETED-1"])
+    store_rest(site.orthanc, second)
+    site.cli("backfill", "--study", uids(second)[0])
+    assert site.study(uids(second)[0]) is not None
+    assert site.fetch(study["subject"]["reference"])["identifier"][0]["value"] == "DELETED-1"

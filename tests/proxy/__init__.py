@@ -16,6 +16,7 @@ from tests.proxy.faults import (
     not_json,
     reset,
     slow_reply,
+    spoil,
     status,
 )
 from tests.proxy.recording import Entry, Recorded
@@ -38,5 +39,6 @@ __all__ = [
     "not_json",
     "reset",
     "slow_reply",
+    "spoil",
     "status",
 ]

@@ -24,6 +24,8 @@ class Fault:
         Wait before the request is forwarded, and before its answer is given.
     answer
         Status, headers and body that replace the server's answer.
+    rewrite
+        Change of the request's body before the server gets it.
     edit
         Change of the server's response body.
     cut_after
@@ -39,6 +41,7 @@ class Fault:
     before_s: float = 0.0
     after_s: float = 0.0
     answer: tuple[int, Mapping[str, str], bytes] | None = None
+    rewrite: Callable[[bytes], bytes] | None = field(default=None)
     edit: Callable[[bytes], bytes] | None = field(default=None)
     cut_after: int | None = None
     closes: bool = False
@@ -85,6 +88,19 @@ def fewer_entries(count: int = 1) -> Fault:
         return orjson.dumps(bundle)
 
     return Fault(name="fewer_entries", edit=without)
+
+
+def spoil(reference: str) -> Fault:
+    """The entry of one study reaches the server with a status that FHIR does not know."""
+
+    def spoilt(body: bytes) -> bytes:
+        bundle = orjson.loads(body)
+        for entry in bundle["entry"]:
+            if entry["request"]["url"] == reference:
+                entry["resource"]["status"] = "spoilt"
+        return orjson.dumps(bundle)
+
+    return Fault(name="spoil", rewrite=spoilt)
 
 
 def drop_reply() -> Fault:

@@ -254,6 +254,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _forward(self, body: bytes, fault: Fault | None) -> _Reply | None:
         if fault is not None:
             self.server.proxy._stopping.wait(fault.before_s)
+            body = body if fault.rewrite is None else fault.rewrite(body)
             if not fault.forward:
                 return None
         is_edited = fault is not None and (fault.edit is not None or fault.cut_after is not None)

@@ -244,3 +244,15 @@ def _prepared(world: World, one: Any) -> Prepared:
     assert isinstance(prepared, Prepared)
     assert SITE_KEY.decode() not in repr(prepared)
     return prepared
+
+
+def test_a_patient_that_is_gone_again_and_again_is_asked_for_ever_more_rarely(world: World) -> None:
+    """An old Patient that names a successor whom nobody has."""
+    link = [{"other": {"reference": "Patient/ghost"}, "type": "replaced-by"}]
+    world.target.put(theirs(link=link))
+    world.publish(study())
+    row = world.ledger.study("1.2.3")
+    assert row is not None
+    assert row.dirty is not None
+    assert (row.dirty.last_cause, row.dirty.attempts) == ("patient_gone", 2)
+    assert row.dirty.due_at >= world.clock() + 15

@@ -56,7 +56,7 @@ class DicomWebSamples:
         StudyWaits
             If the server does not know the study (yet), or no file of it can be read.
         StudyUnfit
-            If the study's UID is none.
+            If the study's UID is none, or in no series both its own UID and an instance's are some.
         Refused
             If there is no DICOMweb at this address.
         Unavailable, AccessDenied, ProtocolViolation
@@ -70,13 +70,11 @@ class DicomWebSamples:
             )
         sampled = tuple(replace(series, sampled=self._sampled(study, series)) for series in study.series)
         if sampled and not any(series.sampled for series in sampled):
-            raise _unreadable()
+            raise _unreadable() if any(map(_nameable, study.series)) else _unnameable()
         return sampled
 
     def _sampled(self, study: Study, series: Series) -> dict[str, Attributes]:
-        fit = [one for one in _in_order(series.instances) if _UID.fullmatch(one.sop_instance_uid)]
-        if not _UID.fullmatch(series.series_instance_uid):
-            return {}
+        fit = _nameable(series)
         images = [one for one in fit if is_image(one.sop_class_uid)][:_TRIES]
         others = [one for one in fit if not is_image(one.sop_class_uid)][: self._cap]
         found = dict(self._read(study, series, others))
@@ -142,6 +140,13 @@ def _is_kept(tag: str, element: object) -> bool:
     return len(orjson.dumps(element)) <= _MAX_ELEMENT_BYTES
 
 
+def _nameable(series: Series) -> list[Instance]:
+    """The instances that a path can name, in order; none of a series whose own UID is none."""
+    if not _UID.fullmatch(series.series_instance_uid):
+        return []
+    return [one for one in _in_order(series.instances) if _UID.fullmatch(one.sop_instance_uid)]
+
+
 def _in_order(instances: Iterable[Instance]) -> list[Instance]:
     """By InstanceNumber, those without one last, then by UID: the same choice whenever the study is read."""
     return sorted(instances, key=lambda one: (*_number(one.instance_number), one.sop_instance_uid))
@@ -159,4 +164,12 @@ def _unreadable() -> StudyWaits:
         "No dataset of the study can be read over DICOMweb.",
         cause="dicomweb_unreadable",
         hint="It is tried again. See the log of the archive: files may be missing, or two patients share the study.",
+    )
+
+
+def _unnameable() -> StudyUnfit:
+    return StudyUnfit(
+        "No instance of the study can be asked for: its SeriesInstanceUID or SOPInstanceUID is no UID.",
+        cause="bad_uid",
+        hint="No DICOM client can ask for it either. Correct the UIDs in the archive, or send the study again.",
     )

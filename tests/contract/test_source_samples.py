@@ -124,8 +124,19 @@ def test_instances_with_a_uid_that_is_none_are_passed_over(case: Case) -> None:
     (series,) = study.series
     broken = [replace(one, sop_instance_uid="../x", instance_number="0") for one in series.instances[:1]]
     fit = replace(study, series=(replace(series, instances=(*broken, *series.instances)),))
-    unfit = replace(study, series=(replace(series, instances=tuple(broken)), replace(series, series_instance_uid="x")))
 
     assert len(case.samples.sample(fit)[0].sampled) == 1
-    with pytest.raises(StudyWaits):
+
+
+def test_a_study_without_an_instance_that_can_be_named_is_unfit(case: Case) -> None:
+    study = read(case, generate(instances=2))
+    (series,) = study.series
+    broken = [replace(one, sop_instance_uid="../x") for one in series.instances]
+    unfit = replace(study, series=(replace(series, instances=tuple(broken)), replace(series, series_instance_uid="x")))
+    case.dicomweb.paths.clear()
+
+    with pytest.raises(StudyUnfit) as raised:
         case.samples.sample(unfit)
+
+    assert raised.value.cause == "bad_uid"
+    assert case.dicomweb.paths == []

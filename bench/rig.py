@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def servers() -> Iterator[tuple[Orthanc, Hapi, Path]]:
+def servers(*, stable_age_s: int = 1) -> Iterator[tuple[Orthanc, Hapi, Path]]:
     """A fresh Orthanc 1.12, a fresh HAPI R4 and an empty folder."""
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as home,
-        Orthanc("1.12", stable_age_s=1) as orthanc,
+        Orthanc("1.12", stable_age_s=stable_age_s) as orthanc,
         Hapi() as hapi,
     ):
         print(

@@ -14,7 +14,7 @@ from indexer.errors import PeerError, ProtocolViolation, Refused, StudyUnfit, St
 from indexer.model import Attributes, Instance, Series, Study
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from indexer.transport import Response, Transport
 
@@ -37,13 +37,16 @@ class DicomWebSamples:
     Parameters
     ----------
     transport
-        Its base URL is the DICOMweb root.
+        The server.
+    root
+        Path of DICOMweb on it; called anew for each request, for the server may have to be asked for it first.
     cap
         Datasets per series at most, for objects that are no images.
     """
 
-    def __init__(self, transport: Transport, *, cap: int = 20) -> None:
+    def __init__(self, transport: Transport, *, root: Callable[[], str] = lambda: "", cap: int = 20) -> None:
         self._transport = transport
+        self._root = root
         self._cap = cap
 
     def sample(self, study: Study) -> tuple[Series, ...]:
@@ -91,7 +94,7 @@ class DicomWebSamples:
         """One dataset; None if the server has trouble with just this file."""
         path = f"/studies/{study_uid}/series/{series_uid}/instances/{instance_uid}/metadata"
         try:
-            found = self._transport.request("GET", path, headers=_ACCEPT)
+            found = self._transport.request("GET", self._root() + path, headers=_ACCEPT)
         except Refused as error:
             if error.status == 404:
                 self._check_root()
@@ -118,7 +121,9 @@ class DicomWebSamples:
     def _check_root(self) -> None:
         """A 404 says nothing of the study where there is no DICOMweb at all: ask for a study that nobody has."""
         try:
-            self._transport.request("GET", "/studies", params={"StudyInstanceUID": "0.0"}, headers=_ACCEPT)
+            self._transport.request(
+                "GET", self._root() + "/studies", params={"StudyInstanceUID": "0.0"}, headers=_ACCEPT
+            )
         except Refused as error:
             raise Refused(error.message, peer=error.peer, status=error.status, hint=_MISSING_ROOT) from None
 

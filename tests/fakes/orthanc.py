@@ -166,6 +166,7 @@ class FakeOrthanc:
             ("GET", "/system"): self._system,
             ("GET", "/tools/now"): lambda: Reply(body=moment().encode(), kind="text/plain"),
             ("GET", "/changes"): lambda: self._changes(query),
+            ("GET", "/plugins/dicom-web"): lambda: as_json({"RootUri": "../dicom-web/app/client/index.html"}),
             ("GET", "/studies"): lambda: as_json(self._ids("Study")),
             ("GET", "/dicom-web/studies"): lambda: Reply(body=b"[]", kind="application/dicom+json"),
             ("POST", "/instances"): lambda: self._store(body),

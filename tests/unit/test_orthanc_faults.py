@@ -254,3 +254,38 @@ def test_an_orthanc_before_bulk_content(status: int, is_told: bool, fake: FakeOr
         source.locate(["0" * 8])
 
     assert ("1.9.4" in raised.value.hint) == is_told
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(404),
+        Reply(403),
+        Reply(body=b"{}"),
+        Reply(body=b'{"RootUri": null}'),
+        Reply(body=b'{"RootUri": "../ui/app/index.html"}'),
+        Reply(body=b'{"RootUri": "../../x/app/client/index.html"}'),
+        Reply(body=b'{"RootUri": "../a/../b/app/client/index.html"}'),
+        Reply(body=b'{"RootUri": "../a?b/app/client/index.html"}'),
+    ],
+)
+def test_a_dicomweb_root_that_is_not_told_is_the_usual_one(
+    reply: Reply, fake: FakeOrthanc, source: OrthancSource
+) -> None:
+    fake.inject(lambda _: reply, path="/plugins/")
+
+    assert source.dicomweb_root == "/dicom-web"
+
+
+@pytest.mark.parametrize(("status", "expected"), [(401, errors.AccessDenied), (503, errors.Unavailable)])
+def test_the_dicomweb_root_is_not_guessed_while_orthanc_is_away(
+    status: int, expected: type, fake: FakeOrthanc, source: OrthancSource
+) -> None:
+    found = Reply(body=b'{"RootUri": "../pacs/dw/app/client/index.html"}')
+    fake.inject(lambda _: Reply(status), path="/plugins/")
+    fake.inject(lambda _: found, path="/plugins/", times=9)
+
+    with pytest.raises(expected):
+        _ = source.dicomweb_root
+    assert source.dicomweb_root == source.dicomweb_root == "/pacs/dw"
+    assert [path for _, path in fake.requests] == ["/plugins/dicom-web"] * 2

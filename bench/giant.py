@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
-from bench.rig import Stopwatch, servers
-from tests.samples import instance, store_rest
+from bench.rig import Stopwatch, servers, store_zips
+from tests.samples import instance
 from tests.site import Site
 
 if TYPE_CHECKING:
@@ -19,22 +20,26 @@ SERIES, INSTANCES, CHUNK = 10, 5_000, 500
 def main() -> None:
     """Print peak resident memory of ``backfill`` and ``verify``'s verdict."""
     with servers() as (orthanc, hapi, home):
-        with Stopwatch() as stored:
-            for series in range(SERIES):
-                for start in range(0, INSTANCES, CHUNK):
-                    store_rest(orthanc, [part(series, start + one) for one in range(CHUNK)])
-        print(f"stored {SERIES * INSTANCES} instances in {stored.seconds:.0f} s", flush=True)
+        chunks = [(series, start) for series in range(SERIES) for start in range(0, INSTANCES, CHUNK)]
+        with Stopwatch() as watch:
+            stored = store_zips(orthanc, [partial(part, *chunk) for chunk in chunks])
+        print(f"stored {stored} instances in {watch.seconds:.0f} s", flush=True)
         site = Site(home=home, orthanc=orthanc, fhir=hapi.url, target={"timeout": "600s"})
         with Stopwatch() as watch:
             peak = peak_rss(site.command("backfill"))
-        print(f"backfill: {watch.seconds:.1f} s, peak resident memory {peak / 2**20:.0f} MiB (goal 256)")
-        print(f"verify: equal is {site.verify()['equal']}")
-        print("how: ru_maxrss of the backfill process, as the kernel counted it")
+        print(f"backfill: {watch.seconds:.1f} s, peak resident memory {peak / 2**20:.0f} MiB (goal 256)", flush=True)
+        report = site.verify()
+        print(f"verify: equal is {report['equal']}, {report['studies']} study, {report['instances']} instances")
+        print(f"how: stored by POST /instances, {CHUNK} instances per ZIP file; ru_maxrss of the backfill process, as")
+        print("the kernel counted it")
 
 
-def part(series: int, index: int) -> Dataset:
-    """One instance of the giant study."""
-    return instance("giant", 0, series, index, PatientID="GIANT", PatientName="Sample^Giant", StudyDate="20240101")
+def part(series: int, start: int) -> list[Dataset]:
+    """A chunk of the giant study."""
+    return [
+        instance("giant", 0, series, index, PatientID="GIANT", PatientName="Sample^Giant", StudyDate="20240101")
+        for index in range(start, start + CHUNK)
+    ]
 
 
 def peak_rss(command: list[str]) -> int:

@@ -7,17 +7,18 @@ import shutil
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import requests
 
-from bench.rig import Stopwatch, servers, spread
+from bench.rig import Stopwatch, servers, spread, store_zips
 from indexer.dicomweb import DicomWebSamples
 from indexer.orthanc import OrthancSource
 from indexer.transport import Transport
 from tests.proxy import Proxy
-from tests.samples import generate, store_rest
+from tests.samples import generate
 from tests.servers.hapi import Hapi
 from tests.site import Site
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 ROUNDS = 5
 READERS = 2
-QUIET_S = 5.0
 VARIANTS: dict[str, dict[str, Any]] = {
     "as shipped": {},
     "without the DICOMweb read": {"read_dicomweb": False, "issuer": "ignore"},
@@ -44,7 +44,6 @@ def main() -> None:
     """Store, check the counts once, then measure five interleaved rounds on fresh FHIR servers."""
     with servers() as (orthanc, hapi, home):
         studies, instances = store(orthanc)
-        wait_until_quiet(orthanc)
         bundles = check_counts(orthanc, hapi, home, studies)
         for title, source in VARIANTS.items():
             print(f"--- {title} ---", flush=True)
@@ -70,26 +69,16 @@ def measure(orthanc: Orthanc, source: dict[str, Any], bundles: list[bytes], stud
 
 def store(orthanc: Orthanc) -> tuple[int, int]:
     """Fill Orthanc through its REST API; studies and instances."""
-    studies = instances = 0
+    parts = [
+        partial(generate, 10, series, each, modality=modality, seed=f"mix{number}-{start}", patients=7)
+        for number, (count, series, each, modality) in enumerate(MIX)
+        for start in range(0, count, 10)
+    ]
     with Stopwatch() as watch:
-        for number, (count, series, each, modality) in enumerate(MIX):
-            for start in range(0, count, 10):
-                part = generate(10, series, each, modality=modality, seed=f"mix{number}-{start}", patients=7)
-                store_rest(orthanc, part)
-                studies += 10
-                instances += len(part)
+        instances = store_zips(orthanc, parts)
+    studies = 10 * len(parts)
     print(f"stored {studies} studies, {instances} instances in {watch.seconds:.0f} s", flush=True)
     return studies, instances
-
-
-def wait_until_quiet(orthanc: Orthanc) -> None:
-    """Wait until Orthanc's DICOMweb plugin has made its metadata caches: minutes of its own work, one per series."""
-    newest = -1
-    with Stopwatch() as watch:
-        while (found := OrthancSource(Transport(orthanc.url, peer="orthanc"), "main").newest()) != newest:
-            newest = found
-            time.sleep(QUIET_S)
-    print(f"Orthanc was busy with its own caches for another {watch.seconds - QUIET_S:.0f} s", flush=True)
 
 
 def check_counts(orthanc: Orthanc, hapi: Hapi, home: Path, studies: int) -> list[bytes]:

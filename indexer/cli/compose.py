@@ -102,8 +102,9 @@ class Site:
 
     def _channel(self, source: Source) -> Channel:
         rules = self._rules(source)
-        fhir_id = self.ledger.endpoint_id(source.name) or mapping.endpoint_id(source.public_dicomweb)
-        resource = mapping.endpoint(source.public_dicomweb, endpoint_id=fhir_id, source=source.name, rules=rules)
+        address = source.dicomweb or source.orthanc + self._dicomweb_root(source)
+        fhir_id = self.ledger.endpoint_id(source.name) or mapping.endpoint_id(address)
+        resource = mapping.endpoint(address, endpoint_id=fhir_id, source=source.name, rules=rules)
         return Channel(
             source=self.sources[source.name],
             samples=self._samples(source),
@@ -153,8 +154,11 @@ class Site:
     def _samples(self, source: Source) -> DicomWebSamples | None:
         if not source.read_dicomweb:
             return None
-        transport = _transport(source, source.dicomweb_url, "dicomweb")
-        return DicomWebSamples(transport, cap=self.config.sampled_instances)
+        transport = _transport(source, source.orthanc, "dicomweb")
+        return DicomWebSamples(transport, root=lambda: self._dicomweb_root(source), cap=self.config.sampled_instances)
+
+    def _dicomweb_root(self, source: Source) -> str:
+        return source.dicomweb_root or self.sources[source.name].dicomweb_root
 
     def poller(self, name: str) -> Poller:
         """The poller of one source."""
@@ -199,7 +203,7 @@ class Site:
         )
 
     def drain(self, stop: threading.Event) -> Drain:
-        """A drain whose FHIR server is ready; waits for the server as long as it takes.
+        """A drain whose servers are ready; waits for them as long as it takes.
 
         Raises
         ------
@@ -208,6 +212,8 @@ class Site:
         """
         patience = self.patience("fhir", stop)
         patience.persist(lambda: self.release)
+        # A source without 'dicomweb' and 'dicomweb_root' is asked for the address of its Endpoint: never a guessed one.
+        self.patience("orthanc", stop).persist(lambda: self.channels)
         keeper = Keeper(
             ledger=self.ledger,
             deliverer=self._deliverer(patience),

@@ -89,8 +89,11 @@ class Source(Keys):
         description="Public DICOMweb address, written to Endpoint.address. Without it: orthanc + dicomweb_root.",
         examples=["https://pacs.example.org/dicom-web"],
     )
-    dicomweb_root: RootPath = Field(
-        default="/dicom-web", description="Path of the DICOMweb plugin on the Orthanc server."
+    dicomweb_root: RootPath | None = Field(
+        default=None,
+        description="Path of the DICOMweb plugin on the Orthanc server. Without it Orthanc is asked, and /dicom-web "
+        "taken where it does not tell.",
+        examples=["/dicom-web"],
     )
     timezone: Zone | None = Field(
         default=None,
@@ -150,16 +153,6 @@ class Source(Keys):
         if not value and info.data.get("issuer") == "read":
             raise ValueError("expected true, or issuer: ignore beside it; the issuer is read over DICOMweb")
         return value
-
-    @property
-    def dicomweb_url(self) -> str:
-        """Address that we read DICOMweb from, without a slash at the end."""
-        return self.orthanc + self.dicomweb_root
-
-    @property
-    def public_dicomweb(self) -> str:
-        """Address that readers of the FHIR server are given."""
-        return self.dicomweb or self.dicomweb_url
 
     @property
     def zone(self) -> ZoneInfo | None:

@@ -14,7 +14,7 @@ from indexer.errors import PeerError, ProtocolViolation, Refused, StudyUnfit, St
 from indexer.model import Attributes, Instance, Series, Study
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from indexer.transport import Response, Transport
 
@@ -37,13 +37,16 @@ class DicomWebSamples:
     Parameters
     ----------
     transport
-        Its base URL is the DICOMweb root.
+        The server.
+    root
+        Path of DICOMweb on it; called anew for each request, for the server may have to be asked for it first.
     cap
         Datasets per series at most, for objects that are no images.
     """
 
-    def __init__(self, transport: Transport, *, cap: int = 20) -> None:
+    def __init__(self, transport: Transport, *, root: Callable[[], str] = lambda: "", cap: int = 20) -> None:
         self._transport = transport
+        self._root = root
         self._cap = cap
 
     def sample(self, study: Study) -> tuple[Series, ...]:
@@ -56,7 +59,7 @@ class DicomWebSamples:
         StudyWaits
             If the server does not know the study (yet), or no file of it can be read.
         StudyUnfit
-            If the study's UID is none.
+            If the study's UID is none, or in no series both its own UID and an instance's are some.
         Refused
             If there is no DICOMweb at this address.
         Unavailable, AccessDenied, ProtocolViolation
@@ -70,13 +73,11 @@ class DicomWebSamples:
             )
         sampled = tuple(replace(series, sampled=self._sampled(study, series)) for series in study.series)
         if sampled and not any(series.sampled for series in sampled):
-            raise _unreadable()
+            raise _unreadable() if any(map(_nameable, study.series)) else _unnameable()
         return sampled
 
     def _sampled(self, study: Study, series: Series) -> dict[str, Attributes]:
-        fit = [one for one in _in_order(series.instances) if _UID.fullmatch(one.sop_instance_uid)]
-        if not _UID.fullmatch(series.series_instance_uid):
-            return {}
+        fit = _nameable(series)
         images = [one for one in fit if is_image(one.sop_class_uid)][:_TRIES]
         others = [one for one in fit if not is_image(one.sop_class_uid)][: self._cap]
         found = dict(self._read(study, series, others))
@@ -93,7 +94,7 @@ class DicomWebSamples:
         """One dataset; None if the server has trouble with just this file."""
         path = f"/studies/{study_uid}/series/{series_uid}/instances/{instance_uid}/metadata"
         try:
-            found = self._transport.request("GET", path, headers=_ACCEPT)
+            found = self._transport.request("GET", self._root() + path, headers=_ACCEPT)
         except Refused as error:
             if error.status == 404:
                 self._check_root()
@@ -120,7 +121,9 @@ class DicomWebSamples:
     def _check_root(self) -> None:
         """A 404 says nothing of the study where there is no DICOMweb at all: ask for a study that nobody has."""
         try:
-            self._transport.request("GET", "/studies", params={"StudyInstanceUID": "0.0"}, headers=_ACCEPT)
+            self._transport.request(
+                "GET", self._root() + "/studies", params={"StudyInstanceUID": "0.0"}, headers=_ACCEPT
+            )
         except Refused as error:
             raise Refused(error.message, peer=error.peer, status=error.status, hint=_MISSING_ROOT) from None
 
@@ -142,6 +145,13 @@ def _is_kept(tag: str, element: object) -> bool:
     return len(orjson.dumps(element)) <= _MAX_ELEMENT_BYTES
 
 
+def _nameable(series: Series) -> list[Instance]:
+    """The instances that a path can name, in order; none of a series whose own UID is none."""
+    if not _UID.fullmatch(series.series_instance_uid):
+        return []
+    return [one for one in _in_order(series.instances) if _UID.fullmatch(one.sop_instance_uid)]
+
+
 def _in_order(instances: Iterable[Instance]) -> list[Instance]:
     """By InstanceNumber, those without one last, then by UID: the same choice whenever the study is read."""
     return sorted(instances, key=lambda one: (*_number(one.instance_number), one.sop_instance_uid))
@@ -159,4 +169,12 @@ def _unreadable() -> StudyWaits:
         "No dataset of the study can be read over DICOMweb.",
         cause="dicomweb_unreadable",
         hint="It is tried again. See the log of the archive: files may be missing, or two patients share the study.",
+    )
+
+
+def _unnameable() -> StudyUnfit:
+    return StudyUnfit(
+        "No instance of the study can be asked for: its SeriesInstanceUID or SOPInstanceUID is no UID.",
+        cause="bad_uid",
+        hint="No DICOM client can ask for it either. Correct the UIDs in the archive, or send the study again.",
     )

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _PROBE_EVERY_S: Final = 300.0
 # Orthanc Book, "Orthanc identifiers": SHA-1 in five groups. Anything else must not get into a path.
 _ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{8}){4}")
+# How the plugin tells where its pages are, relative to Orthanc's own: "../dicom-web/app/client/index.html".
+_ROOT_URI: Final = re.compile(r"\.\.((?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+)/app/client/index\.html")
 _MOMENT: Final = re.compile(r"\d{8}T\d{6}")
 # Orthanc maps 1,000 ids up to their studies in 1.3 s on PostgreSQL: fewer at a time keep it free for others.
 _CHUNK: Final = 200
@@ -119,6 +121,21 @@ class Client:
         }
         return self._post("/tools/find", asked)
 
+    def find_series(self, study_id: str) -> list[Answer]:
+        """``POST /tools/find`` for a study's series, each with its list of instances; only where `has_extended_find`.
+
+        Whatever else expands a series (``/series/{id}``, ``tools/bulk-content``) also makes up its ``Status``, which
+        costs an Orthanc on SQLite time in proportion to its whole archive.
+        """
+        asked = {
+            "Level": "Series",
+            "Query": {},
+            "ParentStudy": study_id,
+            "ResponseContent": ["Children", "MainDicomTags", "Metadata"],
+            "Short": True,
+        }
+        return self._post("/tools/find", asked)
+
     def has_extended_find(self) -> bool:
         """``Capabilities.HasExtendedFind``, asked every 5 min; versions tell nothing, plugins decide."""
         with self._lock:
@@ -129,6 +146,13 @@ class Client:
                 self._has_extended_find = said is True
                 self._probed_at = now
             return self._has_extended_find
+
+    def dicomweb_root(self) -> str | None:
+        """``GET /plugins/dicom-web``: the path of the plugin; None if Orthanc does not tell it to us."""
+        found = self._get("/plugins/dicom-web", accept_statuses=(403, 404))
+        told = row(found.json(), self.peer).json.get("RootUri") if found.status == 200 else None
+        match = _ROOT_URI.fullmatch(told) if isinstance(told, str) else None
+        return match[1] if match else None
 
     def forget_probe(self) -> None:
         """Ask anew: another Orthanc may stand behind the address now."""

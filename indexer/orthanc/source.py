@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
 
 from indexer.model import Attributes, ChangePage, Copy, Study
 from indexer.orthanc import answers, feed, studies
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from indexer.transport import Transport
+
+
+_USUAL_DICOMWEB_ROOT: Final = "/dicom-web"
 
 
 class OrthancSource:
@@ -41,6 +45,11 @@ class OrthancSource:
 
     def ping(self) -> str:
         return self._client.system().text("Version")
+
+    @cached_property
+    def dicomweb_root(self) -> str:
+        """Path of the DICOMweb plugin, asked for once; the usual one where Orthanc does not tell it."""
+        return self._client.dicomweb_root() or _USUAL_DICOMWEB_ROOT
 
     def changes(self, since: int, limit: int) -> ChangePage:
         return feed.page(self._client.changes(since, limit), since)

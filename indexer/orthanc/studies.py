@@ -34,15 +34,21 @@ class _Standing:
             if orthanc_id not in found.get(series_id, {})
         ]
 
-    def count(self) -> int:
-        return sum(len(answer.texts("Instances")) for answer in self.series.values())
+    def fits(self, opened: Answer, found: Found) -> bool:
+        """Whether these are the series of the beginning, with the instances that were read: none missing, none more."""
+        listed = sum(len(answer.texts("Instances")) for answer in self.series.values())
+        return (
+            set(opened.texts("Series")) == set(self.series)
+            and sum(map(len, found.values())) == listed
+            and not self.missing(found)
+        )
 
 
 def read(client: Client, copy: Copy, page_size: int) -> Study:
     """Read a study.
 
-    The first request tells LastUpdate and the series, the last one tells them again with each series' own list of
-    instances. What ``tools/find`` left out (``LimitFindInstances`` cuts without a word) is asked for by id.
+    The first request tells LastUpdate and the series, the last one tells how the series stand then, each with its own
+    list of instances. What ``tools/find`` left out (``LimitFindInstances`` cuts without a word) is asked for by id.
 
     Raises
     ------
@@ -56,14 +62,38 @@ def read(client: Client, copy: Copy, page_size: int) -> Study:
         raise _vanished()
     if answers.uid(opened, "StudyInstanceUID") != copy.study_instance_uid:
         raise opened.violation("StudyInstanceUID")
-    series_ids = opened.texts("Series")
-    found = _find(client, copy.orthanc_id, set(series_ids), page_size) if client.has_extended_find() else {}
-    standing = _standing(client.bulk([*series_ids, copy.orthanc_id], has_metadata=True), copy)
+    found: Found = {}
+    standing = None
+    if client.has_extended_find():
+        found = _find(client, copy.orthanc_id, set(opened.texts("Series")), page_size)
+        standing = _unmoved(opened, client.find_series(copy.orthanc_id), found)
+    return _study(copy, opened, standing or _asked_by_id(client, copy, opened, found, page_size), found)
+
+
+def _unmoved(opened: Answer, closed: Sequence[Answer], found: Found) -> _Standing | None:
+    """How the series stand at the end, if it is certain that nothing moved; None where it has to be asked by id.
+
+    Whatever moves a series moves its LastUpdate, and its study's with it. So one that is not later than what the study
+    said at first did not move. Where several Orthancs with different clocks share a database it may be later for ever,
+    and ``LimitFindResults`` may cut the list: the study's own LastUpdate and the ids of the series decide then.
+    """
+    standing = _Standing(_last_update(opened), {answer.text("ID"): answer for answer in closed})
+    began = standing.last_update or ""
+    touched = [answer.part("Metadata").json.get("LastUpdate") for answer in closed]
+    is_certain = all(isinstance(moment, str) and moment <= began for moment in touched)
+    return standing if is_certain and standing.fits(opened, found) else None
+
+
+def _asked_by_id(client: Client, copy: Copy, opened: Answer, found: Found, page_size: int) -> _Standing:
+    """What stands, by ``tools/bulk-content``; reads into `found` what is missing there."""
+    closing = [*opened.texts("Series"), copy.orthanc_id]
+    standing = _standing(client.bulk(closing, has_metadata=True))
     missing = standing.missing(found)
     if missing:
-        standing = _by_id(client, missing, found, [*series_ids, copy.orthanc_id], copy, page_size)
-    _check(opened, standing, found)
-    return _study(copy, opened, standing, found)
+        standing = _pages_by_id(client, missing, found, closing, page_size)
+    if _last_update(opened) != standing.last_update or not standing.fits(opened, found):
+        raise _changing()
+    return standing
 
 
 def _find(client: Client, study_id: str, series_ids: set[str], page_size: int) -> Found:
@@ -82,8 +112,8 @@ def _find(client: Client, study_id: str, series_ids: set[str], page_size: int) -
         since += page_size
 
 
-def _by_id(
-    client: Client, missing: Sequence[str], found: Found, closing: Sequence[str], copy: Copy, page_size: int
+def _pages_by_id(
+    client: Client, missing: Sequence[str], found: Found, closing: Sequence[str], page_size: int
 ) -> _Standing:
     """Pages of ``tools/bulk-content``; the last one tells at its end how everything stands."""
     pages = [missing[start : start + page_size] for start in range(0, len(missing), page_size)]
@@ -96,14 +126,14 @@ def _by_id(
             _keep(found, answer)
         else:
             closed.append(answer)
-    return _standing(closed, copy)
+    return _standing(closed)
 
 
 def _keep(found: Found, answer: Answer) -> None:
     found.setdefault(answer.text("ParentSeries"), {})[answer.text("ID")] = answers.instance(answer)
 
 
-def _standing(closed: Sequence[Answer], copy: Copy) -> _Standing:
+def _standing(closed: Sequence[Answer]) -> _Standing:
     studies = [answer for answer in closed if answer.text("Type") == "Study"]
     if not studies:
         raise _vanished()
@@ -111,18 +141,6 @@ def _standing(closed: Sequence[Answer], copy: Copy) -> _Standing:
     if set(studies[0].texts("Series")) != set(series):
         raise _changing()
     return _Standing(_last_update(studies[0]), series)
-
-
-def _check(opened: Answer, standing: _Standing, found: Found) -> None:
-    """Nothing moved: LastUpdate, the series, and each series' instances, none missing and none too many."""
-    is_same = (
-        _last_update(opened) == standing.last_update
-        and set(opened.texts("Series")) == set(standing.series)
-        and sum(map(len, found.values())) == standing.count()
-        and not standing.missing(found)
-    )
-    if not is_same:
-        raise _changing()
 
 
 def _study(copy: Copy, opened: Answer, standing: _Standing, found: Found) -> Study:

@@ -105,15 +105,22 @@ class Case:
 
 
 @contextmanager
-def running(kind: str, *, limit_find_instances: int = 0) -> Iterator[Case]:
+def running(
+    kind: str, *, limit_find_instances: int = 0, limit_find_results: int = 0, overwrite_instances: bool = False
+) -> Iterator[Case]:
     """A case of one of `KINDS`."""
     name, version = kind.split()
     server: Orthanc | FakeOrthanc
     if name == FAKE:
-        server = FakeOrthanc(version, stable_age_s=1, limit_find_instances=limit_find_instances)
+        server = FakeOrthanc(
+            version,
+            stable_age_s=1,
+            limit_find_instances=limit_find_instances,
+            limit_find_results=limit_find_results,
+        )
     else:
-        limits = {"LimitFindInstances": limit_find_instances, "LimitFindResults": limit_find_instances}
-        server = Orthanc(version, stable_age_s=1, extra=limits)
+        limits = {"LimitFindInstances": limit_find_instances, "LimitFindResults": limit_find_results}
+        server = Orthanc(version, stable_age_s=1, overwrite_instances=overwrite_instances, extra=limits)
     with server as orthanc:
         transport = Counting(orthanc.url, peer="orthanc main")
         dicomweb = Counting(orthanc.dicomweb_url, peer="dicomweb main")

@@ -11,6 +11,8 @@ from indexer.errors import ProtocolViolation, StudyChanging, StudyVanished
 from indexer.model import Copy, Level
 from tests.contract.source_cases import KINDS, Case, running, shape_of_datasets, shape_of_study
 from tests.samples import by_turns, generate, instance
+from tests.servers.orthanc import orthanc_versions
+from tests.site import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -234,9 +236,10 @@ def test_a_read_costs_two_requests_and_the_pages(instances: int, expected: int, 
     assert ("/tools/find" in case.transport.paths) == case.is_modern
 
 
-def test_what_orthanc_cuts_off_is_asked_for_by_id() -> None:
+@pytest.mark.parametrize(("instances", "results"), [(3, 0), (0, 1), (3, 1)])
+def test_what_orthanc_cuts_off_is_asked_for_by_id(instances: int, results: int) -> None:
     for kind in KINDS:
-        with running(kind, limit_find_instances=3) as case:
+        with running(kind, limit_find_instances=instances, limit_find_results=results) as case:
             datasets = generate(series=2, instances=5)
             case.store(datasets)
             case.page_size = 4
@@ -298,3 +301,21 @@ def test_a_study_that_changed_is_read_as_it_is_now(case: Case) -> None:
     case.store([more])
 
     assert shape_of_study(case.source.read(case.copies()[0])) == shape_of_datasets([*datasets[1:], more])
+
+
+@pytest.mark.parametrize("before", [1, 2])
+def test_an_instance_that_is_replaced_while_its_study_is_read(before: int) -> None:
+    """Its id stays, and so do all lists; only LastUpdate tells it, which has seconds."""
+    for version in orthanc_versions():
+        with running(f"real {version}", overwrite_instances=True) as case:
+            datasets = generate(series=2, instances=3)
+            case.store(datasets)
+            copy, source = case.copies()[0], case.source
+            last_update = source.read(copy).last_update or ""
+            wait_for(lambda source=source, last=last_update: source.server_time() > last, "another second")
+            datasets[0].InstanceNumber = 77
+            case.transport.act_before(before, lambda case=case, datasets=datasets: case.store(datasets[:1]))
+
+            with pytest.raises(StudyChanging):
+                source.read(copy)
+            assert shape_of_study(source.read(copy)) == shape_of_datasets(datasets)

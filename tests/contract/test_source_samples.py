@@ -9,8 +9,10 @@ import pytest
 
 from indexer.dicomweb import DicomWebSamples
 from indexer.errors import Refused, StudyUnfit, StudyWaits
+from indexer.orthanc import OrthancSource
 from tests.contract.source_cases import KINDS, Case, Counting, running
-from tests.samples import by_turns, generate
+from tests.samples import by_turns, generate, store_rest
+from tests.servers.orthanc import Orthanc, orthanc_versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,8 +126,48 @@ def test_instances_with_a_uid_that_is_none_are_passed_over(case: Case) -> None:
     (series,) = study.series
     broken = [replace(one, sop_instance_uid="../x", instance_number="0") for one in series.instances[:1]]
     fit = replace(study, series=(replace(series, instances=(*broken, *series.instances)),))
-    unfit = replace(study, series=(replace(series, instances=tuple(broken)), replace(series, series_instance_uid="x")))
 
     assert len(case.samples.sample(fit)[0].sampled) == 1
-    with pytest.raises(StudyWaits):
+
+
+def test_a_study_without_an_instance_that_can_be_named_is_unfit(case: Case) -> None:
+    study = read(case, generate(instances=2))
+    (series,) = study.series
+    broken = [replace(one, sop_instance_uid="../x") for one in series.instances]
+    unfit = replace(study, series=(replace(series, instances=tuple(broken)), replace(series, series_instance_uid="x")))
+    case.dicomweb.paths.clear()
+
+    with pytest.raises(StudyUnfit) as raised:
         case.samples.sample(unfit)
+
+    assert raised.value.cause == "bad_uid"
+    assert case.dicomweb.paths == []
+
+
+@pytest.mark.parametrize("version", orthanc_versions())
+@pytest.mark.parametrize("root", ["/dicom-web/", "/pacs/dw-2/"])
+def test_the_root_is_found(root: str, version: str) -> None:
+    settings = {"Enable": True, "Root": root, "EnableWado": False}
+    with Orthanc(version, extra={"DicomWeb": settings}) as orthanc:
+        store_rest(orthanc, generate(Laterality="L"))
+        transport = Counting(orthanc.url, peer="orthanc main")
+        source = OrthancSource(transport, "main")
+        (copy,) = source.locate(source.list_ids())
+
+        samples = DicomWebSamples(transport, root=lambda: source.dicomweb_root)
+        (series,) = samples.sample(source.read(copy))
+
+        (dataset,) = series.sampled.values()
+        assert dataset.text("Laterality") == "L"
+        assert source.dicomweb_root == root.rstrip("/")
+        assert transport.paths.count("/plugins/dicom-web") == 1
+        transport.close()
+
+
+@pytest.mark.parametrize("version", orthanc_versions())
+def test_the_root_without_the_plugin_is_the_usual_one(version: str) -> None:
+    with Orthanc(version, extra={"Plugins": []}) as orthanc:
+        transport = Counting(orthanc.url, peer="orthanc main")
+
+        assert OrthancSource(transport, "main").dicomweb_root == "/dicom-web"
+        transport.close()

@@ -189,6 +189,14 @@ class Archive:
             found["Metadata"] = metadata(node)
         return found
 
+    def found(self, node: Node, content: Iterable[str]) -> dict[str, Any]:
+        """A resource as ``/tools/find`` shows it with ``Short``: no more than the ``ResponseContent`` asked for."""
+        whole = self.expand(node, has_metadata=True)
+        keys = {"ID", "Type"}
+        for one in content:
+            keys |= {"Parent": {"ParentStudy", "ParentSeries"}, "Children": {"Series", "Instances"}}.get(one, {one})
+        return {key: value for key, value in whole.items() if key in keys}
+
 
 def metadata(node: Node) -> dict[str, str]:
     """The metadata that the indexer reads."""

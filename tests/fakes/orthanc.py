@@ -20,7 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
 
-from tests.fakes.archive import Archive, metadata, moment
+from tests.fakes.archive import Archive, moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,8 +62,9 @@ class FakeOrthanc:
     ----------
     version
         ``1.10`` or ``1.12``: the older one ignores what it does not know, without a word.
-    limit_find_instances
-        Cuts ``/tools/find`` silently, as the configuration of that name does; 0 for no limit.
+    limit_find_instances, limit_find_results
+        Cut ``/tools/find`` silently, as the configuration of these names does: the former for instances, the latter
+        for all other levels; 0 for no limit.
 
     Attributes
     ----------
@@ -84,12 +85,14 @@ class FakeOrthanc:
         username: str | None = None,
         password: str | None = None,
         limit_find_instances: int = 0,
+        limit_find_results: int = 0,
     ) -> None:
         self.label = version
         self.version = {"1.10": "1.10.1", "1.12": "1.12.7"}[version]
         self.is_modern = version != "1.10"
         self.auth = (username, password) if username is not None and password is not None else None
         self.limit_find_instances = limit_find_instances
+        self.limit_find_results = limit_find_results
         self.last_of_empty_page: int | None = None
         self.requests: list[tuple[str, str]] = []
         self.archive = Archive(is_modern=self.is_modern, stable_age_s=stable_age_s)
@@ -163,6 +166,7 @@ class FakeOrthanc:
             ("GET", "/system"): self._system,
             ("GET", "/tools/now"): lambda: Reply(body=moment().encode(), kind="text/plain"),
             ("GET", "/changes"): lambda: self._changes(query),
+            ("GET", "/plugins/dicom-web"): lambda: as_json({"RootUri": "../dicom-web/app/client/index.html"}),
             ("GET", "/studies"): lambda: as_json(self._ids("Study")),
             ("GET", "/dicom-web/studies"): lambda: Reply(body=b"[]", kind="application/dicom+json"),
             ("POST", "/instances"): lambda: self._store(body),
@@ -213,14 +217,14 @@ class FakeOrthanc:
         return as_json([self.archive.expand(node, has_metadata=asked["Metadata"]) for node in nodes.values()])
 
     def _find(self, asked: dict[str, Any]) -> Reply:
+        level = asked["Level"]
         if not self.is_modern:
-            return as_json(self._ids(asked["Level"]))
+            return as_json(self._ids(level))
         study = self.archive.nodes.get(asked["ParentStudy"])
-        nodes = sorted(study.at(asked["Level"]) if study else (), key=lambda one: one.orthanc_id)[asked["Since"] :]
-        limit = min(asked["Limit"], self.limit_find_instances or asked["Limit"])
-        keys = ("ID", "MainDicomTags", "ParentSeries", "Type")
-        shown = [(self.archive.expand(node, has_metadata=False), metadata(node)) for node in nodes[:limit]]
-        return as_json([{**{key: row[key] for key in keys}, "Metadata": told} for row, told in shown])
+        nodes = sorted(study.at(level) if study else (), key=lambda one: one.orthanc_id)[asked.get("Since", 0) :]
+        limits = {"Series": self.limit_find_results, "Instance": self.limit_find_instances}
+        limit = min(asked.get("Limit") or len(nodes), limits[level] or len(nodes))
+        return as_json([self.archive.found(node, asked["ResponseContent"]) for node in nodes[:limit]])
 
     def _lookup(self, value: str) -> Reply:
         found = [node for node in self.archive.nodes.values() if value in node.tags.values()]

@@ -97,6 +97,9 @@ class _MemorySite(Site):
     def target(self) -> MemoryTarget:
         return self._memory_target
 
+    def _dicomweb_root(self, source: Any) -> str:
+        return str(source.dicomweb_root or "/dicom-web")
+
     def _samples(self, source: Any) -> MemorySource | None:
         return self._source if source.read_dicomweb else None
 

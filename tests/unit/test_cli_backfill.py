@@ -146,8 +146,7 @@ def test_a_wrong_setting_ends_it(archive: CommandLine) -> None:
 
 def _endpoint(line: CommandLine) -> str:
     line.call("status")
-    address = line.sites[-1].config.sources[0].public_dicomweb
-    return f"Endpoint/{mapping.endpoint_id(address)}"
+    return f"Endpoint/{line.sites[-1].channels['main'].endpoint_id}"
 
 
 # --- beside a daemon ------------------------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ def test_defaults(tmp_path: Path) -> None:
     (source,) = loaded.config.sources
     assert loaded.warnings == ()
     assert (source.name, source.orthanc) == ("main", "http://127.0.0.1:8042")
-    assert source.dicomweb_url == source.public_dicomweb == "http://127.0.0.1:8042/dicom-web"
+    assert (source.dicomweb, source.dicomweb_root) == (None, None)
     assert (source.read_dicomweb, source.issuer, source.issuer_systems) == (True, "read", {})
     assert (source.timeout_s, source.stable_age_s, source.readers, source.page_size) == (120, 60, 2, 1000)
     assert (source.zone, source.password, source.patient_id_system) == (None, None, None)
@@ -75,8 +75,8 @@ def test_every_kind_of_value(tmp_path: Path) -> None:
         "feed: {interval: 500ms, start: now}",
     )
     source = load(one_source(*lines), tmp_path).config.sources[0]
-    assert source.public_dicomweb == "https://pacs.example.org/dicom-web"
-    assert source.dicomweb_url == "http://127.0.0.1:8042/plugins/dw"
+    assert source.dicomweb == "https://pacs.example.org/dicom-web"
+    assert source.dicomweb_root == "/plugins/dw"
     assert source.zone == ZoneInfo("Europe/Berlin")
     assert (source.patient_id_system, source.issuer, source.read_dicomweb) == (
         "urn:oid:1.2.3.4",

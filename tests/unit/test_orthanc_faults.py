@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from indexer import errors
-from indexer.model import Copy
 from indexer.orthanc import OrthancSource
 from indexer.transport import Transport, basic
 from tests.fakes.orthanc import FakeOrthanc, Reply
@@ -18,7 +17,7 @@ from tests.samples import generate, store_rest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from indexer.model import ChangePage
+    from indexer.model import ChangePage, Copy
 
 
 @pytest.fixture
@@ -257,141 +256,36 @@ def test_an_orthanc_before_bulk_content(status: int, is_told: bool, fake: FakeOr
     assert ("1.9.4" in raised.value.hint) == is_told
 
 
-def paths(fake: FakeOrthanc) -> list[str]:
-    found = [path for _, path in fake.requests]
-    fake.requests.clear()
-    return found
-
-
-def test_what_orthanc_can_do_is_asked_every_five_minutes(
-    fake: FakeOrthanc, connect: Callable[..., OrthancSource]
-) -> None:
-    now = [0.0]
-    source = connect(fake.url, clock=lambda: now[0])
-    store_rest(fake, generate())
-    copy = only_copy(source)
-    counts = []
-    for moment in (0.0, 299.0, 300.0, 301.0, 700.0):
-        now[0] = moment
-        paths(fake)
-        source.read(copy)
-        counts.append(paths(fake).count("/system"))
-
-    assert counts == [1, 0, 1, 0, 1]
-
-
-@pytest.mark.parametrize("said", [{}, {"Capabilities": None}, {"Capabilities": {"HasExtendedFind": "true"}}])
-def test_find_is_used_only_where_it_is_promised(
-    said: dict[str, object], fake: FakeOrthanc, source: OrthancSource
-) -> None:
-    store_rest(fake, generate())
-    fake.inject(edited(lambda found: (found.pop("Capabilities"), found.update(said))), path="/system")
-
-    assert source.read(only_copy(source)).number_of_instances == 1
-    assert "/tools/find" not in paths(fake)
-
-
-def test_an_older_orthanc_takes_the_place_of_a_newer_one(fake: FakeOrthanc, source: OrthancSource) -> None:
-    """ParentStudy is ignored then, and instances of other studies come back."""
-    store_rest(fake, generate())
-    copy = only_copy(source)
-    source.read(copy)
-    foreign = {"ID": "x", "ParentSeries": "of another study", "MainDicomTags": {}, "Type": "Instance"}
-    fake.inject(edited(lambda found: found.insert(0, foreign)), path="/tools/find")
-
-    with pytest.raises(errors.StudyChanging):
-        source.read(copy)
-    paths(fake)
-    assert source.read(copy).number_of_instances == 1
-    assert "/system" in paths(fake)
-
-
-def test_an_instance_without_its_class_is_kept(fake: FakeOrthanc, source: OrthancSource) -> None:
-    store_rest(fake, generate())
-    fake.inject(edited(lambda found: found[0].pop("Metadata")), path="/tools/find")
-
-    (instance,) = source.read(only_copy(source)).series[0].instances
-
-    assert instance.sop_class_uid is None
-    assert instance.instance_number == "1"
-
-
-def test_sequences_in_the_database_are_read(fake: FakeOrthanc, source: OrthancSource) -> None:
-    """RequestAttributesSequence is a main DICOM tag from 1.12.5 on."""
-    store_rest(fake, generate())
-    requested = [{"0040,1001": "RP-1", "0032,1064": [{"0008,0100": "CTABD", "0008,0104": ""}]}]
-    tags = {"0040,0275": requested, "0099,1001": "private", "0018,0015": ["HEAD"], "0008,1070": "A^B\\\\C^D"}
-    fake.inject(edited(lambda found: found[0]["MainDicomTags"].update(tags)), path="/tools/bulk-content", times=1)
-    copy = Copy("main", source.list_ids()[0], generate()[0].StudyInstanceUID)
-
-    attributes = source.read(copy).series[0].attributes
-
-    item = attributes.item("RequestAttributesSequence")
-    assert item.text("RequestedProcedureID") == "RP-1"
-    assert item.item("RequestedProcedureCodeSequence").text("CodeValue") == "CTABD"
-    assert "CodeMeaning" not in item.item("RequestedProcedureCodeSequence")
-    assert attributes.values("OperatorsName") == ["A^B", "C^D"]
-    assert attributes.json["00991001"]["vr"] == "UN"
-
-
 @pytest.mark.parametrize(
-    ("path", "edit"),
+    "reply",
     [
-        ("/tools/find", lambda found: found[0].pop("ID")),
-        ("/tools/find", lambda found: found[0].pop("ParentSeries")),
-        ("/tools/find", lambda found: found[0].pop("MainDicomTags")),
-        ("/tools/find", lambda found: found[0]["MainDicomTags"].pop("0008,0018")),
-        ("/tools/find", lambda found: found[0]["MainDicomTags"].update({"0008,0018": 5})),
-        ("/tools/bulk-content", lambda found: [one.pop("Type") for one in found]),
-        ("/tools/bulk-content", lambda found: [one.pop("Instances", None) for one in found]),
-        ("/tools/bulk-content", lambda found: [one.update(Instances=[5]) for one in found]),
-        ("/tools/bulk-content", lambda found: [one.update(MainDicomTags="x") for one in found]),
-        ("/studies/", lambda found: found.pop("Series")),
-        ("/studies/", lambda found: found["MainDicomTags"].pop("0020,000d")),
-        ("/studies/", lambda found: found["MainDicomTags"].update({"0020,000d": "1.2.3"})),
+        Reply(404),
+        Reply(403),
+        Reply(body=b"{}"),
+        Reply(body=b'{"RootUri": null}'),
+        Reply(body=b'{"RootUri": "../ui/app/index.html"}'),
+        Reply(body=b'{"RootUri": "../../x/app/client/index.html"}'),
+        Reply(body=b'{"RootUri": "../a/../b/app/client/index.html"}'),
+        Reply(body=b'{"RootUri": "../a?b/app/client/index.html"}'),
     ],
 )
-def test_a_study_that_is_told_brokenly(
-    path: str, edit: Callable[[Any], object], fake: FakeOrthanc, source: OrthancSource
+def test_a_dicomweb_root_that_is_not_told_is_the_usual_one(
+    reply: Reply, fake: FakeOrthanc, source: OrthancSource
 ) -> None:
-    store_rest(fake, generate())
-    copy = only_copy(source)
-    fake.inject(edited(edit), path=path)
+    fake.inject(lambda _: reply, path="/plugins/")
 
-    with pytest.raises(errors.ProtocolViolation):
-        source.read(copy)
+    assert source.dicomweb_root == "/dicom-web"
 
 
-@pytest.mark.parametrize(
-    "edit",
-    [
-        lambda found: [one.update(LastUpdate="20990101T000000") for one in found if one["Type"] == "Study"],
-        lambda found: [one.update(Series=["other"]) for one in found if one["Type"] == "Study"],
-        lambda found: [one.update(Instances=[]) for one in found if one["Type"] == "Series"],
-    ],
-)
-def test_a_study_that_moved_before_the_last_request(
-    edit: Callable[[Any], object], fake: FakeOrthanc, source: OrthancSource
+@pytest.mark.parametrize(("status", "expected"), [(401, errors.AccessDenied), (503, errors.Unavailable)])
+def test_the_dicomweb_root_is_not_guessed_while_orthanc_is_away(
+    status: int, expected: type, fake: FakeOrthanc, source: OrthancSource
 ) -> None:
-    store_rest(fake, generate())
-    copy = only_copy(source)
-    fake.inject(edited(edit), path="/tools/bulk-content")
+    found = Reply(body=b'{"RootUri": "../pacs/dw/app/client/index.html"}')
+    fake.inject(lambda _: Reply(status), path="/plugins/")
+    fake.inject(lambda _: found, path="/plugins/", times=9)
 
-    with pytest.raises(errors.StudyChanging):
-        source.read(copy)
-
-
-def test_orthanc_says_null_for_what_is_gone(fake: FakeOrthanc, source: OrthancSource) -> None:
-    store_rest(fake, generate())
-    fake.inject(edited(lambda found: found.append(None)), path="/tools/bulk-content")
-
-    assert only_copy(source).source == source.name == "main"
-
-
-def test_a_source_without_last_update(fake: FakeOrthanc, source: OrthancSource) -> None:
-    store_rest(fake, generate())
-    copy = only_copy(source)
-    fake.inject(edited(lambda found: [one.pop("LastUpdate", None) for one in found]), path="/tools/bulk-content")
-    fake.inject(edited(lambda found: found.pop("LastUpdate")), path="/studies/")
-
-    assert source.read(copy).last_update is None
+    with pytest.raises(expected):
+        _ = source.dicomweb_root
+    assert source.dicomweb_root == source.dicomweb_root == "/pacs/dw"
+    assert [path for _, path in fake.requests] == ["/plugins/dicom-web"] * 2

@@ -93,6 +93,17 @@ def test_a_study_without_a_file_that_can_be_read_waits(fake: FakeOrthanc, sample
     assert raised.value.cause == "dicomweb_unreadable"
 
 
+def test_a_study_that_cannot_be_read_waits_although_a_series_has_a_uid_that_is_none(
+    fake: FakeOrthanc, samples: DicomWebSamples
+) -> None:
+    study = study_of(fake, series=2)
+    fake.inject(lambda _: Reply(500), path=WADO, times=9)
+    first, second = study.series
+
+    with pytest.raises(errors.StudyWaits):
+        samples.sample(replace(study, series=(replace(first, series_instance_uid="x"), second)))
+
+
 def test_a_refusal_of_one_file_makes_the_study_wait(fake: FakeOrthanc, samples: DicomWebSamples) -> None:
     study = study_of(fake)
     fake.inject(lambda _: Reply(400), path=WADO)

@@ -1,0 +1,262 @@
+"""Reading a study where Orthanc misbehaves as no real one does on demand."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from indexer import errors
+from indexer.model import Copy
+from indexer.orthanc import OrthancSource
+from indexer.transport import Transport
+from tests.fakes.orthanc import FakeOrthanc, Reply
+from tests.samples import generate, store_rest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeOrthanc]:
+    with FakeOrthanc() as made:
+        yield made
+
+
+@pytest.fixture
+def connect() -> Iterator[Callable[..., OrthancSource]]:
+    made: list[Transport] = []
+
+    def build(url: str, clock: Callable[[], float] = lambda: 0.0, **options: Any) -> OrthancSource:
+        made.append(Transport(url, peer="orthanc main", timeout_s=5, **options))
+        return OrthancSource(made[-1], "main", clock=clock)
+
+    yield build
+    for transport in made:
+        transport.close()
+
+
+@pytest.fixture
+def source(fake: FakeOrthanc, connect: Callable[..., OrthancSource]) -> OrthancSource:
+    return connect(fake.url)
+
+
+def only_copy(source: OrthancSource) -> Copy:
+    (copy,) = source.locate(source.list_ids())
+    return copy
+
+
+def edited(edit: Callable[[Any], object]) -> Callable[[Reply], Reply]:
+    """Change the JSON of an answer in place."""
+
+    def change(reply: Reply) -> Reply:
+        found = json.loads(reply.body)
+        edit(found)
+        return replace(reply, body=json.dumps(found).encode())
+
+    return change
+
+
+def paths(fake: FakeOrthanc) -> list[str]:
+    found = [path for _, path in fake.requests]
+    fake.requests.clear()
+    return found
+
+
+def test_what_orthanc_can_do_is_asked_every_five_minutes(
+    fake: FakeOrthanc, connect: Callable[..., OrthancSource]
+) -> None:
+    now = [0.0]
+    source = connect(fake.url, clock=lambda: now[0])
+    store_rest(fake, generate())
+    copy = only_copy(source)
+    counts = []
+    for moment in (0.0, 299.0, 300.0, 301.0, 700.0):
+        now[0] = moment
+        paths(fake)
+        source.read(copy)
+        counts.append(paths(fake).count("/system"))
+
+    assert counts == [1, 0, 1, 0, 1]
+
+
+@pytest.mark.parametrize("said", [{}, {"Capabilities": None}, {"Capabilities": {"HasExtendedFind": "true"}}])
+def test_find_is_used_only_where_it_is_promised(
+    said: dict[str, object], fake: FakeOrthanc, source: OrthancSource
+) -> None:
+    store_rest(fake, generate())
+    fake.inject(edited(lambda found: (found.pop("Capabilities"), found.update(said))), path="/system")
+
+    assert source.read(only_copy(source)).number_of_instances == 1
+    assert "/tools/find" not in paths(fake)
+
+
+def test_an_older_orthanc_takes_the_place_of_a_newer_one(fake: FakeOrthanc, source: OrthancSource) -> None:
+    """ParentStudy is ignored then, and instances of other studies come back."""
+    store_rest(fake, generate())
+    copy = only_copy(source)
+    source.read(copy)
+    foreign = {"ID": "x", "ParentSeries": "of another study", "MainDicomTags": {}, "Type": "Instance"}
+    fake.inject(edited(lambda found: found.insert(0, foreign)), path="/tools/find")
+
+    with pytest.raises(errors.StudyChanging):
+        source.read(copy)
+    paths(fake)
+    assert source.read(copy).number_of_instances == 1
+    assert "/system" in paths(fake)
+
+
+def test_an_instance_without_its_class_is_kept(fake: FakeOrthanc, source: OrthancSource) -> None:
+    store_rest(fake, generate())
+    fake.inject(edited(lambda found: found[0].pop("Metadata")), path="/tools/find")
+
+    (instance,) = source.read(only_copy(source)).series[0].instances
+
+    assert instance.sop_class_uid is None
+    assert instance.instance_number == "1"
+
+
+def test_sequences_in_the_database_are_read(fake: FakeOrthanc, source: OrthancSource) -> None:
+    """RequestAttributesSequence is a main DICOM tag from 1.12.5 on."""
+    store_rest(fake, generate())
+    requested = [{"0040,1001": "RP-1", "0032,1064": [{"0008,0100": "CTABD", "0008,0104": ""}]}]
+    tags = {"0040,0275": requested, "0099,1001": "private", "0018,0015": ["HEAD"], "0008,1070": "A^B\\\\C^D"}
+    at_the_end(fake, lambda found: found[0]["MainDicomTags"].update(tags))
+    copy = Copy("main", source.list_ids()[0], generate()[0].StudyInstanceUID)
+
+    attributes = source.read(copy).series[0].attributes
+
+    item = attributes.item("RequestAttributesSequence")
+    assert item.text("RequestedProcedureID") == "RP-1"
+    assert item.item("RequestedProcedureCodeSequence").text("CodeValue") == "CTABD"
+    assert "CodeMeaning" not in item.item("RequestedProcedureCodeSequence")
+    assert attributes.values("OperatorsName") == ["A^B", "C^D"]
+    assert attributes.json["00991001"]["vr"] == "UN"
+
+
+@pytest.mark.parametrize(
+    ("path", "edit"),
+    [
+        ("/tools/find", lambda found: found[0].pop("ID")),
+        ("/tools/find", lambda found: found[0].pop("ParentSeries")),
+        ("/tools/find", lambda found: found[0].pop("MainDicomTags")),
+        ("/tools/find", lambda found: found[0]["MainDicomTags"].pop("0008,0018")),
+        ("/tools/find", lambda found: found[0]["MainDicomTags"].update({"0008,0018": 5})),
+        ("/studies/", lambda found: found.pop("Series")),
+        ("/studies/", lambda found: found["MainDicomTags"].pop("0020,000d")),
+        ("/studies/", lambda found: found["MainDicomTags"].update({"0020,000d": "1.2.3"})),
+    ],
+)
+def test_a_study_that_is_told_brokenly(
+    path: str, edit: Callable[[Any], object], fake: FakeOrthanc, source: OrthancSource
+) -> None:
+    store_rest(fake, generate())
+    copy = only_copy(source)
+    fake.inject(edited(edit), path=path)
+
+    with pytest.raises(errors.ProtocolViolation):
+        source.read(copy)
+
+
+LATER = "20990101T000000"
+
+
+def at_the_end(fake: FakeOrthanc, edit: Callable[[Any], object]) -> None:
+    """Change the second answer of ``/tools/find`` from now: the series, as the last request tells them."""
+    fake.inject(lambda reply: reply, path="/tools/find")
+    fake.inject(edited(edit), path="/tools/find")
+
+
+def in_doubt(fake: FakeOrthanc) -> None:
+    """Have the end asked for by id: a series seems to be later than its study."""
+    at_the_end(fake, lambda found: found[0]["Metadata"].update(LastUpdate=LATER))
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda found: found[0].pop("ID"),
+        lambda found: found[0].pop("Instances"),
+        lambda found: found[0].update(Instances=[5]),
+        lambda found: found[0].pop("Metadata"),
+        lambda found: found[0].update(MainDicomTags="x"),
+    ],
+)
+def test_series_that_are_told_brokenly(edit: Callable[[Any], object], fake: FakeOrthanc, source: OrthancSource) -> None:
+    store_rest(fake, generate())
+    copy = only_copy(source)
+    at_the_end(fake, edit)
+
+    with pytest.raises(errors.ProtocolViolation):
+        source.read(copy)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda found: [one.pop("Type") for one in found],
+        lambda found: [one.pop("Instances", None) for one in found],
+        lambda found: [one.update(Instances=[5]) for one in found],
+        lambda found: [one.update(MainDicomTags="x") for one in found],
+    ],
+)
+def test_an_end_that_is_told_brokenly_by_id(
+    edit: Callable[[Any], object], fake: FakeOrthanc, source: OrthancSource
+) -> None:
+    store_rest(fake, generate())
+    copy = only_copy(source)
+    in_doubt(fake)
+    fake.inject(edited(edit), path="/tools/bulk-content")
+
+    with pytest.raises(errors.ProtocolViolation):
+        source.read(copy)
+
+
+def test_series_that_a_clock_ahead_touched_are_asked_for_by_id(fake: FakeOrthanc, source: OrthancSource) -> None:
+    """Several Orthancs on one database: a series may be later than its study for ever, and nothing moves."""
+    store_rest(fake, generate(series=2))
+    copy = only_copy(source)
+    in_doubt(fake)
+    paths(fake)
+
+    assert source.read(copy).number_of_instances == 2
+    assert [path for path in paths(fake) if "/studies/" not in path][-2:] == ["/tools/find", "/tools/bulk-content"]
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda found: [one.update(LastUpdate=LATER) for one in found if one["Type"] == "Study"],
+        lambda found: [one.update(Series=["other"]) for one in found if one["Type"] == "Study"],
+        lambda found: [one.update(Instances=[]) for one in found if one["Type"] == "Series"],
+    ],
+)
+def test_a_study_that_moved_before_the_last_request(
+    edit: Callable[[Any], object], fake: FakeOrthanc, source: OrthancSource
+) -> None:
+    store_rest(fake, generate())
+    copy = only_copy(source)
+    in_doubt(fake)
+    fake.inject(edited(edit), path="/tools/bulk-content")
+
+    with pytest.raises(errors.StudyChanging):
+        source.read(copy)
+
+
+def test_orthanc_says_null_for_what_is_gone(fake: FakeOrthanc, source: OrthancSource) -> None:
+    store_rest(fake, generate())
+    fake.inject(edited(lambda found: found.append(None)), path="/tools/bulk-content")
+
+    assert only_copy(source).source == source.name == "main"
+
+
+def test_a_source_without_last_update(fake: FakeOrthanc, source: OrthancSource) -> None:
+    store_rest(fake, generate())
+    copy = only_copy(source)
+    at_the_end(fake, lambda found: [one["Metadata"].pop("LastUpdate") for one in found])
+    fake.inject(edited(lambda found: [one.pop("LastUpdate", None) for one in found]), path="/tools/bulk-content")
+    fake.inject(edited(lambda found: found.pop("LastUpdate")), path="/studies/")
+
+    assert source.read(copy).last_update is None

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.server
 
+RESOLVED = ("encounter", "referrer", "basedon")
+"""Parameters that search by a literal reference to what other systems wrote."""
+
 
 @pytest.fixture(scope="module")
 def base_r4(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
@@ -33,6 +36,7 @@ def base_r4(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
                 "mapping": {
                     "elements": {"encounter": True, "referrer": True},
                     "coding_schemes": {STAFF_SCHEME: STAFF_SYSTEM},
+                    "resolve": ["basedOn", "encounter", "referrer"],
                 }
             },
         )
@@ -115,7 +119,7 @@ def searches(study: dict[str, Any], dataset: Dataset) -> dict[str, str]:
     }
 
 
-PARAMETERS = ("_id", "identifier", "patient", "subject", "status", "modality", "started")
+PARAMETERS = ("_id", "identifier", "patient", "subject", "status", "modality", "started", *RESOLVED)
 
 
 @pytest.mark.parametrize("parameter", PARAMETERS)

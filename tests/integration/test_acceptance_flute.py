@@ -10,8 +10,8 @@ import pydicom
 import pytest
 import requests
 
-from tests.integration.others import published
-from tests.samples import clinical_study, store_rest
+from tests.integration.others import amend, published, reference_of
+from tests.samples import clinical_study, store_anew, store_rest
 from tests.site import uids
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.server
 
 PROFILE = "http://hl7.eu/fhir/ig/flute/StructureDefinition/imagingStudy-eu-flute"
+SUPPORTING_INFO = "http://hl7.eu/fhir/ig/flute/StructureDefinition/resource-supportingInfo"
 
 
 @pytest.fixture
@@ -58,6 +59,28 @@ def test_every_row_of_the_table(flute: Site) -> None:
     patient = flute.fetch(study["subject"]["reference"])
     assert [one["value"] for one in patient["identifier"]] == [str(datasets[0].PatientID)]
     assert study["started"] == "2024-06-15T10:30:00+08:00", "criteria compare it with the day of the biopsy"
+
+
+def test_supporting_info_of_somebody_else_survives_our_update(flute: Site) -> None:
+    """The guide's extension refers to what was found in the images; another program writes it onto our study."""
+    datasets = clinical_study(f"flute-info-{flute.orthanc.version}", modality="MR")
+    store_rest(flute.orthanc, datasets)
+    flute.cli("backfill")
+    study = published(flute, uids(datasets)[0])
+    finding = {"resourceType": "Observation", "id": f"pirads-{study['id']}", "status": "final", "code": {"text": "PSA"}}
+    flute.put(finding | {"subject": study["subject"]})
+    extension = {"url": SUPPORTING_INFO, "valueReference": {"reference": f"Observation/{finding['id']}"}}
+    amend(flute, reference_of(study), lambda held: held.setdefault("extension", []).append(extension))
+
+    for one in datasets:
+        one.StudyDescription = "MR Prostate, corrected"
+    store_anew(flute.orthanc, datasets)
+    flute.cli("backfill")
+    updated = published(flute, uids(datasets)[0])
+    assert updated["description"] == "MR Prostate, corrected"
+    assert extension in updated["extension"]
+    assert updated["meta"]["profile"] == [PROFILE]
+    assert flute.verify()["equal"]
 
 
 def _addresses(study: dict[str, Any], service: str) -> dict[str, str]:

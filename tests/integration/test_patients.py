@@ -104,6 +104,18 @@ def test_two_of_one_number_are_never_chosen_from(site_1_12: Site, proxy: Proxy) 
     assert published(site_1_12, uids(datasets)[0])["subject"]["reference"] == left
 
 
+def test_a_record_that_was_merged_into_another_leads_there(site_1_12: Site) -> None:
+    """Both bear the number, and the older one says which of them stands (Patient.link)."""
+    datasets = clinical_study("pat-linked")
+    into = known_patient(site_1_12, "pat-linked-into", "PAT-LINKED-1")
+    link = {"type": "replaced-by", "other": {"reference": into}}
+    known_patient(site_1_12, "pat-linked-from", "PAT-LINKED-1", active=False, link=[link])
+    store_rest(site_1_12.orthanc, datasets)
+    site_1_12.cli("backfill")
+    assert published(site_1_12, uids(datasets)[0])["subject"]["reference"] == into
+    assert site_1_12.verify()["equal"]
+
+
 @pytest.mark.parametrize("mode", ["match_or_create", "match"])
 def test_an_ambiguous_patient_holds_up_nobody_else(site_1_12: Site, mode: str) -> None:
     site_1_12.top["patients"] = {"mode": mode}

@@ -24,11 +24,11 @@ RETRIED_S = 150.0
 """More than the first pauses of a study that waits."""
 
 
-def known_patient(site: Site, name: str, number: str, **elements: Any) -> str:
+def known_patient(site: Site, fhir_id: str, number: str, **elements: Any) -> str:
     """Reference to a Patient that another system wrote."""
-    identifier = [{"system": "urn:other:id", "value": name}, {"system": SYSTEM, "value": number}]
-    site.put({"resourceType": "Patient", "id": name, "identifier": identifier, **elements})
-    return f"Patient/{name}"
+    identifier = [{"system": "urn:other:id", "value": fhir_id}, {"system": SYSTEM, "value": number}]
+    site.put({"resourceType": "Patient", "id": fhir_id, "identifier": identifier, **elements})
+    return f"Patient/{fhir_id}"
 
 
 def with_number(site: Site, number: str) -> list[dict[str, Any]]:
@@ -72,14 +72,14 @@ def test_one_that_is_not_there_is_made_once(site_1_12: Site, proxy: Proxy) -> No
     assert site_1_12.verify()["equal"]
 
 
-def test_create_takes_no_look(site_1_12: Site, proxy: Proxy) -> None:
+def test_create_searches_for_nobody(site_1_12: Site, proxy: Proxy) -> None:
     site_1_12.top["patients"] = {"mode": "create"}
     datasets = clinical_study("pat-create")
     known = known_patient(site_1_12, "pat-create", "PAT-CREATE-1")
     store_rest(site_1_12.orthanc, datasets)
     proxy.clear()
     site_1_12.cli("backfill")
-    assert sent.reads(proxy.requests, "Patient") == []
+    assert sent.searches(proxy.requests, "Patient") == []
     assert published(site_1_12, uids(datasets)[0])["subject"]["reference"] != known
     assert len(with_number(site_1_12, "PAT-CREATE-1")) == 2
 
@@ -190,7 +190,7 @@ def test_many_are_looked_up_at_once_and_no_number_stands_in_an_address(site_1_12
     proxy.clear()
     site_1_12.cli("backfill")
     requests, bundles = proxy.requests, proxy.bundles
-    looks = sent.reads(requests, "Patient")
+    looks = sent.searches(requests, "Patient")
     assert 1 <= len(looks) <= len(bundles)
     assert max(len(one.writes) for one in bundles) > 10, "the studies did not share a Bundle"
     assert proxy.written()["Patient"] == count - len(half)

@@ -26,6 +26,11 @@ def reads(requests: Iterable[Recorded], resource_type: str) -> list[Recorded]:
     return [one for one in requests if any(kind == resource_type for kind in _read_types(one))]
 
 
+def searches(requests: Iterable[Recorded], resource_type: str) -> list[Recorded]:
+    """Those of the reads that ask for other resources than those of an id, alone or in a Bundle."""
+    return [one for one in reads(requests, resource_type) if _is_search(one, resource_type)]
+
+
 def urls(requests: Iterable[Recorded]) -> list[str]:
     """Path and query of each request."""
     return [f"{one.path}?{one.query}" for one in requests]
@@ -38,6 +43,11 @@ def _contents(request: Recorded) -> Iterator[dict[str, Any]]:
         yield document
         return
     yield from (entry["resource"] for entry in document["entry"] if "resource" in entry)
+
+
+def _is_search(request: Recorded, resource_type: str) -> bool:
+    by_query = any(entry.url.startswith(f"{resource_type}?") for entry in request.entries)
+    return by_query or bool(request.query) or request.path.endswith("/_search")
 
 
 def _read_types(request: Recorded) -> Iterator[str]:

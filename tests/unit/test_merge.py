@@ -129,7 +129,7 @@ def test_what_others_added_survives_our_update(added: Elements, is_known: bool) 
     assert theirs != WRITTEN
     ours = WRITTEN | {"description": "Thorax"}
     found = merge(WRITTEN if is_known else None, ours, theirs, Conflict.OURS)
-    assert found == Merged(theirs | {"description": "Thorax"}, is_changed=True, conflicts=())
+    assert found == Merged(theirs | {"description": "Thorax"}, is_changed=True, is_shared=True, conflicts=())
 
 
 @pytest.mark.parametrize("added", FOREIGN.values(), ids=FOREIGN)

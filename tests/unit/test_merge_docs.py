@@ -22,7 +22,7 @@ def example() -> list[dict[str, Any]]:
 
 def test_the_example_is_what_the_merge_does() -> None:
     before, theirs, ours, written = example()
-    assert merge(before, ours, theirs, Conflict.QUARANTINE) == Merged(written, is_changed=True)
+    assert merge(before, ours, theirs, Conflict.QUARANTINE) == Merged(written, is_changed=True, is_shared=True)
 
 
 def test_the_conflict_that_the_page_names() -> None:

@@ -102,7 +102,7 @@ def test_the_correction_and_what_others_added_meet(
     expected = edited(ours, *edits)
     assert sorted(found.resource.pop("identifier"), key=str) == sorted(expected.pop("identifier"), key=str)
     assert sorted(found.resource.pop("endpoint"), key=str) == sorted(expected.pop("endpoint"), key=str)
-    assert found == Merged(expected, is_changed=True)
+    assert found == Merged(expected, is_changed=True, is_shared=bool(edits))
     assert not merge(before, before, theirs, Conflict.QUARANTINE).is_changed
 
 
@@ -140,4 +140,6 @@ def test_other_resources_are_merged_by_the_same_rules(release: mapping.Release, 
         )
         ours = before | {"address": "http://other.example.org/dicom-web"}
         added = {"header": ["Accept: application/dicom"], "contact": [{"system": "phone", "value": "1"}]}
-    assert merge(before, ours, before | added, Conflict.QUARANTINE) == Merged(ours | added, is_changed=True)
+    assert merge(before, ours, before | added, Conflict.QUARANTINE) == Merged(
+        ours | added, is_changed=True, is_shared=True
+    )

@@ -9,7 +9,7 @@ import orjson
 
 from indexer.errors import LedgerError
 
-_LEVEL = 6
+_LEVEL = 3
 
 
 def pack(body: bytes) -> bytes:

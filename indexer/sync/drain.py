@@ -1,7 +1,7 @@
 """Drain the dirty studies: take, read, map, pack, send, settle, with reading and sending overlapping.
 
-One thread takes, a few read and map, one sends. Between them stand bounded queues, so that memory stays bounded when
-the FHIR server is slow, and full Bundles form by themselves when reading is faster than writing.
+One thread takes, a few read and map, one looks, one sends. Between them stand bounded queues, so that memory stays
+bounded when the FHIR server is slow, and full Bundles form by themselves when reading is faster than writing.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from indexer.model import Settlement, Task
+    from indexer.sync.lookup import Looked
     from indexer.sync.patience import Patience
     from indexer.sync.prepare import Reader
     from indexer.sync.protocols import Ledger
@@ -72,6 +73,14 @@ class Tally:
                 self.quarantined += 1
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """A Bundle's worth of studies that were looked up, and others that end without being sent."""
+
+    looked: Looked
+    settled: tuple[Settlement, ...]
+
+
 @dataclass(slots=True, kw_only=True)
 class Drain:
     """One draining process; the caller holds the drain lock.
@@ -98,12 +107,14 @@ class Drain:
     tally: Tally = field(default_factory=Tally)
     _tasks: queue.Queue[Task] = field(init=False)
     _ready: queue.Queue[Prepared | Settlement] = field(init=False)
+    _loads: queue.Queue[Load] = field(init=False)
     _kept: Prepared | Settlement | None = field(default=None, init=False)
     _under_way: set[str] = field(default_factory=set, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def __post_init__(self) -> None:
         self._tasks = queue.Queue(maxsize=self.readers * TASKS_PER_READER)
+        self._loads = queue.Queue(maxsize=1)
         self._ready = queue.Queue(maxsize=4 * self.publisher.deliverer.sizer.limits.max_entries)
 
     def run(self, is_done: Callable[[], bool] | None = None) -> None:
@@ -117,7 +128,7 @@ class Drain:
         deliverer = self.publisher.deliverer
         began, busy_s = time.monotonic(), deliverer.busy_s
         crew = Crew(self.stop)
-        for loop in (self._write_loop, *[self._read_loop] * self.readers):
+        for loop in (self._write_loop, self._look_loop, *[self._read_loop] * self.readers):
             crew.start(loop)
         crew.keep(lambda: self._take_loop(is_done))
         self._tell_end(time.monotonic() - began, deliverer.busy_s - busy_s)
@@ -197,22 +208,16 @@ class Drain:
             hint="Please report this with the log; the study can be replayed after an upgrade.",
         )
 
-    # --- send and settle ------------------------------------------------------------------------------------------
+    # --- look -----------------------------------------------------------------------------------------------------
 
-    def _write_loop(self) -> None:
+    def _look_loop(self) -> None:
         while not self.stop.is_set():
             items = self._collect()
-            if not items:
-                continue
-            prepared = [item for item in items if isinstance(item, Prepared)]
-            settlements: list[Settlement] = [item for item in items if not isinstance(item, Prepared)]
-            try:
-                chance = random.random()  # noqa: S311 - jitter, not a secret
-                settlements += self.publisher.publish(prepared, self.clock(), chance)
-            except TargetReplaced:
-                self.patience.with_ledger(self.on_replaced)
-                settlements += [Deferred(task=one.task, due_in_s=0.0, cause="target_replaced") for one in prepared]
-            self._settle(settlements)
+            if items:
+                prepared = [item for item in items if isinstance(item, Prepared)]
+                looked = self.publisher.scout.look(prepared, self.clock())
+                settled = [item for item in items if not isinstance(item, Prepared)]
+                self._put(self._loads, Load(looked=looked, settled=(*settled, *looked.settled)))
 
     def _collect(self) -> list[Prepared | Settlement]:
         """The next Bundle's worth: full, or nobody else is coming, or the first has waited long enough."""
@@ -238,6 +243,22 @@ class Drain:
             if size >= aim or entries > most - 2:
                 return items
         return items
+
+    # --- send and settle ------------------------------------------------------------------------------------------
+
+    def _write_loop(self) -> None:
+        while not self.stop.is_set():
+            with suppress(queue.Empty):
+                load = self._loads.get(timeout=IDLE_S)
+                self._settle([*load.settled, *self._written(load.looked)])
+
+    def _written(self, looked: Looked) -> list[Settlement]:
+        try:
+            chance = random.random()  # noqa: S311 - jitter, not a secret
+            return self.publisher.write(looked, self.clock(), chance)
+        except TargetReplaced:
+            self.patience.with_ledger(self.on_replaced)
+            return [Deferred(task=one.task, due_in_s=0.0, cause="target_replaced") for one in looked.ready]
 
     def _settle(self, settlements: Sequence[Settlement]) -> None:
         self.patience.with_ledger(lambda: self.ledger.settle(settlements, self.clock()))

@@ -1,4 +1,4 @@
-"""Publish prepared studies: look what the FHIR server holds, write what is due, and say how each study ends."""
+"""Publish studies: write what is due, and say how each study ends."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from indexer.sync.outbox import Outcome, drafts_of, plan_patients
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from indexer.model import Settlement
+    from indexer.model import Patient, Settlement
     from indexer.sync.deliver import Answers, Deliverer
-    from indexer.sync.lookup import Scout
+    from indexer.sync.lookup import Looked, Scout
     from indexer.sync.outbox import PatientPlan
     from indexer.sync.ownership import Keeper
     from indexer.sync.prepare import Prepared
@@ -31,8 +31,8 @@ class Publisher:
         """Who sends, and knows what size of Bundle suits."""
         return self.keeper.deliverer
 
-    def publish(self, prepared: Sequence[Prepared], now: float, chance: float) -> list[Settlement]:
-        """Look, write, and settle.
+    def write(self, looked: Looked, now: float, chance: float) -> list[Settlement]:
+        """Write what is due of studies that were looked up; how each of them ends.
 
         Parameters
         ----------
@@ -45,19 +45,22 @@ class Publisher:
         ------
         Interrupted
             If a stop was asked for while the server was out of reach.
-        Refused
-            If the server cannot search, and has to.
         TargetReplaced
             If the server refuses entries and does not hold what it confirmed before.
         """
-        if not prepared:
+        if not looked.ready:
             return []
-        looked = self.scout.look(prepared, now)
-        patients = plan_patients(looked.ready, looked.patients, self.scout.policy)
+        patients = plan_patients(looked.ready, self._known(looked), self.scout.policy)
         answers = self.keeper.write(drafts_of(looked.ready, patients, looked.there))
         gone = self._gone(looked.ready, patients, answers)
         outcome = Outcome(patients=patients, answers=answers, now=now, chance=chance, gone=gone)
-        return [*looked.settled, *map(outcome.of, looked.ready)]
+        return [outcome.of(one) for one in looked.ready]
+
+    def _known(self, looked: Looked) -> Mapping[str, Patient]:
+        """Patients that the server holds by now: the Bundle before this one may have made some of them."""
+        keys = sorted({one.patient.row.patient_key for one in looked.ready if one.patient is not None})
+        ledger = self.scout.ledger
+        return {**looked.patients, **self.scout.patience.with_ledger(lambda: ledger.patients(keys))}
 
     def _gone(
         self, prepared: Sequence[Prepared], patients: Mapping[str, PatientPlan], answers: Answers

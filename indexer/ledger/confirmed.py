@@ -6,11 +6,11 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from sqlalchemy import Connection, Table, delete, select
+from sqlalchemy import Connection, Table, delete, select, update
 
 from indexer.ledger import schema
 from indexer.ledger.engine import chunks, upsert
-from indexer.model import Patient, Published
+from indexer.model import Patient, Published, Written
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -70,20 +70,32 @@ def forget_patients(transaction: Connection, target_id: int, patient_keys: Seque
         transaction.execute(gone)
 
 
-def written(transaction: Connection, target_id: int, references: Sequence[str]) -> dict[str, bytes]:
-    """What we wrote last, by reference."""
+def _written(transaction: Connection, target_id: int, references: Sequence[str]) -> dict[str, Written]:
     table = schema.written.c
-    found: dict[str, bytes] = {}
+    found: dict[str, Written] = {}
     for some in chunks(references):
-        query = select(table.reference, table.body).where(table.target_id == target_id, table.reference.in_(some))
-        found |= {row.reference: row.body for row in transaction.execute(query)}
+        query = select(table.reference, table.confirmed, table.pending)
+        for row in transaction.execute(query.where(table.target_id == target_id, table.reference.in_(some))):
+            found[row.reference] = Written(confirmed=row.confirmed, pending=row.pending)
     return found
 
 
-def put_written(transaction: Connection, target_id: int, written: Mapping[str, bytes]) -> None:
-    """Record what we wrote."""
-    rows = [{"target_id": target_id, "reference": reference, "body": body} for reference, body in written.items()]
+def intend(transaction: Connection, target_id: int, bodies: Mapping[str, bytes]) -> dict[str, Written]:
+    """Record what is about to be sent; what was written before."""
+    before = _written(transaction, target_id, list(bodies))
+    rows = [{"target_id": target_id, "reference": reference, "pending": body} for reference, body in bodies.items()]
     _put(transaction, schema.written, rows)
+    return before
+
+
+def confirm_written(transaction: Connection, target_id: int, references: Sequence[str]) -> None:
+    """What was about to be sent is what the target holds of us."""
+    table = schema.written.c
+    for some in chunks(references):
+        sent = update(schema.written).where(
+            table.target_id == target_id, table.reference.in_(some), table.pending.is_not(None)
+        )
+        transaction.execute(sent.values(confirmed=table.pending, pending=None))
 
 
 def endpoint(transaction: Connection, target_id: int, source: str) -> tuple[str, str] | None:
@@ -107,6 +119,7 @@ def put_endpoint(transaction: Connection, target_id: int, source: str, fhir_id: 
     """Record a source's Endpoint as the target holds it; its id holds at every target."""
     _put(transaction, schema.source, [{"name": source, "endpoint_id": fhir_id}])
     _put(transaction, schema.endpoint, [{"target_id": target_id, "source": source, "fingerprint": fingerprint}])
+    confirm_written(transaction, target_id, [f"Endpoint/{fhir_id}"])
 
 
 def _put(transaction: Connection, table: Table, rows: list[dict[str, Any]]) -> None:

@@ -173,13 +173,15 @@ endpoint = Table(
     sqlite_with_rowid=False,
 )
 
-# What we wrote last into each resource, compressed: the memory of the next merge. Read only when there is one.
+# What we wrote into each resource, compressed: the memory of the next merge. `pending` is recorded before it is sent,
+# and becomes `confirmed` when the server confirmed it. Read only when there is a merge.
 written = Table(
     "written",
     metadata,
     Column("target_id", Integer, primary_key=True, autoincrement=False),
     Column("reference", Text, primary_key=True),
-    Column("body", LargeBinary, nullable=False),
+    Column("confirmed", LargeBinary),
+    Column("pending", LargeBinary),
 )
 
 # Studies that could not be published as they were.

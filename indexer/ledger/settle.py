@@ -30,8 +30,8 @@ def settle(transaction: Connection, target_id: int, settlements: Sequence[Settle
     _record(transaction, target_id, settled, now)
     patients = [one.patient for one in settlements if not isinstance(one, Dropped) and one.patient]
     confirmed.put_patients(transaction, target_id, patients)
-    written = {key: body for one in settlements if not isinstance(one, Dropped) for key, body in one.written.items()}
-    confirmed.put_written(transaction, target_id, written)
+    written = [reference for one in settlements if not isinstance(one, Dropped) for reference in one.written]
+    confirmed.confirm_written(transaction, target_id, written)
     _delete(transaction, quarantine, [*settled, *dropped])
     copies.forget(transaction, [copy for one in dropped for copy in one.task.copies])
     _count_instances(transaction, [one for one in ended if isinstance(one, Settled)], runs)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         Published,
         Settlement,
         Task,
+        Written,
     )
     from indexer.model.ledger import BackfillProgress, QuarantineRow, StudyRow, Summary
 
@@ -214,17 +215,15 @@ class SqlLedger:
         with self._database.read() as transaction:
             return confirmed.endpoint_id(transaction, source)
 
-    def put_endpoint(self, source: str, fhir_id: str, fingerprint: str, written: Mapping[str, bytes]) -> None:
-        """Record that the present target holds the Endpoint as fingerprinted, and what we wrote into it."""
+    def put_endpoint(self, source: str, fhir_id: str, fingerprint: str) -> None:
+        """Record that the present target holds the Endpoint as fingerprinted."""
         with self._database.write() as transaction:
-            target_id = self._target(transaction)
-            confirmed.put_endpoint(transaction, target_id, source, fhir_id, fingerprint)
-            confirmed.put_written(transaction, target_id, written)
+            confirmed.put_endpoint(transaction, self._target(transaction), source, fhir_id, fingerprint)
 
-    def written(self, references: Sequence[str]) -> Mapping[str, bytes]:
-        """What we wrote last into resources of the present target, packed, by reference."""
-        with self._database.read() as transaction:
-            return confirmed.written(transaction, self._target(transaction), references)
+    def intend(self, bodies: Mapping[str, bytes]) -> Mapping[str, Written]:
+        """Record what is about to be sent to the present target, packed, by reference; what was written before."""
+        with self._database.write() as transaction:
+            return confirmed.intend(transaction, self._target(transaction), bodies)
 
     def forget_patients(self, patient_keys: Sequence[str]) -> None:
         """The present target holds these Patients no longer."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from indexer.merge.memory import pack, unpack
+from indexer.merge.memory import last_written, pack, unpack
 from indexer.merge.resource import Merged, merge
 from indexer.merge.three_way import Conflict
 
-__all__ = ["Conflict", "Merged", "merge", "pack", "unpack"]
+__all__ = ["Conflict", "Merged", "last_written", "merge", "pack", "unpack"]

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import zlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from indexer.errors import LedgerError
+from indexer.merge.resource import merge
+from indexer.merge.three_way import Conflict
+
+if TYPE_CHECKING:
+    from indexer.model import Written
 
 _LEVEL = 3
 
@@ -15,6 +20,24 @@ _LEVEL = 3
 def pack(body: bytes) -> bytes:
     """A resource's JSON, compressed."""
     return zlib.compress(body, _LEVEL)
+
+
+def last_written(written: Written, held: dict[str, Any]) -> dict[str, Any] | None:
+    """What we wrote last into the resource that the server holds; None if nothing is known of it.
+
+    What was to be sent, and never confirmed, is what we wrote last if the server holds all of it.
+
+    Raises
+    ------
+    LedgerError
+        If the bytes are none of ours.
+    """
+    confirmed = unpack(written.confirmed) if written.confirmed is not None else None
+    if written.pending is None:
+        return confirmed
+    pending = unpack(written.pending)
+    has_arrived = not merge(confirmed, pending, held, Conflict.OURS).is_changed
+    return pending if has_arrived else confirmed
 
 
 def unpack(packed: bytes) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from indexer.model.work import (
     Settled,
     Settlement,
     Task,
+    Written,
 )
 
 __all__ = [
@@ -46,4 +47,5 @@ __all__ = [
     "Study",
     "TargetInfo",
     "Task",
+    "Written",
 ]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from indexer.model.study import Copy
 
 
@@ -106,6 +104,22 @@ class Patient:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What we wrote into one resource, packed.
+
+    Attributes
+    ----------
+    confirmed
+        What the server confirmed last, None before the first time.
+    pending
+        What was to be sent after that; whether it arrived was never recorded. None if nothing was.
+    """
+
+    confirmed: bytes | None = None
+    pending: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """A dirty study, taken under a lease.
 
@@ -136,13 +150,13 @@ class Settled:
     published
         What the server confirmed; None if the study was unchanged and nothing was sent.
     written
-        What we wrote, packed, by reference: the memory of the next merge.
+        References of what the server confirmed, for the memory of the next merge.
     """
 
     task: Task
     published: Published | None
     patient: Patient | None = None
-    written: Mapping[str, bytes] = field(default_factory=dict)
+    written: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +187,7 @@ class Deferred:
     cause: str
     counts: bool = False
     patient: Patient | None = None
-    written: Mapping[str, bytes] = field(default_factory=dict)
+    written: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,7 +211,7 @@ class Quarantined:
     text: str
     hint: str
     patient: Patient | None = None
-    written: Mapping[str, bytes] = field(default_factory=dict)
+    written: tuple[str, ...] = ()
 
 
 Settlement = Settled | Dropped | Deferred | Quarantined

@@ -53,8 +53,6 @@ class Answer:
         What to do, empty if only the server's words tell it.
     is_shared
         Whether what landed holds what others wrote.
-    written
-        What we wrote of it, packed, for the next merge; None if it is not to be remembered.
     """
 
     judgement: Judgement
@@ -64,7 +62,6 @@ class Answer:
     version_id: str | None = None
     retry_after_s: float | None = None
     is_shared: bool = False
-    written: bytes | None = None
 
     @property
     def has_landed(self) -> bool:

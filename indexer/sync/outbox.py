@@ -149,7 +149,7 @@ class Outcome:
         of_patient = self.answers[plan_of.draft.reference] if plan_of and plan_of.draft else None
         of_study = self.answers[one.entry.reference] if one.is_changed else None
         row = _confirmed(plan_of.row, of_patient) if plan_of else None
-        written = _written({one.entry.reference: of_study, _reference(plan_of): of_patient})
+        written = _landed({one.entry.reference: of_study, _reference(plan_of): of_patient})
         bad = next((answer for answer in (of_patient, of_study) if answer and not answer.has_landed), None)
         if bad is None:
             published = self._published(one, of_study) if of_study else None
@@ -178,8 +178,8 @@ def _confirmed(row: Patient, answer: Answer | None) -> Patient:
     return replace(row, version_id=answer.version_id, is_shared=answer.is_shared)
 
 
-def _written(answers: Mapping[str, Answer | None]) -> dict[str, bytes]:
-    return {key: answer.written for key, answer in answers.items() if answer and answer.written is not None}
+def _landed(answers: Mapping[str, Answer | None]) -> tuple[str, ...]:
+    return tuple(reference for reference, answer in answers.items() if answer and answer.has_landed)
 
 
 def _refused(one: Prepared, answer: Answer) -> Quarantined:

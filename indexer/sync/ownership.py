@@ -11,10 +11,11 @@ from indexer import mapping, merge
 from indexer.bundle import Judgement
 from indexer.errors import StudyUnfit
 from indexer.merge import Conflict, Merged
+from indexer.model import Written
 from indexer.sync.deliver import Answer, Deliverer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from indexer.bundle import Entry
     from indexer.model import Fetched
@@ -89,20 +90,28 @@ class Keeper:
             If the server refuses entries and does not hold what it confirmed before.
         """
         left = {draft.reference: draft for draft in drafts}
+        before = self._intend(drafts)
         entries = [self._over_known(draft) for draft in drafts if not self._is_read_first(draft)]
-        answers = self._write(entries, [draft for draft in drafts if self._is_read_first(draft)])
+        answers = self._write(entries, [draft for draft in drafts if self._is_read_first(draft)], before)
         for _ in range(ROUNDS):
             stale = [left[key] for key, one in answers.items() if one.judgement is Judgement.CONFLICT]
             if not stale:
                 break
-            answers |= self._write([], stale)
-        return {key: self._remembering(left[key], answer) for key, answer in answers.items()}
+            answers |= self._write([], stale, before)
+        return answers
 
-    def _remembering(self, draft: Draft, answer: Answer) -> Answer:
-        """The answer with what the next merge has to know: what we wrote, not what came of it."""
-        if self.ownership == "exclusive" or draft.is_foreign or not answer.has_landed:
-            return answer
-        return replace(answer, written=merge.pack(draft.entry.body))
+    def _intend(self, drafts: Sequence[Draft]) -> Mapping[str, Written]:
+        """Remember what is written before it is sent, for a process may die before it can tell that it arrived.
+
+        Returns
+        -------
+        Mapping
+            What was written before, by reference.
+        """
+        if self.ownership == "exclusive":
+            return {}
+        bodies = {draft.reference: merge.pack(draft.entry.body) for draft in drafts if not draft.is_foreign}
+        return self.deliverer.patience.with_ledger(lambda: self.ledger.intend(bodies))
 
     def _is_read_first(self, draft: Draft) -> bool:
         if draft.is_foreign or draft.is_abandoned:
@@ -113,38 +122,29 @@ class Keeper:
     def _over_known(self, draft: Draft) -> Entry:
         return replace(draft.entry, if_match=draft.version_id if self.ownership == "shared" else None)
 
-    def _write(self, entries: Sequence[Entry], to_read: Sequence[Draft]) -> Answers:
+    def _write(self, entries: Sequence[Entry], to_read: Sequence[Draft], before: Mapping[str, Written]) -> Answers:
         """Deliver these entries, and those drafts merged into what the server holds."""
         done: Answers = {}
         shared: set[str] = set()
         merged: list[Entry] = []
-        for draft, held, before in self._read(to_read):
-            if held is None:
+        held = self.deliverer.fetch([draft.reference for draft in to_read])
+        for draft, found in zip(to_read, held, strict=True):
+            if found is None:
                 self._absent(draft, merged, done)
                 continue
             try:
-                result = self._merged(draft, held.resource, before)
+                result = self._merged(draft, found.resource, before.get(draft.reference, Written()))
             except StudyUnfit as error:
                 done[draft.reference] = _unfit(error)
                 continue
             if result.is_shared:
                 shared.add(draft.reference)
             if result.is_changed or draft.force:
-                merged.append(_over(draft.entry, result, held))
+                merged.append(_over(draft.entry, result, found))
             else:
-                done[draft.reference] = Answer(judgement=Judgement.LANDED, version_id=held.version_id)
+                done[draft.reference] = Answer(judgement=Judgement.LANDED, version_id=found.version_id)
         done |= self.deliverer.deliver([*entries, *merged])
         return {key: replace(one, is_shared=key in shared) for key, one in done.items()}
-
-    def _read(self, drafts: Sequence[Draft]) -> list[tuple[Draft, Fetched | None, dict[str, Any] | None]]:
-        """Drafts with what the server holds and what we wrote last."""
-        if not drafts:
-            return []
-        references = [draft.reference for draft in drafts]
-        held = self.deliverer.fetch(references)
-        packed = self.deliverer.patience.with_ledger(lambda: self.ledger.written(references))
-        before = (merge.unpack(packed[one]) if one in packed else None for one in references)
-        return list(zip(drafts, held, before, strict=True))
 
     def _absent(self, draft: Draft, merged: list[Entry], done: Answers) -> None:
         """Nothing stands there (any more): ours is created; what others made is theirs to create."""
@@ -153,7 +153,7 @@ class Keeper:
         else:
             merged.append(replace(draft.entry, if_match=None))
 
-    def _merged(self, draft: Draft, held: dict[str, Any], before: dict[str, Any] | None) -> Merged:
+    def _merged(self, draft: Draft, held: dict[str, Any], written: Written) -> Merged:
         ours = orjson.loads(draft.entry.body)
         if draft.is_foreign:
             changed = mapping.with_demographics(held, ours)
@@ -161,7 +161,7 @@ class Keeper:
         if self.ownership == "exclusive":
             is_same = all(held.get(name) == value for name, value in ours.items() if name not in ("meta", "text"))
             return Merged(ours, is_changed=not is_same, is_shared=False)
-        return merge.merge(before, ours, held, self.conflict)
+        return merge.merge(merge.last_written(written, held), ours, held, self.conflict)
 
 
 def _over(entry: Entry, result: Merged, held: Fetched) -> Entry:

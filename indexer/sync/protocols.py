@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         Study,
         TargetInfo,
         Task,
+        Written,
     )
     from indexer.model.ledger import BackfillProgress, QuarantineRow, StudyRow, Summary
 
@@ -239,12 +240,12 @@ class Ledger(Protocol):
         """Id that the source's Endpoint bears at any target, once one was published."""
         ...
 
-    def put_endpoint(self, source: str, fhir_id: str, fingerprint: str, written: Mapping[str, bytes]) -> None:
-        """Record that the present target holds the Endpoint as fingerprinted, and what we wrote into it."""
+    def put_endpoint(self, source: str, fhir_id: str, fingerprint: str) -> None:
+        """Record that the present target holds the Endpoint as fingerprinted."""
         ...
 
-    def written(self, references: Sequence[str]) -> Mapping[str, bytes]:
-        """What we wrote last into resources of the present target, packed, by reference."""
+    def intend(self, bodies: Mapping[str, bytes]) -> Mapping[str, Written]:
+        """Record what is about to be sent to the present target, packed, by reference; what was written before."""
         ...
 
     def forget_patients(self, patient_keys: Sequence[str]) -> None:

@@ -82,8 +82,7 @@ def _publish(ledger: Ledger, keeper: Keeper, name: str, channel: Channel, clock:
             peer="fhir",
             hint="Check that this account may create Endpoint, Patient and ImagingStudy with ids of its own.",
         )
-    written = {} if answer.written is None else {channel.endpoint.reference: answer.written}
-    ledger.put_endpoint(name, channel.endpoint.fhir_id, channel.endpoint_fingerprint, written)
+    ledger.put_endpoint(name, channel.endpoint.fhir_id, channel.endpoint_fingerprint)
     if known is None:
         mark_known(ledger, name, clock)
 

@@ -18,16 +18,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.server
 
-UNTOLD = pytest.mark.xfail(
-    reason="what was sent and not settled is not remembered, so it counts as somebody else's", strict=True
-)
 POINTS = ("before-send", "after-send", "before-settle", "after-settle")
-POINTS_OF_A_CHANGE = (
-    "before-send",
-    pytest.param("after-send", marks=UNTOLD),
-    pytest.param("before-settle", marks=UNTOLD),
-    "after-settle",
-)
 
 
 def _indexed(site: Site, name: str, **attributes: Any) -> list[Dataset]:
@@ -70,7 +61,7 @@ def test_others_write_while_we_are_dead(site_1_12: Site, point: str) -> None:
     assert site_1_12.verify()["equal"]
 
 
-@pytest.mark.parametrize("point", POINTS_OF_A_CHANGE)
+@pytest.mark.parametrize("point", POINTS)
 @pytest.mark.parametrize("conflict", ["ours", "theirs", "quarantine"])
 def test_what_we_wrote_before_we_died_is_no_strangers(site_1_12: Site, conflict: str, point: str) -> None:
     """The archive changes once more before the next start: nothing of the version between stays, and none calls it
@@ -89,7 +80,7 @@ def test_what_we_wrote_before_we_died_is_no_strangers(site_1_12: Site, conflict:
     assert site_1_12.verify()["equal"]
 
 
-@pytest.mark.parametrize("point", POINTS_OF_A_CHANGE[1:])
+@pytest.mark.parametrize("point", POINTS[1:])
 def test_a_first_version_that_nobody_confirmed_is_ours(site_1_12: Site, point: str) -> None:
     """The process died over the first publication of a study and its Patient; both are corrected before the next."""
     datasets = clinical_study(f"dead-first-{point}", AccessionNumber="FIRST", PatientName="First^Name")

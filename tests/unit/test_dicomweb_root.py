@@ -73,7 +73,7 @@ def test_the_endpoint_keeps_its_id_when_the_root_moves(tmp_path: Path, fake: Fak
     with site(tmp_path, fake) as made:
         before = made.channels["main"]
         made.ledger.open_target("http://127.0.0.1:9/fhir")
-        made.ledger.put_endpoint("main", before.endpoint_id, before.endpoint_fingerprint, {})
+        made.ledger.put_endpoint("main", before.endpoint_id, before.endpoint_fingerprint)
     fake.inject(lambda _: FOUND, path="/plugins/", times=9)
 
     with site(tmp_path, fake) as made:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import zlib
+from typing import Any
 
 import orjson
 import pytest
 
 from indexer import mapping
 from indexer.errors import LedgerError
-from indexer.merge import Conflict, merge, pack, unpack
+from indexer.merge import Conflict, last_written, merge, pack, unpack
+from indexer.model import Written
 from tests.unit.mapping.studies import STUDY_UID, instance, mapped, series, study
 
 ROOT = f"{STUDY_UID}.20240102101112"
@@ -38,3 +40,29 @@ def test_an_instance_costs_few_bytes() -> None:
 def test_damaged_bytes_are_an_error_of_the_ledger(damaged: bytes) -> None:
     with pytest.raises(LedgerError):
         unpack(damaged)
+
+
+OLD, NEW = ({"resourceType": "ImagingStudy", "id": "s", "description": text} for text in ("old", "new"))
+
+
+def packed(resource: dict[str, str] | None) -> bytes | None:
+    return None if resource is None else pack(orjson.dumps(resource))
+
+
+@pytest.mark.parametrize(
+    ("confirmed", "pending", "held", "last"),
+    [
+        (None, None, OLD, None),
+        (OLD, None, OLD, OLD),
+        (OLD, None, NEW, OLD),
+        (OLD, NEW, OLD, OLD),
+        (OLD, NEW, NEW, NEW),
+        (OLD, NEW, {**NEW, "note": [{"text": "theirs"}]}, NEW),
+        (None, NEW, OLD, None),
+        (None, NEW, NEW, NEW),
+    ],
+)
+def test_what_was_to_be_sent_counts_as_written_if_it_arrived(
+    confirmed: Any, pending: Any, held: Any, last: Any
+) -> None:
+    assert last_written(Written(confirmed=packed(confirmed), pending=packed(pending)), held) == last

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from indexer.errors import AnswerLost
+from indexer.errors import AnswerLost, Interrupted
 from indexer.merge import Conflict
 from indexer.sync.ownership import Draft
 from tests.fakes.memory import study
 from tests.unit.delivery import imaging, patient
+from tests.unit.test_sync_lookup import quarantined
 
 if TYPE_CHECKING:
     from tests.unit.world import World
@@ -187,3 +188,20 @@ def test_who_is_overtaken_again_and_again_waits(world: World, monkeypatch: pytes
     assert row is not None
     assert row.dirty is not None
     assert row.dirty.last_cause == "conflict"
+
+
+@pytest.mark.parametrize("conflict", Conflict)
+def test_what_was_sent_and_not_settled_is_ours_at_the_next_start(world: World, conflict: Conflict) -> None:
+    """The answer is lost with the process, and the study changes again before the next start."""
+    world.conflict = conflict
+    world.publish(study(AccessionNumber="A1", StudyDescription="First"))
+    world.source.put(study(AccessionNumber="A2", StudyDescription="Second"))
+    world.poller.poll()
+    world.target.script.next("sent", Interrupted("killed"))
+    world.drain()
+    assert world.target.imaging_study("1.2.3")["description"] == "Second"
+    world.publish(study(AccessionNumber="A3", StudyDescription="Third"))
+    held = world.target.imaging_study("1.2.3")
+    assert held["description"] == "Third"
+    assert [one["value"] for one in held["identifier"]] == ["urn:oid:1.2.3", "A3"]
+    assert quarantined(world) is None

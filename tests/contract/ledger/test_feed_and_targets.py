@@ -43,7 +43,7 @@ def test_a_poll_that_brings_nothing_is_heard_but_moves_nothing(ledger: SqlLedger
 def test_another_target_has_confirmed_nothing(ledger: SqlLedger) -> None:
     ledger.mark([mark()], 1000.0)
     ledger.settle([Settled(task=take_one(ledger, 1000.0), published=published(), patient=patient())], 1001.0)
-    ledger.put_endpoint("main", "endpoint-id", "e" * 64, {})
+    ledger.put_endpoint("main", "endpoint-id", "e" * 64)
     ledger.open_target(OTHER)
     assert ledger.published(["1.2.3"]) == {}
     assert ledger.published_uids() == frozenset()
@@ -62,13 +62,13 @@ def test_a_renewed_target_has_confirmed_nothing_and_keeps_nothing(
     monkeypatch.setattr(targets, "_DELETED_AT_ONCE", 2)
     ledger.mark(marks(f"1.{number}" for number in range(5)), 1000.0)
     ledger.settle([settled(task) for task in take(ledger, 1000.0)], 1001.0)
-    ledger.put_endpoint("main", "endpoint-id", "e" * 64, {})
+    ledger.put_endpoint("main", "endpoint-id", "e" * 64)
     ledger.renew_target(TARGET)
     assert ledger.published_uids() == frozenset()
     assert (ledger.endpoint("main"), ledger.endpoint_id("main")) == (None, "endpoint-id")
     with ledger._database.read() as transaction:
         assert transaction.exec_driver_sql("SELECT count(*) FROM published").scalar() == 0
-    ledger.put_endpoint("main", "endpoint-id", "a" * 64, {})
+    ledger.put_endpoint("main", "endpoint-id", "a" * 64)
     ledger.open_target(TARGET)
     assert ledger.endpoint("main") == ("endpoint-id", "a" * 64)
 
@@ -88,8 +88,8 @@ def test_a_target_that_was_never_opened_can_be_renewed(ledger: SqlLedger) -> Non
 
 def test_an_endpoint_that_moved_keeps_its_id(ledger: SqlLedger) -> None:
     assert (ledger.endpoint("main"), ledger.endpoint_id("main")) == (None, None)
-    ledger.put_endpoint("main", "endpoint-id", "e" * 64, {})
-    ledger.put_endpoint("main", "endpoint-id", "f" * 64, {})
+    ledger.put_endpoint("main", "endpoint-id", "e" * 64)
+    ledger.put_endpoint("main", "endpoint-id", "f" * 64)
     assert ledger.endpoint("main") == ("endpoint-id", "f" * 64)
     assert ledger.endpoint("second") is None
 

@@ -25,7 +25,8 @@ def upgrade() -> None:
         "written",
         sa.Column("target_id", sa.Integer(), nullable=False, autoincrement=False),
         sa.Column("reference", sa.Text(), nullable=False),
-        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("confirmed", sa.LargeBinary()),
+        sa.Column("pending", sa.LargeBinary()),
         sa.PrimaryKeyConstraint("target_id", "reference", name="pk_written"),
     )
 

@@ -175,6 +175,8 @@ _R5 = Shape(
 )
 _R6 = replace(
     _R5,
+    # The page of the build (6.0.0, Notes) encodes it in identifier; R5 left it to basedOn.
+    has_accession_identifier=True,
     procedures=_procedure_references,
     anatomy=_anatomy_with_side,
     sop_class=_sop_class_oid,

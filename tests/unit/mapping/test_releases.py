@@ -27,10 +27,12 @@ def test_modalities_of_the_study(release: Release, modalities: list[str]) -> Non
     assert [one.get("code") or one["coding"][0]["code"] for one in found] == modalities
 
 
-@pytest.mark.parametrize("release", [Release.R5, Release.R6])
-def test_accession_number_moves_to_the_order(release: Release) -> None:
+@pytest.mark.parametrize(
+    ("release", "is_identifier"), [(Release.R4, True), (Release.R4B, True), (Release.R5, False), (Release.R6, True)]
+)
+def test_accession_number_is_of_the_order_and_in_all_but_r5_of_the_study(release: Release, is_identifier: bool) -> None:
     found = mapped(dated_study(), release=release).imaging_study
-    assert len(found["identifier"]) == 1
+    assert [one["value"] for one in found["identifier"][1:]] == ["A1"] * is_identifier
     assert found["basedOn"][0]["identifier"]["value"] == "A1"
 
 

@@ -2,13 +2,14 @@
 
 PYTHON := .venv/bin/python
 
-.PHONY: help demo test lint bench install clean
+.PHONY: help demo test lint bench audit install clean
 
 help:
 	@echo "make demo    a real Orthanc, a real FHIR server, the index between them   (KEEP=1 leaves them running)"
 	@echo "make test    every test, on servers that it starts itself"
 	@echo "make lint    style and types"
 	@echo "make bench   speed and memory; takes a while, prints how it measured"
+	@echo "make audit   100,000 studies through the mapping; with DEFINITIONS=folder each preset against its profiles"
 
 install:
 	@scripts/install-system.sh
@@ -27,6 +28,9 @@ lint: install
 
 bench: install
 	@$(PYTHON) -m bench
+
+audit: install
+	@$(PYTHON) -m pytest -s tests/audit/audit_mapping.py $(if $(DEFINITIONS),tests/audit/audit_presets.py)
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from indexer.mapping import ballot, coding
 from indexer.mapping.rules import Release
-from indexer.mapping.syntax import filled
+from indexer.mapping.syntax import OID, filled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -40,7 +40,7 @@ class Shape:
     anatomy
         The elements of a series that hold its body site and its side.
     sop_class
-        ``series.instance.sopClass`` of a SOP Class UID and the class' name.
+        ``series.instance.sopClass`` of a SOP Class UID and the class' name; None if the release cannot write it.
     has_frames
         Whether instances bear ``numberOfFrames``.
     connection
@@ -125,8 +125,9 @@ def _sop_class_coding(sop_class_uid: str, name: str | None) -> Json:
     return coding.coding(coding.URI_SYSTEM, f"urn:oid:{sop_class_uid}", name)
 
 
-def _sop_class_oid(sop_class_uid: str, _name: str | None) -> str:
-    return f"urn:oid:{sop_class_uid}"
+def _sop_class_oid(sop_class_uid: str, _name: str | None) -> str | None:
+    """None for a UID with leading zeros, which FHIR's ``oid`` forbids."""
+    return f"urn:oid:{sop_class_uid}" if OID.fullmatch(sop_class_uid) else None
 
 
 def _flat_payload(connection: Json, payload: Json, mime_type: str) -> Json:

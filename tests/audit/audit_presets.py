@@ -1,7 +1,7 @@
-"""Every golden resource under each preset, against the definitions of its profile.
+"""Every golden resource under each preset, against the definitions of its profiles.
 
 Nothing of the definitions is part of this repository. Put them into a folder, one subfolder for each preset (``mii``,
-``tw-core``, ``us-core`` …) with the JSON files of its FHIR package, then::
+``tw-core``, ``us-core`` …; for R5 ``eu-imaging-r5``) with the JSON files of its FHIR package, then::
 
     DEFINITIONS=/path/to/folder python -m pytest tests/audit/audit_presets.py
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -17,39 +18,47 @@ import pytest
 
 from indexer.mapping import Release, presets
 from tests.golden.record import FOLDER, thawed
-from tests.unit.mapping.test_presets import under, whole_study
+from tests.unit.mapping.test_presets import endpoint, under, whole_study
 from tests.validator import validate
 
 DEFINITIONS = Path(os.environ.get("DEFINITIONS", ""))
-NAMES = [name for name in presets() if os.environ.get("DEFINITIONS") and (DEFINITIONS / name).is_dir()]
+FOLDERS = {"": Release.R4, "-r5": Release.R5}
+AUDITED = [
+    (name, release, DEFINITIONS / f"{name}{suffix}")
+    for name, preset in presets().items()
+    for suffix, release in FOLDERS.items()
+    if release in preset.profiles and os.environ.get("DEFINITIONS") and (DEFINITIONS / f"{name}{suffix}").is_dir()
+]
 NOT_OFFLINE = ("http://snomed.info/sct", "Unable to expand ValueSet", "SNOMED CT")
 """A required binding to SNOMED CT cannot be checked without SNOMED CT: the validator calls every code wrong."""
 
 
-def resources(name: str) -> list[dict[str, Any]]:
-    """The golden studies under the preset, and one with everything."""
+def resources(name: str, release: Release) -> list[dict[str, Any]]:
+    """The golden studies under the preset, one with everything, and the Endpoint."""
     records = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.json"))]
     studies = [thawed(one["study"]) for one in records if "error" not in one["R4"]]
-    found = [under(name, one, Release.R4) for one in [*studies, whole_study()]]
-    return [resource for one in found for resource in (one.imaging_study, one.patient)]
+    found = [under(name, one, release) for one in [*studies, whole_study()]]
+    mapped = [resource for one in found for resource in (one.imaging_study, one.patient)]
+    return [*mapped, endpoint(name, release, requires_access_token=True)]
 
 
-def defined(name: str) -> set[str]:
+def defined(folder: Path) -> set[str]:
     """Canonical URLs of the profiles whose definition is there."""
-    files = (DEFINITIONS / name).glob("StructureDefinition-*.json")
-    return {json.loads(path.read_text(encoding="utf-8"))["url"] for path in files}
+    return {json.loads(path.read_text(encoding="utf-8"))["url"] for path in folder.glob("StructureDefinition-*.json")}
 
 
 @pytest.mark.audit
-@pytest.mark.parametrize("name", NAMES)
-def test_no_errors_against_the_profile(name: str) -> None:
-    known = defined(name)
-    claiming = [one for one in resources(name) if "meta" in one and one["meta"]["profile"][0] in known]
-    findings = [one for found in validate("R4", claiming, DEFINITIONS / name) for one in found if one.is_error]
-    assert claiming
+@pytest.mark.parametrize(("name", "release", "folder"), AUDITED, ids=lambda value: getattr(value, "name", value))
+def test_no_errors_against_the_profiles(name: str, release: Release, folder: Path) -> None:
+    wanted = presets()[name].profiles[release]
+    assert set(wanted.values()) - defined(folder) == set(), "the definitions of these profiles are not in the folder"
+    claiming = [one for one in resources(name, release) if "meta" in one]
+    print(f"\n{name} {release}: {dict(Counter(one['resourceType'] for one in claiming))} claim their profile")
+    assert {one["resourceType"] for one in claiming} == wanted.keys()
+    findings = [one for found in validate(release, claiming, folder) for one in found if one.is_error]
     assert [one for one in findings if not any(words in one.message for words in NOT_OFFLINE)] == []
 
 
 @pytest.mark.audit
 def test_there_are_definitions() -> None:
-    assert NAMES, "set DEFINITIONS to a folder with one subfolder for each preset"
+    assert AUDITED, "set DEFINITIONS to a folder with one subfolder for each preset"

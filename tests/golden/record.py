@@ -5,6 +5,7 @@ Look at the difference before it is committed: it is what a change of the mappin
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import warnings
@@ -156,13 +157,15 @@ def thawed(content: dict[str, Any]) -> Study:
 
 
 def _read_alone(dataset: Attributes) -> dict[str, Any]:
-    return {tag: element for tag, element in dataset.json.items() if tag in _read_tags()}
+    read = {tag_of(keyword) for keyword in read_keywords()}
+    return {tag: element for tag, element in dataset.json.items() if tag in read}
 
 
-def _read_tags() -> set[str]:
-    """Tags of the keywords that stand in the mapping's code."""
+@functools.cache
+def read_keywords() -> frozenset[str]:
+    """Keywords that stand in the mapping's code."""
     words = {word for path in _SOURCES.glob("*.py") for word in re.findall(r'"([A-Z]\w+)"', path.read_text("utf-8"))}
-    return {tag_of(word) for word in words if pydicom.datadict.tag_for_keyword(word)}
+    return frozenset(word for word in words if pydicom.datadict.tag_for_keyword(word))
 
 
 def main() -> None:

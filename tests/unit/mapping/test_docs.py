@@ -28,21 +28,24 @@ NOT_ATTRIBUTES = {"", "Location"}
 
 
 def everything(release: Release) -> list[dict[str, Any]]:
-    """Resources in which every element that the mapping can write is written."""
+    """Resources in which every element that the mapping can write is written, with and without what presets add."""
     sample = dataset(
-        {"ReasonForStudy": "x", "BodyPartExamined": "CHEST", "Laterality": "R", "AccessionNumber": "A1"} | PATIENT,
+        {"ReasonForStudy": "x", "BodyPartExamined": "HEART", "Laterality": "R", "AccessionNumber": "A1"} | PATIENT,
         ProcedureCodeSequence=[code("24627-2", "LN", "Chest CT")],
         SpecimenDescriptionSequence=[dataset({"SpecimenIdentifier": "B-1"})],
     ).over(EVERYTHING)
     of_series = {"SeriesNumber": "1", "SeriesDate": "20240102", "SeriesDescription": "x"}
     instances = (Instance(INSTANCE_UID, CT, "1", "2"),)
     one = series(of_series, instances=instances, sampled={INSTANCE_UID: sample})
-    found = mapped(
-        study({"StudyDate": "20240102", "StudyDescription": "x"}, one), release=release, elements=frozenset(Element)
-    )
-    address = "https://pacs.example.org"
-    service = mapping.endpoint(address, endpoint_id="e1", source="main", rules=rules(release=release))
-    return [found.imaging_study, found.patient, service]
+    whole = study({"StudyDate": "20240102", "StudyDescription": "x"}, one)
+    found = []
+    for preset in mapping.presets().values():
+        changes = {"release": release, "preset": preset, "meta_source": "https://pacs.example.org"}
+        made = mapped(whole, elements=frozenset(Element), subject=mapping.Subject.CONTAINED, **changes)
+        applied = rules(requires_access_token=True, **changes)
+        service = mapping.endpoint("https://pacs.example.org", endpoint_id="e1", source="main", rules=applied)
+        found += [made.imaging_study, made.patient, service]
+    return found
 
 
 def paths(resource: dict[str, Any]) -> Iterator[str]:

@@ -47,6 +47,15 @@ def test_r6_instances() -> None:
     assert ("NumberOfFrames", "out_of_range") in issues(found)
 
 
+def test_r6_counts_an_instance_whose_class_is_no_oid_but_does_not_list_it() -> None:
+    part = (instance(1, uid="1.1"), instance(2, uid="1.2", sop_class="1.02"))
+    found = mapped(study(None, series(instances=part)), release=Release.R6)
+    assert [one["uid"] for one in found.imaging_study["series"][0]["instance"]] == ["1.1"]
+    assert ("SOPClassUID", "not_listed") in issues(found)
+    listed = mapped(study(None, series(instances=part))).imaging_study["series"][0]["instance"]
+    assert listed[1]["sopClass"]["code"] == "urn:oid:1.02"
+
+
 @pytest.mark.parametrize("release", [Release.R5, Release.R6])
 def test_endpoint(release: Release) -> None:
     found = mapping.endpoint("https://pacs.example.org", endpoint_id="e1", source="main", rules=rules(release=release))

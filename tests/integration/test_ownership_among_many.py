@@ -10,7 +10,7 @@ from tests.integration.others import amend, patient_of, published, reference_of,
 from tests.proxy import Proxy, sent
 from tests.samples import clinical_study, generate, store_anew, store_rest
 from tests.servers.medplum import Medplum
-from tests.site import Site, uids
+from tests.site import Site, uids, wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -175,7 +175,8 @@ def test_a_patient_that_is_gone_is_waited_for(site_1_12: Site) -> None:
     site_1_12.cli("backfill")
     site_1_12.delete(reference_of(published(site_1_12, str(first.StudyInstanceUID))))
     site_1_12.delete("Patient/many-gone")
-    store_rest(site_1_12.orthanc, [second])
-    site_1_12.cli("backfill", "--study", str(second.StudyInstanceUID), expect=75)
-    assert site_1_12.status()["waiting"] == {"patient_not_found": 1}
+    with site_1_12.daemon():
+        store_rest(site_1_12.orthanc, [second])
+        wait_for(lambda: site_1_12.status()["waiting"] == {"patient_not_found": 1}, "the study to wait")
     assert site_1_12.status()["quarantined"] == 0
+    assert site_1_12.study(str(second.StudyInstanceUID)) is None

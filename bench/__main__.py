@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from bench import giant, mapping, merging, naive, throughput
+from bench import giant, mapping, merging, naive, reading, throughput
 
 BENCHMARKS = {
     "mapping": mapping.main,
     "merging": merging.main,
     "naive": naive.main,
+    "reading": reading.main,
     "throughput": throughput.main,
     "giant": giant.main,
 }

@@ -67,12 +67,12 @@ def measure(orthanc: Orthanc, source: dict[str, Any], bundles: list[bytes], stud
     tell(whole, posts, reads, busy, studies, instances)
 
 
-def store(orthanc: Orthanc) -> tuple[int, int]:
-    """Fill Orthanc through its REST API; studies and instances."""
+def store(orthanc: Orthanc, begin: float = 0.0, end: float = 1.0) -> tuple[int, int]:
+    """Fill Orthanc through its REST API, with a share of each kind of study; studies and instances."""
     parts = [
         partial(generate, 10, series, each, modality=modality, seed=f"mix{number}-{start}", patients=7)
         for number, (count, series, each, modality) in enumerate(MIX)
-        for start in range(0, count, 10)
+        for start in range(round(begin * count / 10) * 10, round(end * count / 10) * 10, 10)
     ]
     with Stopwatch() as watch:
         instances = store_zips(orthanc, parts)

@@ -144,6 +144,24 @@ def test_a_study_without_an_instance_that_can_be_named_is_unfit(case: Case) -> N
     assert case.dicomweb.paths == []
 
 
+def test_an_instance_that_was_replaced_under_its_id_is_read_as_it_is_now() -> None:
+    """The plugin of 1.12 still answers the metadata of the series from before; no issuer may be read from there."""
+    for version in orthanc_versions():
+        with running(f"real {version}", overwrite_instances=True) as case:
+            datasets = generate(instances=2, issuers=["Wrong"])
+            case.store(datasets)
+            (series,) = case.source.read(case.copies()[0]).series
+            path = f"/studies/{datasets[0].StudyInstanceUID}/series/{series.series_instance_uid}/metadata"
+            case.dicomweb.request("GET", path, headers={"Accept": "application/dicom+json"})
+            datasets[0].IssuerOfPatientID = "Right"
+            case.store(datasets[:1])
+
+            (sampled,) = case.samples.sample(case.source.read(case.copies()[0]))
+
+            (dataset,) = sampled.sampled.values()
+            assert dataset.text("IssuerOfPatientID") == "Right"
+
+
 @pytest.mark.parametrize("version", orthanc_versions())
 @pytest.mark.parametrize("root", ["/dicom-web/", "/pacs/dw-2/"])
 def test_the_root_is_found(root: str, version: str) -> None:

@@ -1,0 +1,100 @@
+"""What Orthanc spends on each kind of request, in an archive that grows: the reason behind the ways we read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import psutil
+
+from bench import throughput
+from bench.rig import servers
+from indexer.orthanc import OrthancSource
+from indexer.transport import Transport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.servers.orthanc import Orthanc
+
+SHARES = (0.1, 0.4, 1.0)
+SERIES = 40
+
+Ids = dict[str, str]
+
+
+def main() -> None:
+    """Fill Orthanc step by step with the studies of `throughput`, and measure after each."""
+    with servers() as (orthanc, _, _):
+        done = 0.0
+        for share in SHARES:
+            throughput.store(orthanc, done, share)
+            done = share
+            measure(orthanc)
+    print(f"how: CPU time of the Orthanc process, user and system, per request; mean over {SERIES} series")
+
+
+def measure(orthanc: Orthanc) -> None:
+    """Print the cost of each kind of request."""
+    server = psutil.Process(orthanc.pid)
+    transport = Transport(orthanc.url, peer="orthanc")
+    chosen = series_of(transport)
+    for title, ask in requests(transport).items():
+        print(f"  {title:48} {cost_ms(server, ask, chosen):6.1f} ms", flush=True)
+
+
+def series_of(transport: Transport) -> list[Ids]:
+    """One instance of some series, with all its ids, from all over the archive."""
+    source = OrthancSource(transport, "main")
+    copies = source.locate(source.list_ids())
+    found = []
+    for copy in copies[:: max(1, len(copies) // SERIES)][:SERIES]:
+        series = transport.request("GET", f"/studies/{copy.orthanc_id}/series").json()[0]
+        instance = transport.request("GET", f"/instances/{series['Instances'][0]}").json()
+        uids = [series["MainDicomTags"]["SeriesInstanceUID"], instance["MainDicomTags"]["SOPInstanceUID"]]
+        path = f"/dicom-web/studies/{copy.study_instance_uid}/series/{uids[0]}"
+        found.append(
+            {
+                "study": copy.orthanc_id,
+                "series": series["ID"],
+                "series metadata": f"{path}/metadata",
+                "instance metadata": f"{path}/instances/{uids[1]}/metadata",
+            }
+        )
+    return found
+
+
+def requests(transport: Transport) -> dict[str, Callable[[Ids], object]]:
+    """The kinds of requests that a read may be made of."""
+
+    def get(path: str) -> object:
+        return transport.request("GET", path, headers={"Accept": "application/dicom+json, application/json"})
+
+    def post(path: str, **asked: Any) -> object:
+        return transport.request("POST", path, body=orjson.dumps({**asked, "Short": True}))
+
+    def find(level: str, ids: Ids, *content: str) -> object:
+        return post("/tools/find", Level=level, Query={}, ParentStudy=ids["study"], ResponseContent=content)
+
+    return {
+        "GET /studies/{id}": lambda ids: get(f"/studies/{ids['study']}"),
+        "tools/find, instances of a study": lambda ids: find("Instance", ids, "Parent", "MainDicomTags", "Metadata"),
+        "tools/find, series of a study": lambda ids: find("Series", ids, "Children", "MainDicomTags", "Metadata"),
+        "GET /series/{id}": lambda ids: get(f"/series/{ids['series']}"),
+        "tools/bulk-content, study and one series": lambda ids: post(
+            "/tools/bulk-content", Resources=[ids["study"], ids["series"]], Metadata=True
+        ),
+        "DICOMweb metadata of an instance": lambda ids: get(ids["instance metadata"]),
+        "DICOMweb metadata of its series, from the cache": lambda ids: get(ids["series metadata"]),
+    }
+
+
+def cost_ms(server: psutil.Process, ask: Callable[[Ids], object], chosen: list[Ids]) -> float:
+    """CPU time that Orthanc spends on a request, once its caches are filled."""
+    for ids in chosen:
+        ask(ids)
+    before = server.cpu_times()
+    for ids in chosen:
+        ask(ids)
+    after = server.cpu_times()
+    return 1000 * (after.user + after.system - before.user - before.system) / len(chosen)

@@ -15,7 +15,7 @@ from indexer.sync.patients import Mode
 from indexer.sync.prepare import WAIT_S, complete
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from indexer.model import Settlement
     from indexer.sync.patience import Patience
@@ -83,8 +83,9 @@ class Scout:
         known = dict(self.patience.with_ledger(lambda: self.ledger.patients(sorted(stated))))
         unknown = {key: one for key, one in stated.items() if key not in known}
         found = self._found(prepared, unknown)
-        hits = {key: found.get(one.lookup, ()) for key, one in unknown.items()}
-        known |= {key: _matched(unknown[key], some[0]) for key, some in hits.items() if len(some) == 1}
+        looks = self.policy.mode is not Mode.CREATE
+        hits = {key: found.get(one.lookup) for key, one in unknown.items()} if looks else {}
+        known |= {key: _matched(unknown[key], some[0]) for key, some in hits.items() if some and len(some) == 1}
         looked = Looked(ready=[], settled=[], patients=known, there=_there(prepared, found))
         for one in prepared:
             settlement = self._without_patient(one, known, hits, now)
@@ -102,19 +103,35 @@ class Scout:
             lookups += [_study_lookup(one) for one in prepared if one.task.published is None]
         if not lookups:
             return {}
-        asked = list(dict.fromkeys(lookups))
+        return self._asked(list(dict.fromkeys(lookups)))
+
+    def _asked(self, lookups: Sequence[Lookup]) -> _Found:
+        """Answers; what the server will not look for is left out, however it is worded: it stops nobody else."""
         try:
-            return dict(self.patience.persist(lambda: self.target.look_up(asked)))
+            return dict(self.patience.persist(lambda: self.target.look_up(lookups)))
         except Refused as error:
-            raise Refused(error.message, peer=error.peer, status=error.status, hint=_CANNOT_SEARCH) from None
+            self._check_search({one.type for one in lookups}, error)
+            middle = len(lookups) // 2
+            return self._asked(lookups[:middle]) | self._asked(lookups[middle:]) if middle else {}
+
+    def _check_search(self, types: Iterable[str], refused: Refused) -> None:
+        """Whether the server looks for anything at all, of these types."""
+        harmless = [Lookup(one, "urn:dicom:uid", "urn:oid:0.0") for one in sorted(types)]
+        try:
+            self.patience.persist(lambda: self.target.look_up(harmless))
+        except Refused:
+            raise Refused(refused.message, peer=refused.peer, status=refused.status, hint=_CANNOT_SEARCH) from None
 
     def _without_patient(
-        self, one: Prepared, known: Mapping[str, Patient], hits: Mapping[str, tuple[str, ...]], now: float
+        self, one: Prepared, known: Mapping[str, Patient], hits: Mapping[str, tuple[str, ...] | None], now: float
     ) -> Settlement | None:
         """How a study ends that has no Patient to refer to."""
         if one.patient is None or one.patient.row.patient_key in known:
             return None
-        if hits.get(one.patient.row.patient_key):
+        some = hits.get(one.patient.row.patient_key, ())
+        if some is None:
+            return Quarantined(task=one.task, cause="invalid", text=_NOT_SEARCHED, hint=_NOT_SEARCHED_HINT)
+        if some:
             return Quarantined(task=one.task, cause="patient_ambiguous", text=_AMBIGUOUS, hint=_AMBIGUOUS_HINT)
         if self.policy.mode is not Mode.MATCH:
             return None
@@ -124,7 +141,7 @@ class Scout:
 
     def _completed(self, one: Prepared, known: Mapping[str, Patient], found: _Found) -> Prepared:
         patient = known.get(one.patient.row.patient_key) if one.patient is not None else None
-        references = {lookup: found[lookup][0] for lookup in one.lookups if len(found[lookup]) == 1}
+        references = {lookup: found[lookup][0] for lookup in one.lookups if len(found.get(lookup, ())) == 1}
         return complete(one, patient, references, self.policy)
 
 
@@ -148,6 +165,8 @@ def _matched(stated: StatedPatient, reference: str) -> Patient:
 
 _AMBIGUOUS = "Several Patients of the FHIR server bear this patient's identifier."
 _AMBIGUOUS_HINT = "Merge them in the FHIR server, or take the identifier from the wrong ones; then replay this study."
+_NOT_SEARCHED = "The FHIR server refuses to look for this patient's identifier, though it looks for others."
+_NOT_SEARCHED_HINT = "See the server's own log; correct the PatientID in the archive if it is odd, then replay."
 _CANNOT_SEARCH = (
     "This FHIR server cannot search by identifier. 'patients.mode: create' or 'logical', 'mapping.resolve: []' and "
     "'ownership: exclusive' do without it."

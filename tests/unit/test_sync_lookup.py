@@ -187,6 +187,37 @@ def test_a_server_that_cannot_search_is_told_with_a_way_out(world: World) -> Non
     assert "patients.mode: create" in str(raised.value.hint)
 
 
+def test_one_identifier_that_is_not_looked_for_stops_nobody_else(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    look_up = type(world.target).look_up
+
+    def without_odd(target: Any, lookups: Any) -> Any:
+        if any(one.value == "odd" for one in lookups):
+            raise Refused("what is that?", peer="fhir", status=400)
+        return look_up(target, lookups)
+
+    monkeypatch.setattr(type(world.target), "look_up", without_odd)
+    world.publish(
+        *[study(f"1.2.{number}", patient_id=f"P{number}") for number in range(9)], study("1.3", patient_id="odd")
+    )
+    assert len(world.target.of_type("ImagingStudy")) == 9
+    assert quarantined(world, "1.3") == "invalid"
+
+
+def test_an_order_that_is_not_looked_for_stays_logical(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    adopt(world, Mode.MATCH_OR_CREATE, resolve=("basedOn",))
+    look_up = type(world.target).look_up
+
+    def without_a1(target: Any, lookups: Any) -> Any:
+        if any(one.value == "A1" for one in lookups):
+            raise Refused("what is that?", peer="fhir", status=400)
+        return look_up(target, lookups)
+
+    monkeypatch.setattr(type(world.target), "look_up", without_a1)
+    world.publish(study(AccessionNumber="A1"))
+    (order,) = world.target.imaging_study("1.2.3")["basedOn"]
+    assert "reference" not in order
+
+
 def test_a_reference_that_one_resource_bears_is_written(world: World) -> None:
     adopt(world, Mode.MATCH_OR_CREATE, resolve=("basedOn",))
     world.target.put(

@@ -91,16 +91,19 @@ def _ready(chance: random.Random, depth: int, attributes: int) -> dict[str, Any]
 _chance = random.Random("any study")
 _READY = st.sampled_from([_ready(_chance, DEPTH, 12) for _ in range(5_000)])
 _ODD_ATTRIBUTES = st.tuples(st.sampled_from([tag_of(word) for word in (*PLAIN, *SEQUENCES)]), _ELEMENTS)
-_DRAWN = st.lists(st.sampled_from(_ONES) | _ODD_ATTRIBUTES, max_size=4).map(dict)
+_DRAWN = st.lists(st.sampled_from(_ONES) | _ODD_ATTRIBUTES, max_size=3).map(dict)
 
 
-UIDS = _usually(
-    st.sampled_from(["1.2.3", "1.2.4", "1.2.5"]),
-    st.sampled_from(["1.02", "1.2.3\0", "", "..", "1.x", "1" * 65]) | st.text(max_size=4),
+_UIDS = ("1.2.3", "1.2.4", "1.2.5")
+_ODD_UIDS = ("1.02", "1.2.3\0", "", "..", "1.x", "1" * 65, "00")
+_CLASSES = (CT, CT, BASIC_TEXT_SR, "1.3.12.2.1107.5.9.1", *_ODD_UIDS, None)
+_NUMBERS = (None, *_BY_VR["IS"], "x")
+_INSTANCES = st.sampled_from(
+    [Instance(*values) for values in itertools.product((*_UIDS, *_ODD_UIDS[:3]), _CLASSES, _NUMBERS, ("2", None, "x"))]
 )
-NUMBERS = st.none() | st.sampled_from(_BY_VR["IS"]) | st.text(max_size=5)
-CLASSES = _usually(st.sampled_from([CT, BASIC_TEXT_SR]), st.none() | UIDS)
-INSTANCES = st.builds(Instance, UIDS, CLASSES, NUMBERS, NUMBERS)
+UIDS = st.sampled_from([*_UIDS * 6, *_ODD_UIDS]) | st.sampled_from(_UIDS) | st.text(max_size=4)
+ELEMENTS = list(mapping.Element)
+_CHOICES = [frozenset(_chance.sample(ELEMENTS, _chance.randint(0, len(ELEMENTS)))) for _ in range(300)]
 
 
 @st.composite
@@ -112,7 +115,7 @@ def studies(draw: st.DrawFn) -> Study:
         Series,
         series_instance_uid=UIDS,
         attributes=datasets,
-        instances=st.lists(INSTANCES, max_size=4).map(tuple),
+        instances=st.lists(_INSTANCES, max_size=4).map(tuple),
         sampled=st.dictionaries(UIDS, datasets, max_size=2),
     )
     return Study(
@@ -134,7 +137,7 @@ RULES = st.builds(
     timezone=st.sampled_from([None, ZoneInfo("Europe/Berlin"), ZoneInfo("America/Caracas")]),
     issuer=st.sampled_from(["read", "ignore"]),
     instances=st.sampled_from([mapping.Instances(), mapping.Instances("none"), mapping.Instances("capped", 2)]),
-    elements=st.frozensets(st.sampled_from(list(mapping.Element))) | st.just(frozenset(mapping.Element)),
+    elements=st.sampled_from([*_CHOICES, *[frozenset(ELEMENTS)] * 100]),
     accession_system=st.sampled_from([None, "urn:oid:1.2.3.5"]),
     meta_source=st.sampled_from([None, "https://pacs.example.org"]),
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,9 +12,11 @@ from tests.servers.hapi import Hapi
 from tests.servers.orthanc import Orthanc, orthanc_versions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from xdist.scheduler import LoadScopeScheduling
+
+    from tests.servers.hapi import Release
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -31,10 +35,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(scope="session")
-def hapi_r4() -> Iterator[Hapi]:
-    """A real HAPI R4, one for each process; tests keep apart by their own studies and patients."""
-    with Hapi("r4") as server:
-        yield server
+def hapi_of() -> Iterator[Callable[[Release], Hapi]]:
+    """A real HAPI of a release, one for each process; tests keep apart by their own studies and patients."""
+    with contextlib.ExitStack() as running:
+        yield functools.cache(lambda release: running.enter_context(Hapi(release)))
+
+
+@pytest.fixture(scope="session")
+def hapi_r4(hapi_of: Callable[[Release], Hapi]) -> Hapi:
+    """A real HAPI R4."""
+    return hapi_of("r4")
 
 
 @pytest.fixture(params=orthanc_versions())

@@ -19,12 +19,13 @@ ALONE: Final = (
     "tests/integration/test_faults.py",
     "tests/integration/test_golden.py",
     "tests/integration/test_main_job.py",
-    "tests/integration/test_releases.py",
 )
 """Tests that share nothing but servers of the whole session, so that any process may take any of them."""
+_RELEASE = re.compile(r"r\d[ab]?", re.IGNORECASE)
 TOGETHER: Final = {
     "tests/contract/test_target.py": re.compile(r"hapi-r\d|medplum|fake-like-\w+"),
-    "tests/integration/test_validator.py": re.compile(r"R\d[AB]?"),
+    "tests/integration/test_releases.py": _RELEASE,
+    "tests/integration/test_validator.py": _RELEASE,
 }
 """Tests of a file that are kept together by this part of their parameters: the server, or the release."""
 
@@ -35,7 +36,9 @@ def unit_of(nodeid: str) -> str:
     if path.startswith(ALONE):
         return nodeid
     found = TOGETHER[path].search(rest.partition("[")[2]) if path in TOGETHER else None
-    return f"{path}[{found[0]}]" if found else path
+    if found is None:
+        return path
+    return f"hapi-{found[0].lower()}" if TOGETHER[path] is _RELEASE else f"{path}[{found[0]}]"
 
 
 def rank(nodeid: str) -> int:

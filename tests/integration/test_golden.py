@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from indexer.mapping import Release
-from tests.golden.record import FOLDER, all_cases, read, result, store
+from tests.golden.record import FOLDER, RELEASES, all_cases, read, result, store
 
 if TYPE_CHECKING:
     from tests.servers.orthanc import Orthanc
@@ -16,8 +15,8 @@ OTHERWISE = {"1.10": ["bad-instance-in-two-series"], "1.12": []}
 
 
 def recorded(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))["R4"]
-    return found
+    found: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    return {release: found[release] for release in RELEASES}
 
 
 def test_real_orthancs_lead_to_the_records(orthanc: Orthanc) -> None:
@@ -25,7 +24,7 @@ def test_real_orthancs_lead_to_the_records(orthanc: Orthanc) -> None:
     differing = [
         names[orthanc_id]
         for orthanc_id, study in read(orthanc)
-        if result(study, Release.R4) != recorded(names[orthanc_id])
+        if {name: result(study, of[0]) for name, of in RELEASES.items()} != recorded(names[orthanc_id])
     ]
     assert len(names) > 130
     assert differing == OTHERWISE[orthanc.label]

@@ -9,12 +9,13 @@ import pytest
 from indexer.mapping import coding
 from tests.proxy import Proxy
 from tests.samples import demo_studies, store_rest
-from tests.servers.hapi import Hapi
 from tests.site import Site, uids
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    from tests.servers.hapi import Hapi
     from tests.servers.orthanc import Orthanc
 
 pytestmark = pytest.mark.server
@@ -53,13 +54,13 @@ def main_job(site: Site, proxy: Proxy) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize(("release", "version"), [("r4b", "4.3"), ("r5", "5.0")])
 def test_the_main_job_in_the_release_that_the_server_says(
-    release: Any, version: str, tmp_path: Path, orthanc_1_12: Orthanc
+    release: Any, version: str, tmp_path: Path, orthanc_1_12: Orthanc, hapi_of: Callable[[Any], Hapi]
 ) -> None:
-    with Hapi(release) as hapi, Proxy(hapi.url) as proxy:
+    with Proxy(hapi_of(release).url) as proxy:
         site = Site(home=tmp_path, orthanc=orthanc_1_12, fhir=proxy.url, target={"release": "auto"})
         assert site.fetch("metadata")["fhirVersion"].startswith(version)
         studies = main_job(site, proxy)
-        (endpoint,) = site.search("Endpoint")
+        endpoint = site.fetch(studies[0]["endpoint"][0]["reference"])
     modalities = [series["modality"] for one in studies for series in one["series"]]
     reports = [one for one in modalities if one == _modality(release, "SR")]
     assert len(studies) == len(CHOSEN)

@@ -17,7 +17,9 @@ ROOT = Path(__file__).parents[2]
         ("tests/contract/test_target.py::test_info[hapi-r4]", "tests/contract/test_target.py[hapi-r4]"),
         ("tests/contract/test_target.py::test_x[b-fake-like-hapi]", "tests/contract/test_target.py[fake-like-hapi]"),
         ("tests/contract/test_target.py::test_hapi", "tests/contract/test_target.py"),
-        ("tests/integration/test_validator.py::test_x[R4B]", "tests/integration/test_validator.py[R4B]"),
+        ("tests/integration/test_validator.py::test_x[R4B]", "hapi-r4b"),
+        ("tests/integration/test_releases.py::test_x[r4b-4.3]", "hapi-r4b"),
+        ("tests/integration/test_releases.py::test_preset", "tests/integration/test_releases.py"),
     ],
 )
 def test_what_stays_together(nodeid: str, unit: str) -> None:

@@ -9,6 +9,7 @@ from indexer.mapping.syntax import filled
 
 if TYPE_CHECKING:
     from indexer.mapping.issues import Issues
+    from indexer.mapping.preset import Preset
     from indexer.mapping.rules import Rules
 
 
@@ -19,10 +20,33 @@ def with_meta(resource: dict[str, Any], rules: Rules, issues: Issues) -> dict[st
     """
     kind = resource["resourceType"]
     profile = rules.preset.profiles.get(rules.release, {}).get(kind)
-    lacking = [name for name in rules.preset.demands.get(kind, []) if name not in resource] if profile else []
+    lacking = _unmet(resource, rules.preset) if profile else []
     for name in lacking:
         issues.add(f"{kind}.{name}", Cause.NOT_CLAIMED)
     meta = filled(source=rules.meta_source, profile=[profile] if profile and not lacking else [])
     if not meta:
         return resource
     return {"resourceType": kind, "id": resource["id"], "meta": meta, **resource}
+
+
+def _unmet(resource: dict[str, Any], preset: Preset) -> list[str]:
+    """Names of the elements by which a resource fails its profile."""
+    kind = resource["resourceType"]
+    lacking = [name for name in preset.demands.get(kind, []) if not _stands(resource, name)]
+    return lacking + [name for name in preset.single.get(kind, []) if len(resource.get(name, [])) > 1]
+
+
+def _stands(resource: dict[str, Any], name: str) -> bool:
+    """Whether an element is there; one below a list must be in each item that there is."""
+    first, *rest = name.split(".")
+    if not rest:
+        return first in resource
+    return all(_reaches(item, rest) for item in resource.get(first, []))
+
+
+def _reaches(item: Any, names: list[str]) -> bool:
+    for name in names:
+        if name not in item:
+            return False
+        item = item[name]
+    return True

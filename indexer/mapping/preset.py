@@ -25,7 +25,9 @@ class Preset:
         By release, then resource type: canonical URL for ``meta.profile``.
     demands
         By resource type: elements that the profile demands and that DICOM may lack. A resource without one of them
-        does not claim the profile.
+        does not claim the profile. ``a.b`` is demanded of each ``a`` that there is.
+    single
+        By resource type: lists of which the profile allows but one item; the same holds for them.
     add, remove
         Switched elements, against the default.
     payload_type
@@ -43,6 +45,7 @@ class Preset:
     name: str = "base"
     profiles: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     demands: Mapping[str, list[str]] = field(default_factory=dict)
+    single: Mapping[str, list[str]] = field(default_factory=dict)
     add: frozenset[str] = frozenset()
     remove: frozenset[str] = frozenset()
     payload_type: Mapping[str, Any] = field(default_factory=lambda: DEFAULT_PAYLOAD_TYPE)
@@ -65,6 +68,7 @@ def _preset(name: str, content: Mapping[str, Any]) -> Preset:
         name=name,
         profiles=content.get("profiles", {}),
         demands=content.get("demands", {}),
+        single=content.get("single", {}),
         add=frozenset(content.get("add", [])),
         remove=frozenset(content.get("remove", [])),
         payload_type=content.get("payloadType", DEFAULT_PAYLOAD_TYPE),

@@ -80,6 +80,22 @@ def test_what_lacks_a_demanded_element_claims_nothing(name: str, attributes: dic
     assert (lacking, "not_claimed") in issues(found)
 
 
+@pytest.mark.parametrize(
+    ("systems", "orders", "unmet"),
+    [
+        ({"accession_system": "urn:oid:1.2.3.5"}, [], set()),
+        ({}, [], {"ImagingStudy.identifier.system", "ImagingStudy.basedOn.identifier.system"}),
+        ({"accession_system": "urn:oid:1.2.3.5"}, ["A2"], {"ImagingStudy.basedOn"}),
+    ],
+)
+def test_eu_wants_one_order_of_a_known_issuer(systems: dict[str, str], orders: list[str], unmet: set[str]) -> None:
+    requests = [dataset({"AccessionNumber": one}) for one in orders]
+    sample = dataset(PATIENT | {"AccessionNumber": "A1"}, RequestAttributesSequence=requests)
+    found = under("eu-imaging", study(None, series(sampled={INSTANCE_UID: sample})), **systems)
+    assert {keyword for keyword, cause in issues(found) if cause == "not_claimed"} == unmet
+    assert ("meta" in found.imaging_study) is (not unmet)
+
+
 def test_study_without_a_series_claims_nothing() -> None:
     found = under("us-core", study(None, series(uid="1.x")))
     assert issues(found) >= {("ImagingStudy.modality", "not_claimed"), ("ImagingStudy.series", "not_claimed")}

@@ -1,0 +1,66 @@
+"""One patient whose studies do not fit into one Bundle: made once, never set back, never waited for in vain."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import proxy as faults
+from tests.integration.others import patient_of, published
+from tests.proxy import sent
+from tests.samples import generate, store_rest
+from tests.site import uids
+
+if TYPE_CHECKING:
+    from tests.proxy import Proxy
+    from tests.site import Site
+
+pytestmark = pytest.mark.server
+
+STUDIES = 24
+
+
+@pytest.fixture
+def small_bundles(site_1_12: Site, proxy: Proxy) -> Site:
+    """A site of small Bundles, and a server so slow that the next one is ready before the last one is answered."""
+    site_1_12.target["bundle"] = {"max_entries": 4, "target_time": "30s"}
+    proxy.inject(faults.slow_reply(0.5), times=None, when=faults.is_bundle)
+    return site_1_12
+
+
+def test_a_new_patient_is_made_once(small_bundles: Site, proxy: Proxy) -> None:
+    datasets = generate(STUDIES, 1, 1, seed="bundles-new", patients=1)
+    store_rest(small_bundles.orthanc, datasets)
+    small_bundles.cli("backfill")
+    assert len(proxy.bundles) >= STUDIES / 4
+    assert proxy.written()["Patient"] == 1
+    assert proxy.written()["ImagingStudy"] == STUDIES
+    assert small_bundles.verify()["equal"]
+
+
+def test_the_name_of_the_latest_study_stands(small_bundles: Site) -> None:
+    """Whatever the order of the Bundles: an earlier study never brings the former name back."""
+    datasets = generate(STUDIES, 1, 1, seed="bundles-names", patients=1)
+    for number, one in enumerate(datasets):
+        one.PatientName = f"Name{number:02d}^Any"
+    store_rest(small_bundles.orthanc, datasets[::-1])
+    small_bundles.cli("backfill")
+    assert patient_of(small_bundles, uids(datasets)[0])["name"][0]["family"] == f"Name{STUDIES - 1:02d}"
+    assert small_bundles.verify()["equal"]
+
+
+def test_one_that_stands_is_looked_up_once_and_left_alone(small_bundles: Site, proxy: Proxy) -> None:
+    datasets = generate(STUDIES, 1, 1, seed="bundles-known", patients=1)
+    identifier = {"system": "urn:oid:2.25.99", "value": str(datasets[0].PatientID)}
+    small_bundles.put({"resourceType": "Patient", "id": "bundles-known", "identifier": [identifier]})
+    store_rest(small_bundles.orthanc, datasets)
+    proxy.clear()
+    proxy.inject(faults.slow_reply(0.5), times=None, when=faults.is_bundle)
+    small_bundles.cli("backfill")
+    requests, bundles = proxy.requests, proxy.bundles
+    assert proxy.written()["Patient"] == 0
+    assert len(bundles) >= STUDIES / 4
+    assert 1 <= len(sent.searches(requests, "Patient")) < len(bundles)
+    subjects = {published(small_bundles, uid)["subject"]["reference"] for uid in uids(datasets)}
+    assert subjects == {"Patient/bundles-known"}

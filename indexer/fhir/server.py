@@ -31,6 +31,8 @@ _READ: Final = {"Accept": _JSON, "Cache-Control": "no-cache"}
 _READ_BUNDLE: Final = {**_READ, "Content-Type": _JSON}
 _SEARCH: Final = {**_READ, "Content-Type": "application/x-www-form-urlencoded"}
 _AT_ONCE: Final = 50
+# Answers to these are short.
+_LOOKUPS_AT_ONCE: Final = 100
 _PAGE: Final = "200"
 _STUDY_UID: Final = "urn:dicom:uid"
 
@@ -128,12 +130,24 @@ class FhirServer:
         found: dict[Lookup, tuple[str, ...]] = {}
         for resource_type in sorted({one.type for one in lookups}):
             wanted = [one for one in lookups if one.type == resource_type]
-            for chunk in _chunks(wanted):
-                tokens = ",".join(map(identifiers.token, chunk))
-                params = {"identifier": tokens, "_elements": identifiers.ELEMENTS, "_count": _PAGE}
-                held = list(self._search(resource_type, params))
-                found |= {one: identifiers.bearers(one, held) for one in chunk}
+            for chunk in _chunks(wanted, _LOOKUPS_AT_ONCE):
+                found |= self._look_up(resource_type, chunk)
         return found
+
+    def _look_up(self, resource_type: str, lookups: Sequence[Lookup]) -> dict[Lookup, tuple[str, ...]]:
+        """Lookups of one type in one request; fewer at a time where one page does not hold all that bear them.
+
+        The next page is not followed: a server may write the identifiers into its address.
+        """
+        tokens = ",".join(map(identifiers.token, lookups))
+        params = {"identifier": tokens, "_elements": identifiers.ELEMENTS, "_count": _PAGE}
+        response = self._first_page(resource_type, params)
+        held = list(matches(response, resource_type))
+        is_whole = next_page(response, self.base_url) is None and len(held) >= total(response)
+        middle = len(lookups) // 2
+        if middle and not is_whole:
+            return self._look_up(resource_type, lookups[:middle]) | self._look_up(resource_type, lookups[middle:])
+        return {one: identifiers.bearers(one, held) for one in lookups}
 
     def studies_at(self, endpoint_id: str) -> Iterator[str]:
         """Ids of every ImagingStudy that refers to this Endpoint, page by page.
@@ -181,6 +195,9 @@ class FhirServer:
         return fetched(answer.resource, result.version_id)
 
     def _search(self, resource_type: str, params: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+        return self._pages(resource_type, self._first_page(resource_type, params))
+
+    def _first_page(self, resource_type: str, params: Mapping[str, str]) -> Response:
         """Search by POST; ImagingStudies by GET where the server does not offer that."""
         form, is_study = urlencode(params).encode(), resource_type == "ImagingStudy"
         response = self._transport.request(
@@ -193,7 +210,7 @@ class FhirServer:
         )
         if response.status in (404, 405):
             response = self._transport.request("GET", f"/{resource_type}", params=params, headers=_READ)
-        return self._pages(resource_type, response)
+        return response
 
     def _pages(self, resource_type: str, response: Response) -> Iterator[dict[str, Any]]:
         """Resources of this page of a search and of all that follow it."""
@@ -268,5 +285,5 @@ def _endpoints(resource: dict[str, Any]) -> set[str]:
     return {"/".join(reference.split("/_history/")[0].split("/")[-2:]) for reference in references}
 
 
-def _chunks(items: Sequence[T]) -> Iterable[Sequence[T]]:
-    return (items[start : start + _AT_ONCE] for start in range(0, len(items), _AT_ONCE))
+def _chunks(items: Sequence[T], size: int = _AT_ONCE) -> Iterable[Sequence[T]]:
+    return (items[start : start + size] for start in range(0, len(items), size))

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from indexer.sync.prepare import Prepared
     from indexer.sync.protocols import FhirTarget, Ledger
 
+FIRST_LOOK_S = 60.0
+"""A study whose Patient is not there yet is read again after this long at the earliest."""
+
 _Found = dict[Lookup, tuple[str, ...]]
 
 
@@ -135,8 +138,7 @@ class Scout:
             return Quarantined(task=one.task, cause="patient_ambiguous", text=_AMBIGUOUS, hint=_AMBIGUOUS_HINT)
         if self.policy.mode is not Mode.MATCH:
             return None
-        first_s, most_s = WAIT_S
-        due_in_s = plan.patience_s(now - one.task.first_event_at, first_s=first_s, most_s=most_s)
+        due_in_s = plan.patience_s(now - one.task.first_event_at, first_s=FIRST_LOOK_S, most_s=WAIT_S[1])
         return Deferred(task=one.task, due_in_s=due_in_s, cause="patient_not_found")
 
     def _completed(self, one: Prepared, known: Mapping[str, Patient], found: _Found) -> Prepared:

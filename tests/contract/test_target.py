@@ -235,6 +235,17 @@ def test_look_up_of_several_types_in_few_requests_without_a_number_in_a_url(case
     assert [(one.method, one.query) for one in case.proxy.requests] == [("POST", ""), ("POST", "")]
 
 
+def test_look_up_follows_no_page(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address that the server makes may hold the numbers: fewer are asked for instead."""
+    patients = [case.patient() for _ in range(6)]
+    send(case, BATCH, *map(entry, patients))
+    monkeypatch.setattr(fhir_server, "_PAGE", "2")
+    case.proxy.clear()
+    assert case.server.look_up([*map(lookup, patients)]) == {lookup(one): (reference(one),) for one in patients}
+    assert len(case.proxy.requests) > 1
+    assert {(one.method, one.query) for one in case.proxy.requests} == {("POST", "")}
+
+
 def lookup(resource: dict[str, Any]) -> Lookup:
     identifier = resource["identifier"][0]
     return Lookup(resource["resourceType"], identifier["system"], identifier["value"])

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 ROUNDS = 5
 READERS = 2
 VARIANTS: dict[str, dict[str, Any]] = {
-    "as shipped": {},
     "without the DICOMweb read": {"read_dicomweb": False, "issuer": "ignore"},
+    "as shipped": {},
 }
 MIX = (  # studies, series, instances per series, modalities
     (450, 1, 2, ["CR", "DX"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,6 +25,7 @@ from indexer.orthanc import OrthancSource
 from indexer.plan import SettlingRule
 from indexer.sync.deliver import Deliverer
 from indexer.sync.drain import Drain
+from indexer.sync.foretell import Foreteller
 from indexer.sync.lookup import Scout
 from indexer.sync.ownership import Keeper
 from indexer.sync.patience import Patience
@@ -35,7 +37,6 @@ from indexer.sync.targeting import make_ready, replaced
 from indexer.transport import Transport, basic, bearer
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Mapping
 
     from indexer.config import Config
@@ -224,7 +225,7 @@ class Site:
         return Drain(
             ledger=self.ledger,
             reader=self.reader,
-            publisher=Publisher(scout=self.scout(patience), keeper=keeper),
+            publisher=Publisher(scout=self.scout(self.patience("fhir", stop)), keeper=keeper),
             patience=self.patience("orthanc", stop),
             stop=stop,
             on_replaced=lambda: patience.persist(
@@ -245,10 +246,18 @@ class Site:
             clock=time.monotonic,
         )
 
-    def patience(self, peer: str, stop: threading.Event) -> Patience:
-        """How outages of a peer are waited out."""
+    def patience(self, peer: str, stop: threading.Event, tries: int | None = None) -> Patience:
+        """How outages of a peer are waited out, or raised after so many tries."""
         retry = self.config.target.retry
-        return Patience(peer=peer, stop=stop, clock=time.monotonic, first_s=retry.initial_s, most_s=retry.max_s)
+        return Patience(
+            peer=peer, stop=stop, clock=time.monotonic, first_s=retry.initial_s, most_s=retry.max_s, tries=tries
+        )
+
+    @cached_property
+    def foreteller(self) -> Foreteller:
+        """Who says what a drain would do, for somebody who waits for the answer."""
+        patience = self.patience("fhir", threading.Event(), tries=3)
+        return Foreteller(reader=self.reader, scout=self.scout(patience), clock=time.time)
 
 
 def _switched(elements: frozenset[Element], switches: Mapping[str, bool]) -> frozenset[Element]:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from indexer.cli.options import OUTPUT
 from indexer.model import Deferred, Dropped, Quarantined, Task
 from indexer.sync.backfill import Seen, select
-from indexer.sync.foretell import foretell
 from indexer.sync.prepare import Prepared
 
 if TYPE_CHECKING:
@@ -38,8 +35,7 @@ def preview(site: Site, selection: Selection) -> int:
 
 
 def _foretell(site: Site, copy: Copy, selection: Selection) -> str:
-    scout = site.scout(site.patience("fhir", threading.Event()))
-    match foretell(site.reader, scout, (copy,), time.time(), force=selection.force):
+    match site.foreteller.foretell((copy,), force=selection.force):
         case Prepared(task=Task(published=None)):
             return "create"
         case Prepared(is_changed=is_changed, is_patient_due=is_patient_due) if is_changed or is_patient_due:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
-import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
@@ -16,7 +14,6 @@ from indexer.difference import differences
 from indexer.errors import StudyError, StudyVanished, UsageError
 from indexer.model import Deferred, Quarantined
 from indexer.plan import epoch_text
-from indexer.sync.foretell import foretell
 from indexer.sync.prepare import Prepared
 
 if TYPE_CHECKING:
@@ -44,14 +41,15 @@ def show(
 
 
 def _resources(site: Site, copies: tuple[Copy, ...]) -> int:
-    """Print what would be sent if the FHIR server held none of it."""
-    scout = site.scout(site.patience("fhir", threading.Event()))
-    one = foretell(site.reader, scout, copies, time.time(), force=True)
+    """Print the ImagingStudy as it would be sent, and its Patient if that is ours, due or not."""
+    one = site.foreteller.foretell(copies, force=True)
     if not isinstance(one, Prepared):
         ERRORS.print(f"This study is not sent now: {_why(one)}", markup=False)
         return 1
-    entries = [one.entry, one.patient.entry] if one.patient else [one.entry]
-    OUTPUT.print_json(json.dumps([orjson.loads(entry.body) for entry in entries]))
+    resources = [orjson.loads(one.entry.body)]
+    if one.patient and resources[0]["subject"]["reference"] == one.patient.entry.reference:
+        resources.append(orjson.loads(one.patient.entry.body))
+    OUTPUT.print_json(json.dumps(resources))
     return 0
 
 

@@ -75,8 +75,7 @@ def next_page(response: Response, base_url: str) -> str | None:
     ProtocolViolation
         If the link leads elsewhere: credentials never leave their origin.
     """
-    links = _bundle(response).get("link") or []
-    url = next((str(_dict(link).get("url")) for link in links if _dict(link).get("relation") == "next"), None)
+    url = _next_link(response)
     if url is None:
         return None
     base, there = urlsplit(base_url), urlsplit(urljoin(f"{base_url}/", url))
@@ -87,10 +86,20 @@ def next_page(response: Response, base_url: str) -> str | None:
     return f"{path or '/'}?{there.query}"
 
 
+def is_last_page(response: Response) -> bool:
+    """Whether no page follows this one, wherever it would be."""
+    return _next_link(response) is None
+
+
 def fetched(resource: dict[str, Any], version_id: str | None = None) -> Fetched:
     """A resource with its version; what `meta` says counts more than `version_id`."""
     said = _dict(resource.get("meta")).get("versionId")
     return Fetched(resource=resource, version_id=said if isinstance(said, str) else version_id)
+
+
+def _next_link(response: Response) -> str | None:
+    links = _bundle(response).get("link") or []
+    return next((str(_dict(link).get("url")) for link in links if _dict(link).get("relation") == "next"), None)
 
 
 def _entry(response: Response, entry: object) -> EntryAnswer:

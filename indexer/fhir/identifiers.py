@@ -40,6 +40,7 @@ def _bears(resource: dict[str, Any], lookup: Lookup) -> bool:
 def _standing(resource: dict[str, Any]) -> str:
     """Reference of a resource, or of the Patient that stands in its place since two were merged."""
     links = [one for one in resource.get("link") or [] if isinstance(one, dict)]
-    others = (one.get("other", {}).get("reference") for one in links if one.get("type") == "replaced-by")
-    standing = next((one for one in others if isinstance(one, str) and _REFERENCE.fullmatch(one)), None)
+    others = (one.get("other") for one in links if one.get("type") == "replaced-by")
+    references = (one.get("reference") for one in others if isinstance(one, dict))
+    standing = next((one for one in references if isinstance(one, str) and _REFERENCE.fullmatch(one)), None)
     return standing or f"{resource['resourceType']}/{resource['id']}"

@@ -13,7 +13,7 @@ import orjson
 from indexer.bundle import Judgement, is_throttled, judge
 from indexer.errors import AccessDenied, AnswerLost, ProtocolViolation, Refused, TooLarge, Unavailable
 from indexer.fhir import identifiers
-from indexer.fhir.answer import EntryAnswer, entries, fetched, matches, next_page, total
+from indexer.fhir.answer import EntryAnswer, entries, fetched, is_last_page, matches, next_page, total
 from indexer.model import EntryResult, Fetched, TargetInfo
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ _AT_ONCE: Final = 50
 # Answers to these are short.
 _LOOKUPS_AT_ONCE: Final = 100
 _PAGE: Final = "200"
+_FAILED: Final = 500
 _STUDY_UID: Final = "urn:dicom:uid"
 
 
@@ -143,7 +144,7 @@ class FhirServer:
         params = {"identifier": tokens, "_elements": identifiers.ELEMENTS, "_count": _PAGE}
         response = self._first_page(resource_type, params)
         held = list(matches(response, resource_type))
-        is_whole = next_page(response, self.base_url) is None and len(held) >= total(response)
+        is_whole = is_last_page(response) and len(held) >= total(response)
         middle = len(lookups) // 2
         if middle and not is_whole:
             return self._look_up(resource_type, lookups[:middle]) | self._look_up(resource_type, lookups[middle:])
@@ -184,10 +185,9 @@ class FhirServer:
         if result.status in (404, 410):
             return None
         verdict, text = judge(result), f"{peer} cannot read a resource: status {result.status}"
-        if verdict.judgement is Judgement.RETRY:
+        # A failure of this resource alone must not look like an outage of the server.
+        if verdict.judgement is Judgement.RETRY and result.status != _FAILED:
             raise Unavailable(text, peer=peer, status=result.status, retry_after_s=verdict.retry_after_s)
-        if verdict.cause == "denied":
-            raise AccessDenied(text, peer=peer, status=result.status)
         if verdict.judgement is not Judgement.LANDED:
             raise Refused(text, peer=peer, status=result.status, outcome=result.outcome)
         if answer.resource is None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Column, Connection, delete, insert, select, update
 
 from indexer.errors import LedgerError
-from indexer.ledger.schema import endpoint, patient, published, target
+from indexer.ledger.schema import endpoint, patient, published, target, written
 
 if TYPE_CHECKING:
     from indexer.ledger.engine import Database
@@ -57,7 +57,7 @@ def renew_target(database: Database, base_url: str) -> None:
     with database.read() as transaction:
         retired = transaction.scalars(select(target.c.target_id).where(~target.c.is_active)).all()
     for target_id in retired:
-        for key in (published.c.study_instance_uid, patient.c.patient_key, endpoint.c.source):
+        for key in (published.c.study_instance_uid, patient.c.patient_key, endpoint.c.source, written.c.reference):
             while _delete_some(database, key, target_id):
                 pass
 

@@ -89,7 +89,9 @@ def map_patient(evidence: Evidence, identity: Identity, key: str, rules: Rules) 
 
 def with_demographics(held: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:
     """A Patient that others made, with the name, gender and birth date that the archive states."""
-    return {**held, **{name: ours[name] for name in ("name", "gender", "birthDate") if name in ours}}
+    stated = {name: ours[name] for name in ("name", "gender", "birthDate") if name in ours}
+    kept = {name: value for name, value in held.items() if name.lstrip("_") not in stated or name in stated}
+    return {**kept, **stated}
 
 
 def key_of(identity: Identity, rules: Rules) -> str:

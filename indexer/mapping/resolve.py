@@ -13,7 +13,7 @@ Resolvable = Literal["basedOn", "encounter", "referrer"]
 
 
 def lookups(study: Mapping[str, Any], elements: Collection[Resolvable]) -> tuple[Lookup, ...]:
-    """What to look up for these elements, each once."""
+    """What to look up for these elements, each once; only identifiers with a system mean one thing everywhere."""
     return tuple(dict.fromkeys(_logical(study, elements)))
 
 
@@ -43,7 +43,8 @@ def _logical(study: Mapping[str, Any], elements: Collection[Resolvable]) -> Iter
     for name in elements:
         value = study.get(name, [])
         for reference in value if isinstance(value, list) else [value]:
-            if "identifier" in reference:
+            # A number without a system may be another patient's.
+            if "system" in reference.get("identifier", {}):
                 yield _lookup(reference)
 
 

@@ -22,10 +22,11 @@ def pack(body: bytes) -> bytes:
     return zlib.compress(body, _LEVEL)
 
 
-def last_written(written: Written, held: dict[str, Any]) -> dict[str, Any] | None:
+def last_written(written: Written, held: dict[str, Any], conflict: Conflict) -> dict[str, Any] | None:
     """What we wrote last into the resource that the server holds; None if nothing is known of it.
 
-    What was to be sent, and never confirmed, is what we wrote last if the server holds all of it.
+    What was to be sent, and never confirmed, is what we wrote last if the server holds all of it, but for what others
+    keep by the policy for conflicts.
 
     Raises
     ------
@@ -36,7 +37,8 @@ def last_written(written: Written, held: dict[str, Any]) -> dict[str, Any] | Non
     if written.pending is None:
         return confirmed
     pending = unpack(written.pending)
-    has_arrived = not merge(confirmed, pending, held, Conflict.OURS).is_changed
+    lasting = Conflict.THEIRS if conflict is Conflict.THEIRS else Conflict.OURS
+    has_arrived = not merge(confirmed, pending, held, lasting).is_changed
     return pending if has_arrived else confirmed
 
 

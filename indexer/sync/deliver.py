@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -21,12 +21,13 @@ from indexer.errors import (
     Unavailable,
 )
 from indexer.log import Event
+from indexer.model import Fetched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from indexer.bundle import Entry, Sizer, TypePolicy
-    from indexer.model import EntryResult, Fetched
+    from indexer.model import EntryResult
     from indexer.sync.patience import Patience
     from indexer.sync.protocols import FhirTarget
 
@@ -75,6 +76,9 @@ class Answer:
 
 Answers = dict[str, Answer]
 """By reference, ``Type/id``."""
+
+Read = Fetched | Refused | TooLarge | None
+"""A resource, nothing, or why the server does not show it."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -137,15 +141,19 @@ class Deliverer:
                 self.types = self.types.only_batch_took(len(entries))
             return answers
 
-    def fetch(self, references: Sequence[str]) -> tuple[Fetched | None, ...]:
-        """What the server holds under these references.
+    def read(self, references: Sequence[str]) -> list[Read]:
+        """What the server holds under these references, None for nothing; what it will not show stops no other.
 
         Raises
         ------
         Interrupted
             If a stop was asked for while the server was out of reach.
         """
-        return self.patience.persist(lambda: self.target.fetch(references)) if references else ()
+        try:
+            return list(self.patience.persist(lambda: self.target.fetch(references))) if references else []
+        except (Refused, TooLarge) as error:
+            middle = len(references) // 2
+            return [*self.read(references[:middle]), *self.read(references[middle:])] if middle else [error]
 
     def _waves(self, entries: Sequence[Entry], failures: int = FAILURES) -> Answers:
         """What others refer to goes first; a study goes only if its Patient is in."""
@@ -237,35 +245,31 @@ class Deliverer:
         return self._post(first, bundle_type) | self._post(second, bundle_type)
 
     def _landed(self, entries: Sequence[Entry]) -> Answers:
-        """Which entries the server holds already as they were sent; what cannot be read is sent again."""
-        try:
-            held = self.fetch([entry.reference for entry in entries])
-        except (Refused, TooLarge):
-            return {}
-        return {
-            entry.reference: Answer(judgement=Judgement.LANDED, version_id=found.version_id)
-            for entry, found in zip(entries, held, strict=True)
-            if found is not None and _is_held(entry, found.resource)
-        }
+        """Which entries arrived, though no answer came back; what did not, or cannot be read, is sent again."""
+        held = self.read([entry.reference for entry in entries])
+        answers = ((entry, _arrived(entry, found)) for entry, found in zip(entries, held, strict=True))
+        return {entry.reference: answer for entry, answer in answers if answer is not None}
 
     def _stale(self, entries: Sequence[Entry]) -> Answers:
-        """Those entries that somebody overtook: the version that they were to replace is no longer the present one."""
+        """Those entries that somebody overtook: the version that they were to replace is not seen to be the present one."""
         bound = [entry for entry in entries if entry.if_match is not None]
-        held = self.fetch([entry.reference for entry in bound])
+        held = self.read([entry.reference for entry in bound])
         return {
-            entry.reference: Answer(judgement=Judgement.CONFLICT, cause="conflict")
+            entry.reference: _OVERTAKEN
             for entry, found in zip(bound, held, strict=True)
-            if found is None or found.version_id != entry.if_match
+            if not isinstance(found, Fetched) or found.version_id != entry.if_match
         }
 
     def _check_witness(self) -> None:
-        if self.witness and None in self.fetch(self.witness):
+        if None in self.read(self.witness):
             raise TargetReplaced("the FHIR server no longer holds what it confirmed", peer="fhir")
 
 
 _FAILED = 500
 
 _CONFLICT = Answer(judgement=Judgement.RETRY, cause="conflict")
+
+_OVERTAKEN = Answer(judgement=Judgement.CONFLICT, cause="conflict")
 
 
 def _answer(result: EntryResult, entry: Entry) -> Answer:
@@ -287,7 +291,20 @@ def _refused(error: Refused, entry: Entry) -> Answer:
     return Answer(judgement=Judgement.REFUSED, cause="invalid", text=f"status {error.status}: {said}")
 
 
-def _is_held(entry: Entry, held: dict[str, object]) -> bool:
-    """Whether the server's resource has all that the entry says; its own ``meta`` and narrative aside."""
-    sent = orjson.loads(entry.body)
-    return all(held.get(key) == value for key, value in sent.items() if key not in ("meta", "text"))
+def _arrived(entry: Entry, held: Read) -> Answer | None:
+    """What the present version says of an entry whose answer was lost; None if it did not arrive.
+
+    Others may have written since, also what is not compared here: that version counts as shared. One that is neither
+    the former nor ours is another's, or ours with the words of others: it has to be merged.
+    """
+    if not isinstance(held, Fetched) or (entry.if_match is not None and held.version_id == entry.if_match):
+        return None
+    if is_alike(orjson.loads(entry.body), held.resource):
+        return Answer(judgement=Judgement.LANDED, version_id=held.version_id, is_shared=True)
+    return _OVERTAKEN
+
+
+def is_alike(sent: dict[str, Any], held: dict[str, Any]) -> bool:
+    """Whether the server holds a resource as it was sent; it adds to ``meta`` and may make the narrative."""
+    names = (sent.keys() | held.keys()) - {"meta", "text"}
+    return all(sent.get(name) == held.get(name) for name in names)

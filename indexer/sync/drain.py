@@ -12,7 +12,7 @@ import random
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from indexer.crew import Crew
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+Item = TypeVar("Item", "Task", "Prepared")
 
 LEASE_S = 900.0
 IDLE_S = 0.5
@@ -44,6 +45,9 @@ TASKS_PER_READER = 16
 
 ABANDON_S = 7.0
 """After a stop, requests under way may end for this long; then they are abandoned and their studies stay dirty."""
+
+MOST_ITEMS = 500
+"""Studies that are settled together at the most, where nearly all of them are unchanged."""
 
 LINGER_S = 1.0
 """A prepared study waits this long for company as long as others are being read."""
@@ -75,10 +79,17 @@ class Tally:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """A Bundle's worth of studies that were looked up, and others that end without being sent."""
+    """A Bundle's worth of studies that were looked up, and others that end without being sent.
 
-    looked: Looked
+    Attributes
+    ----------
+    epoch
+        How often the FHIR server had been replaced when they were looked up.
+    """
+
     settled: tuple[Settlement, ...]
+    looked: Looked | None = None
+    epoch: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -109,6 +120,7 @@ class Drain:
     _ready: queue.Queue[Prepared | Settlement] = field(init=False)
     _loads: queue.Queue[Load] = field(init=False)
     _kept: Prepared | Settlement | None = field(default=None, init=False)
+    _epoch: int = field(default=0, init=False)
     _under_way: set[str] = field(default_factory=set, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
@@ -185,18 +197,30 @@ class Drain:
                 self._put(self._ready, self._prepare(task))
 
     def _prepare(self, task: Task) -> Prepared | Settlement:
+        (prepared,) = self._guarded(lambda _: [self._read(task)], [task])
+        return prepared
+
+    def _read(self, task: Task) -> Prepared | Settlement:
         try:
             prepared = self.patience.with_ledger(lambda: self.reader.prepare(task))
         except PeerError as error:
             delay_s = self.patience.delay_s(error)
             self.patience.stopped(min(delay_s, self.patience.most_s))
             return Deferred(task=task, due_in_s=0.0, cause="source_unavailable")
-        except IndexerError:
-            raise  # the ledger or the configuration: no fault of the study
-        except Exception as error:  # noqa: BLE001 - the per-item guard: one bad study never stops another
-            return self._bug(task, error)
         self.patience.well()
         return prepared
+
+    def _guarded(self, work: Callable[[Sequence[Item]], list[T]], items: Sequence[Item]) -> list[T | Quarantined]:
+        """One bad study never stops another: what breaks the program is parted until the guilty one stands alone."""
+        try:
+            return [*work(items)]
+        except IndexerError:
+            raise  # a server, the ledger or the configuration: no fault of a study
+        except Exception as error:  # noqa: BLE001 - the per-item guard
+            middle: int = len(items) // 2
+            if not middle:
+                return [self._bug(_task_of(items[0]), error)]
+            return [*self._guarded(work, items[:middle]), *self._guarded(work, items[middle:])]
 
     def _bug(self, task: Task, error: Exception) -> Quarantined:
         facts = {"event": Event.STUDY_FAILED, "study_key": study_key(self.site_key, task.study_instance_uid)}
@@ -213,23 +237,29 @@ class Drain:
     def _look_loop(self) -> None:
         while not self.stop.is_set():
             items = self._collect()
-            if items:
-                prepared = [item for item in items if isinstance(item, Prepared)]
-                looked = self.publisher.scout.look(prepared, self.clock())
-                settled = [item for item in items if not isinstance(item, Prepared)]
-                self._put(self._loads, Load(looked=looked, settled=(*settled, *looked.settled)))
+            settled = tuple(item for item in items if not isinstance(item, Prepared))
+            if settled:
+                self._put(self._loads, Load(settled=settled))
+            prepared = [item for item in items if isinstance(item, Prepared)]
+            for load in self._guarded(self._looked, prepared) if prepared else ():
+                self._put(self._loads, load if isinstance(load, Load) else Load(settled=(load,)))
+
+    def _looked(self, prepared: Sequence[Prepared]) -> list[Load]:
+        epoch = self._epoch
+        looked = self.publisher.scout.look(prepared, self.clock())
+        return [Load(settled=tuple(looked.settled), looked=looked, epoch=epoch)]
 
     def _collect(self) -> list[Prepared | Settlement]:
         """The next Bundle's worth: full, or nobody else is coming, or the first has waited long enough."""
         deliverer = self.publisher.deliverer
         items: list[Prepared | Settlement] = []
         size = entries = 0
-        deadline = time.monotonic() + LINGER_S
-        while not self.stop.is_set():
+        deadline = float("inf")
+        while not self.stop.is_set() and len(items) < MOST_ITEMS and time.monotonic() < deadline:
             try:
                 item = self._kept or self._ready.get(timeout=0.05 if items else IDLE_S)
             except queue.Empty:
-                if not items or len(items) >= len(self._under_way) or time.monotonic() > deadline:
+                if not items or len(items) >= len(self._under_way):
                     return items
                 continue
             count, more = _weight(item)
@@ -237,6 +267,7 @@ class Drain:
             self._kept = item if entries and (size + more > aim or entries + count > most) else None
             if self._kept is not None:
                 return items
+            deadline = min(deadline, time.monotonic() + LINGER_S)
             items.append(item)
             size += more
             entries += count
@@ -250,15 +281,22 @@ class Drain:
         while not self.stop.is_set():
             with suppress(queue.Empty):
                 load = self._loads.get(timeout=IDLE_S)
-                self._settle([*load.settled, *self._written(load.looked)])
+                self._settle([*load.settled, *(self._written(load) if load.looked else ())])
 
-    def _written(self, looked: Looked) -> list[Settlement]:
+    def _written(self, load: Load) -> list[Settlement]:
+        looked = load.looked
+        if looked is None or load.epoch != self._epoch:
+            return [_put_off(one) for one in looked.ready] if looked else []
         try:
-            chance = random.random()  # noqa: S311 - jitter, not a secret
-            return self.publisher.write(looked, self.clock(), chance)
+            return self._guarded(lambda some: self._write(replace(looked, ready=[*some])), looked.ready)
         except TargetReplaced:
+            self._epoch += 1
             self.patience.with_ledger(self.on_replaced)
-            return [Deferred(task=one.task, due_in_s=0.0, cause="target_replaced") for one in looked.ready]
+            return [_put_off(one) for one in looked.ready]
+
+    def _write(self, looked: Looked) -> list[Settlement]:
+        chance = random.random()  # noqa: S311 - jitter, not a secret
+        return self.publisher.write(looked, self.clock(), chance)
 
     def _settle(self, settlements: Sequence[Settlement]) -> None:
         self.patience.with_ledger(lambda: self.ledger.settle(settlements, self.clock()))
@@ -292,6 +330,14 @@ class Drain:
             with suppress(queue.Full):
                 where.put(item, timeout=IDLE_S)
                 return
+
+
+def _task_of(item: Task | Prepared) -> Task:
+    return item.task if isinstance(item, Prepared) else item
+
+
+def _put_off(one: Prepared) -> Deferred:
+    return Deferred(task=one.task, due_in_s=0.0, cause="target_replaced")
 
 
 def _weight(item: Prepared | Settlement) -> tuple[int, int]:

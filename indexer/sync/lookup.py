@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from indexer import plan
-from indexer.errors import Refused
+from indexer.errors import Refused, TooLarge
 from indexer.model import Deferred, Lookup, Patient, Quarantined
 from indexer.sync.patients import Mode
 from indexer.sync.prepare import WAIT_S, complete
@@ -112,8 +112,9 @@ class Scout:
         """Answers; what the server will not look for is left out, however it is worded: it stops nobody else."""
         try:
             return dict(self.patience.persist(lambda: self.target.look_up(lookups)))
-        except Refused as error:
-            self._check_search({one.type for one in lookups}, error)
+        except (Refused, TooLarge) as error:
+            if isinstance(error, Refused):
+                self._check_search({one.type for one in lookups}, error)
             middle = len(lookups) // 2
             return self._asked(lookups[:middle]) | self._asked(lookups[middle:]) if middle else {}
 
@@ -152,8 +153,9 @@ def _study_lookup(one: Prepared) -> Lookup:
 
 
 def _there(prepared: Sequence[Prepared], found: _Found) -> frozenset[str]:
-    mine = ((one.entry.reference, found.get(_study_lookup(one), ())) for one in prepared)
-    return frozenset(reference for reference, bearers in mine if reference in bearers)
+    """Studies that stand there, and those that the server would not look for: they may."""
+    mine = ((one.entry.reference, found.get(_study_lookup(one))) for one in prepared)
+    return frozenset(reference for reference, bearers in mine if bearers is None or reference in bearers)
 
 
 def _matched(stated: StatedPatient, reference: str) -> Patient:

@@ -105,8 +105,11 @@ def drafts_of(
     there
         References of studies that stand in the server although the ledger does not know of it.
     """
+    # Two numbers may lead to one Patient of others: the latest study speaks for it.
+    by_time = sorted(patients.values(), key=lambda one: one.row.basis)
+    of_patients = {one.draft.reference: one.draft for one in by_time if one.draft is not None}
     return [
-        *(one.draft for one in patients.values() if one.draft is not None),
+        *of_patients.values(),
         *(_draft(one, is_new=one.entry.reference not in there) for one in prepared if one.is_changed),
     ]
 
@@ -148,7 +151,7 @@ class Outcome:
         plan_of = self.patients[one.patient.row.patient_key] if one.patient else None
         of_patient = self.answers[plan_of.draft.reference] if plan_of and plan_of.draft else None
         of_study = self.answers[one.entry.reference] if one.is_changed else None
-        row = _confirmed(plan_of.row, of_patient) if plan_of else None
+        row = _confirmed(plan_of.row, of_patient) if plan_of and plan_of.row.patient_key not in self.gone else None
         written = _landed({one.entry.reference: of_study, _reference(plan_of): of_patient})
         bad = next((answer for answer in (of_patient, of_study) if answer and not answer.has_landed), None)
         if bad is None:

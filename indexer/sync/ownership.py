@@ -9,10 +9,10 @@ import orjson
 
 from indexer import mapping, merge
 from indexer.bundle import Judgement
-from indexer.errors import StudyUnfit
+from indexer.errors import PeerError, StudyUnfit
 from indexer.merge import Conflict, Merged
 from indexer.model import Written
-from indexer.sync.deliver import Answer, Deliverer
+from indexer.sync.deliver import Answer, Deliverer, is_alike
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -127,8 +127,11 @@ class Keeper:
         done: Answers = {}
         shared: set[str] = set()
         merged: list[Entry] = []
-        held = self.deliverer.fetch([draft.reference for draft in to_read])
+        held = self.deliverer.read([draft.reference for draft in to_read])
         for draft, found in zip(to_read, held, strict=True):
+            if isinstance(found, PeerError):
+                done[draft.reference] = Answer(judgement=Judgement.RETRY, cause="unreadable", text=found.message)
+                continue
             if found is None:
                 self._absent(draft, merged, done)
                 continue
@@ -144,7 +147,7 @@ class Keeper:
             else:
                 done[draft.reference] = Answer(judgement=Judgement.LANDED, version_id=found.version_id)
         done |= self.deliverer.deliver([*entries, *merged])
-        return {key: replace(one, is_shared=key in shared) for key, one in done.items()}
+        return {key: replace(one, is_shared=one.is_shared or key in shared) for key, one in done.items()}
 
     def _absent(self, draft: Draft, merged: list[Entry], done: Answers) -> None:
         """Nothing stands there (any more): ours is created; what others made is theirs to create."""
@@ -159,9 +162,8 @@ class Keeper:
             changed = mapping.with_demographics(held, ours)
             return Merged(changed, is_changed=changed != held, is_shared=True)
         if self.ownership == "exclusive":
-            is_same = all(held.get(name) == value for name, value in ours.items() if name not in ("meta", "text"))
-            return Merged(ours, is_changed=not is_same, is_shared=False)
-        return merge.merge(merge.last_written(written, held), ours, held, self.conflict)
+            return Merged(ours, is_changed=not is_alike(ours, held), is_shared=False)
+        return merge.merge(merge.last_written(written, held, self.conflict), ours, held, self.conflict)
 
 
 def _over(entry: Entry, result: Merged, held: Fetched) -> Entry:

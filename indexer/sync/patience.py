@@ -34,6 +34,8 @@ class Patience:
         Ends every wait at once.
     first_s, most_s
         First and longest wait, in seconds.
+    tries
+        Failures in a row after which the error is raised; None waits as long as it takes.
     clock
         Monotonic seconds.
     """
@@ -43,6 +45,7 @@ class Patience:
     clock: Callable[[], float]
     first_s: float = 1.0
     most_s: float = 60.0
+    tries: int | None = None
     failures: int = field(default=0, init=False)
     _since: float = field(default=0.0, init=False)
 
@@ -53,7 +56,11 @@ class Patience:
         ------
         Interrupted
             If a stop was asked for.
+        PeerError
+            That failure, if it was the last try.
         """
+        if self.tries is not None and self.failures + 1 >= self.tries:
+            raise error
         self.stopped(self.delay_s(error))
 
     def persist(self, ask: Callable[[], T]) -> T:

@@ -74,7 +74,7 @@ class Publisher:
             for one in prepared
             if one.patient is not None and _is_suspect(one, patients[one.patient.row.patient_key], answers)
         }
-        held = self.deliverer.fetch([f"Patient/{row.fhir_id}" for row in suspects.values()])
+        held = self.deliverer.read([f"Patient/{row.fhir_id}" for row in suspects.values()])
         gone = [key for key, found in zip(suspects, held, strict=True) if found is None]
         if gone:
             self.scout.patience.with_ledger(lambda: self.scout.ledger.forget_patients(gone))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from indexer.errors import Refused, Unavailable
 from indexer.log import Event
+from indexer.merge import Conflict
 from indexer.model import Lane, Mark
 from indexer.sync.ownership import Draft
 
@@ -73,7 +75,9 @@ def _publish(ledger: Ledger, keeper: Keeper, name: str, channel: Channel, clock:
     known = ledger.endpoint(name)
     if known == (channel.endpoint.fhir_id, channel.endpoint_fingerprint):
         return
-    answer = keeper.write([Draft(entry=channel.endpoint)])[channel.endpoint.reference]
+    # There is no quarantine for it: our address holds.
+    ours = replace(keeper, conflict=Conflict.OURS)
+    answer = ours.write([Draft(entry=channel.endpoint)])[channel.endpoint.reference]
     if not answer.has_landed and not answer.is_final:
         raise Unavailable("the FHIR server put the Endpoint off", peer="fhir", retry_after_s=answer.retry_after_s)
     if not answer.has_landed:

@@ -65,4 +65,6 @@ def packed(resource: dict[str, str] | None) -> bytes | None:
 def test_what_was_to_be_sent_counts_as_written_if_it_arrived(
     confirmed: Any, pending: Any, held: Any, last: Any
 ) -> None:
-    assert last_written(Written(confirmed=packed(confirmed), pending=packed(pending)), held) == last
+    written = Written(confirmed=packed(confirmed), pending=packed(pending))
+    for conflict in Conflict:
+        assert last_written(written, held, conflict) == last

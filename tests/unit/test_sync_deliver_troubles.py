@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import orjson
@@ -89,16 +90,25 @@ def test_after_a_lost_answer_to_a_commit_nothing_is_sent_again(target: MemoryTar
     assert one.sizer.aim_bytes < before
 
 
-def test_what_the_server_holds_otherwise_is_sent_again(target: MemoryTarget) -> None:
+def test_what_the_server_holds_otherwise_has_to_be_merged(target: MemoryTarget) -> None:
     target.put({"resourceType": "Patient", "id": "p1", "active": False})
     target.script.next("send", LOST)
-    deliverer(target).deliver([patient(1)])
-    assert target.held["Patient/p1"]["active"] is True
+    assert deliverer(target).deliver([patient(1)])["Patient/p1"].judgement is Judgement.CONFLICT
+
+
+def test_the_former_version_is_not_taken_for_what_was_sent(target: MemoryTarget) -> None:
+    """An update that only removes something: the former version has all of it, and more."""
+    resource = orjson.loads(patient(1).body)
+    version = target.put({**resource, "gender": "female"})
+    target.script.next("send", LOST)
+    update = replace(patient(1), if_match=str(version))
+    assert deliverer(target).deliver([update])["Patient/p1"].has_landed
+    assert target.held["Patient/p1"] == resource
 
 
 def test_what_cannot_be_read_back_is_sent_again(target: MemoryTarget) -> None:
     target.script.next("sent", LOST)
-    target.script.next("fetch", Refused("no batch of reads here", peer="fhir", status=405))
+    target.script.always("fetch", Refused("no batch of reads here", peer="fhir", status=405))
     assert landed(deliverer(target).deliver(pairs(2))) == references(pairs(2))
     assert [kind for kind, _ in target.sent] == ["transaction"] * 2
 

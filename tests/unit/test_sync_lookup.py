@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tests.unit.world import World
 
 SYSTEM = "urn:oid:1.2.3.4"
+ORDER = {"system": "urn:ris", "value": "A1"}
 
 
 def theirs(fhir_id: str = "ehr-1", value: str = "P1", **elements: Any) -> dict[str, Any]:
@@ -204,7 +205,7 @@ def test_one_identifier_that_is_not_looked_for_stops_nobody_else(world: World, m
 
 
 def test_an_order_that_is_not_looked_for_stays_logical(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    adopt(world, Mode.MATCH_OR_CREATE, resolve=("basedOn",))
+    adopt(world, Mode.MATCH_OR_CREATE, resolve=("basedOn",), accession_system="urn:ris")
     look_up = type(world.target).look_up
 
     def without_a1(target: Any, lookups: Any) -> Any:
@@ -219,7 +220,7 @@ def test_an_order_that_is_not_looked_for_stays_logical(world: World, monkeypatch
 
 
 def test_a_reference_that_one_resource_bears_is_written(world: World) -> None:
-    adopt(world, Mode.MATCH_OR_CREATE, resolve=("basedOn",))
+    adopt(world, Mode.MATCH_OR_CREATE, resolve=("basedOn",), accession_system="urn:ris")
     world.target.put(
         {"resourceType": "ServiceRequest", "id": "order-1", "identifier": [{"system": "urn:ris", "value": "A1"}]}
     )
@@ -230,10 +231,33 @@ def test_a_reference_that_one_resource_bears_is_written(world: World) -> None:
     assert "reference" not in order
 
 
-def test_of_two_resources_none_is_referred_to(world: World) -> None:
+def test_a_number_without_a_system_is_not_looked_up(world: World) -> None:
+    """It may be another patient's."""
     adopt(world, Mode.MATCH_OR_CREATE, resolve=("basedOn",))
+    world.target.put({"resourceType": "ServiceRequest", "id": "order-1", "identifier": [ORDER]})
+    world.publish(study(AccessionNumber="A1"))
+    (order,) = world.target.imaging_study("1.2.3")["basedOn"]
+    assert "reference" not in order
+
+
+def test_two_numbers_of_one_patient_of_others_write_it_once(world: World) -> None:
+    """Both studies share a Bundle, and the latest speaks."""
+    adopt(world, Mode.MATCH_OR_CREATE, "always")
+    identifier = [{"system": SYSTEM, "value": value} for value in ("P1", "P2")]
+    world.target.put(theirs() | {"identifier": identifier})
+    world.publish(
+        study("1.2.3", patient_id="P1", name="Old^Erika", StudyDate="20200101"),
+        study("1.2.4", patient_id="P2", name="New^Erika", StudyDate="20240101"),
+    )
+    (patient,) = world.target.of_type("Patient")
+    assert (patient["id"], patient["name"][0]["family"]) == ("ehr-1", "New")
+    assert len(world.target.of_type("ImagingStudy")) == 2
+
+
+def test_of_two_resources_none_is_referred_to(world: World) -> None:
+    adopt(world, Mode.MATCH_OR_CREATE, resolve=("basedOn",), accession_system="urn:ris")
     for number in (1, 2):
-        identifier = [{"value": "A1"}]
+        identifier = [{"system": "urn:ris", "value": "A1"}]
         world.target.put({"resourceType": "ServiceRequest", "id": f"order-{number}", "identifier": identifier})
     world.publish(study(AccessionNumber="A1"))
     (order,) = world.target.imaging_study("1.2.3")["basedOn"]
@@ -241,8 +265,8 @@ def test_of_two_resources_none_is_referred_to(world: World) -> None:
 
 
 def test_what_was_resolved_counts_as_unchanged(world: World) -> None:
-    adopt(world, Mode.MATCH_OR_CREATE, resolve=("basedOn",))
-    world.target.put({"resourceType": "ServiceRequest", "id": "order-1", "identifier": [{"value": "A1"}]})
+    adopt(world, Mode.MATCH_OR_CREATE, resolve=("basedOn",), accession_system="urn:ris")
+    world.target.put({"resourceType": "ServiceRequest", "id": "order-1", "identifier": [ORDER]})
     world.publish(study(AccessionNumber="A1"))
     sent = len(world.target.sent)
     world.publish(study(AccessionNumber="A1"))

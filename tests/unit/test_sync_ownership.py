@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from indexer.errors import AnswerLost, Interrupted
+from indexer.errors import AnswerLost, Interrupted, Refused
 from indexer.merge import Conflict
+from indexer.sync import ownership
 from indexer.sync.ownership import Draft
 from tests.fakes.memory import study
 from tests.unit.delivery import imaging, patient
@@ -205,3 +206,84 @@ def test_what_was_sent_and_not_settled_is_ours_at_the_next_start(world: World, c
     assert held["description"] == "Third"
     assert [one["value"] for one in held["identifier"]] == ["urn:oid:1.2.3", "A3"]
     assert quarantined(world) is None
+
+
+def test_what_others_wrote_after_a_lost_answer_survives_the_next_update(world: World) -> None:
+    world.publish(study())
+
+    def committed() -> None:
+        annotate(world)
+        raise AnswerLost("cut", peer="fhir")
+
+    world.target.script.next("sent", committed)
+    world.publish(study(series=2))
+    world.publish(study(series=3))
+    held = world.target.imaging_study("1.2.3")
+    assert (FOREIGN in held["identifier"], held["numberOfSeries"]) == (True, 3)
+
+
+def test_one_resource_that_cannot_be_read_stops_no_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.publish(*[study(f"1.2.{number}") for number in range(6)])
+    for number in range(6):
+        annotate(world, f"1.2.{number}")
+    hidden = f"ImagingStudy/{world.target.imaging_study('1.2.3')['id']}"
+    fetch = type(world.target).fetch
+
+    def without_hidden(target: Any, references: Any) -> Any:
+        if hidden in references:
+            raise Refused("not for you", peer="fhir", status=403)
+        return fetch(target, references)
+
+    monkeypatch.setattr(type(world.target), "fetch", without_hidden)
+    world.publish(*[study(f"1.2.{number}", series=2) for number in range(6)])
+    counts = [world.target.imaging_study(f"1.2.{number}")["numberOfSeries"] for number in range(6)]
+    assert counts == [2, 2, 2, 1, 2, 2]
+    row = world.ledger.study("1.2.3")
+    assert row is not None
+    assert row.dirty is not None
+    assert row.dirty.last_cause == "unreadable"
+
+
+def test_a_study_that_breaks_the_merge_stops_no_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.publish(*[study(f"1.2.{number}") for number in range(6)])
+    for number in range(6):
+        annotate(world, f"1.2.{number}")
+    broken = world.target.imaging_study("1.2.3")["id"]
+    merge = ownership.merge.merge
+
+    def breaking(before: Any, ours: Any, theirs: Any, conflict: Any) -> Any:
+        if ours["id"] == broken:
+            raise RecursionError("too deep")
+        return merge(before, ours, theirs, conflict)
+
+    monkeypatch.setattr(ownership.merge, "merge", breaking)
+    world.publish(*[study(f"1.2.{number}", series=2) for number in range(6)])
+    counts = [world.target.imaging_study(f"1.2.{number}")["numberOfSeries"] for number in range(6)]
+    assert counts == [2, 2, 2, 1, 2, 2]
+    assert quarantined(world, "1.2.3") == "internal_error"
+
+
+def test_a_look_that_breaks_stops_no_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    look_up = type(world.target).look_up
+
+    def breaking(target: Any, lookups: Any) -> Any:
+        if any(one.value == "P3" for one in lookups):
+            raise RecursionError("too deep")
+        return look_up(target, lookups)
+
+    monkeypatch.setattr(type(world.target), "look_up", breaking)
+    world.publish(*[study(f"1.2.{number}", patient_id=f"P{number}") for number in range(6)])
+    assert len(world.target.of_type("ImagingStudy")) == 5
+    assert quarantined(world, "1.2.3") == "internal_error"
+
+
+def test_exclusive_sends_what_a_dead_process_may_not_have_sent(world: World) -> None:
+    """The former version has all that is left, and more."""
+    world.ownership = "exclusive"
+    world.publish(study(StudyDescription="Chest"))
+    world.source.put(study())
+    world.poller.poll()
+    world.target.script.next("send", Interrupted("killed"))
+    world.drain()
+    world.drain()
+    assert "description" not in world.target.imaging_study("1.2.3")

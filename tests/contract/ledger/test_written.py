@@ -59,6 +59,13 @@ def test_another_target_holds_nothing_of_us(ledger: SqlLedger) -> None:
     assert written(ledger, STUDY) == {STUDY: Written(pending=b"one")}
 
 
+def test_a_target_that_was_replaced_leaves_nothing_behind(ledger: SqlLedger) -> None:
+    ledger.intend({STUDY: b"one"})
+    ledger.renew_target(TARGET)
+    with ledger._database.read() as transaction:
+        assert transaction.scalar(text("SELECT count(*) FROM written")) == 0
+
+
 def test_many_are_written_at_once(ledger: SqlLedger) -> None:
     many = {f"ImagingStudy/{number}": b"one" for number in range(2500)}
     assert ledger.intend(many) == {}

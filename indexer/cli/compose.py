@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -49,6 +50,10 @@ _log = logging.getLogger(__name__)
 
 RELEASES = {"4.0": Release.R4, "4.3": Release.R4B, "5.0": Release.R5, "6.0": Release.R6}
 """FHIR releases by the first two parts of ``CapabilityStatement.fhirVersion``."""
+
+SWITCH_S = 0.0005
+"""A thread that maps gives way this often: the one that sends lets go at each of many short calls of the database, and
+would wait for Python's usual 5 ms each time."""
 
 _SUBJECTS = {"logical": Subject.LOGICAL, "contained": Subject.CONTAINED}
 
@@ -211,6 +216,7 @@ class Site:
         Interrupted
             If `stop` is set meanwhile.
         """
+        sys.setswitchinterval(SWITCH_S)
         patience = self.patience("fhir", stop)
         patience.persist(lambda: self.release)
         # A source without 'dicomweb' and 'dicomweb_root' is asked for the address of its Endpoint: never a guessed one.

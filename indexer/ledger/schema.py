@@ -174,7 +174,7 @@ endpoint = Table(
 )
 
 # What we wrote into each resource, compressed: the memory of the next merge. `pending` is recorded before it is sent,
-# and becomes `confirmed` when the server confirmed it. Read only when there is a merge.
+# and becomes `confirmed` when the server confirmed it.
 written = Table(
     "written",
     metadata,

@@ -48,7 +48,7 @@ class Published:
     Attributes
     ----------
     fingerprint
-        SHA-256 of the resource that was sent.
+        SHA-256 of the resource as it is sent if nobody else wrote into it.
     mapping_generation
         Generation of the mapping that made it; a raised one makes everything anew.
     patient_key

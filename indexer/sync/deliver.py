@@ -251,7 +251,7 @@ class Deliverer:
         return {entry.reference: answer for entry, answer in answers if answer is not None}
 
     def _stale(self, entries: Sequence[Entry]) -> Answers:
-        """Those entries that somebody overtook: the version that they were to replace is not seen to be the present one."""
+        """Those entries that somebody overtook: the version that they replace is not seen to be the present one."""
         bound = [entry for entry in entries if entry.if_match is not None]
         held = self.read([entry.reference for entry in bound])
         return {

@@ -45,7 +45,7 @@ class Draft:
     is_abandoned
         Whether a process died that may have sent it.
     force
-        Whether it is sent even if the server holds it already.
+        Whether it is sent even if the server holds it already, and our values hold even where others changed them.
     """
 
     entry: Entry
@@ -163,7 +163,12 @@ class Keeper:
             return Merged(changed, is_changed=changed != held, is_shared=True)
         if self.ownership == "exclusive":
             return Merged(ours, is_changed=not is_alike(ours, held), is_shared=False)
-        return merge.merge(merge.last_written(written, held, self.conflict), ours, held, self.conflict)
+        before = merge.last_written(written, held, self.conflict)
+        if draft.force:
+            # Somebody wants our values back: nothing that others changed of them holds, what they added does.
+            restored = merge.merge(before, ours, held, Conflict.OURS).resource
+            return merge.merge(None, ours, restored, Conflict.OURS)
+        return merge.merge(before, ours, held, self.conflict)
 
 
 def _over(entry: Entry, result: Merged, held: Fetched) -> Entry:

@@ -8,6 +8,7 @@ import pytest
 
 from indexer.errors import AnswerLost, Interrupted, Refused
 from indexer.merge import Conflict
+from indexer.model import Lane, Mark
 from indexer.sync import ownership
 from indexer.sync.ownership import Draft
 from tests.fakes.memory import study
@@ -159,6 +160,18 @@ def test_force_sends_what_would_not_change(world: World) -> None:
     assert keeper.write([draft])[draft.reference].has_landed
     assert world.target.written[draft.reference] == sent + 1
     assert world.target.held[f"ImagingStudy/{held['id']}"] == held
+
+
+def test_force_brings_our_values_back_and_leaves_what_others_added(world: World) -> None:
+    world.conflict = Conflict.THEIRS
+    world.publish(study(StudyDescription="Chest"))
+    annotate(world, description="By hand", status="cancelled")
+    world.mark(Mark(copy=world.source.find("1.2.3")[0], reason="backfill", lane=Lane.BACKFILL, force=True))
+    world.drain()
+    held = world.target.imaging_study("1.2.3")
+    assert (held["description"], held["status"]) == ("Chest", "available")
+    assert FOREIGN in held["identifier"]
+    assert world.verify().is_equal
 
 
 def test_a_lost_answer_is_no_conflict(world: World) -> None:

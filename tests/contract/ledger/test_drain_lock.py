@@ -9,6 +9,7 @@ from indexer.ledger import SqlLedger, open_ledger
 from tests.contract.ledger.conftest import new_schema
 from tests.contract.ledger.processes import line, process
 from tests.contract.ledger.values import TARGET, mark, take
+from tests.site import wait_for
 
 
 def test_the_lock_is_held_once_per_ledger(ledger: SqlLedger, url: str) -> None:
@@ -81,7 +82,7 @@ def test_a_lock_that_somebody_else_got_meanwhile_is_not_taken(postgres_url: str)
                     with pytest.raises(LedgerBusy, match=str(os.getpid())):
                         take(ledger, 1001.0)
             assert take(ledger, 1002.0) == ()
-        assert not other.drainer_alive()
+        wait_for(lambda: not other.drainer_alive(), "PostgreSQL to see the end of the session")
 
 
 def _end_sessions_with_locks(ledger: SqlLedger) -> None:

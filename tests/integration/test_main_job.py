@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ pytestmark = pytest.mark.server
 
 def test_backfill_writes_each_study_once_and_then_nothing(site: Site, proxy: Proxy) -> None:
     site.target["release"] = "auto"
+    # Patients of its own: those of the other Orthanc's turn may stand in the same FHIR server, and would be found.
+    site.source["patient_id_system"] = f"urn:oid:2.25.{uuid.uuid4().int}"
     datasets = demo_studies()
     store_rest(site.orthanc, datasets)
     studies, patients = set(uids(datasets)), {str(one.PatientID) for one in datasets}

@@ -44,7 +44,7 @@ def main() -> None:
     """Store, check the counts once, then measure five interleaved rounds on fresh FHIR servers."""
     with servers() as (orthanc, hapi, home):
         studies, instances = store(orthanc)
-        bundles = check_counts(orthanc, hapi, home, studies)
+        bundles = check_counts(orthanc, hapi, home, studies, next(iter(VARIANTS.values())))
         for title, source in VARIANTS.items():
             print(f"--- {title} ---", flush=True)
             measure(orthanc, source, bundles, studies, instances)
@@ -81,10 +81,10 @@ def store(orthanc: Orthanc, begin: float = 0.0, end: float = 1.0) -> tuple[int, 
     return studies, instances
 
 
-def check_counts(orthanc: Orthanc, hapi: Hapi, home: Path, studies: int) -> list[bytes]:
+def check_counts(orthanc: Orthanc, hapi: Hapi, home: Path, studies: int, source: dict[str, Any]) -> list[bytes]:
     """One backfill through the recording proxy: entries, verify, and a second backfill; the Bundles that were sent."""
     with Proxy(hapi.url) as proxy:
-        site = Site(home=home, orthanc=orthanc, fhir=proxy.url)
+        site = Site(home=home, orthanc=orthanc, fhir=proxy.url, source=source)
         site.cli("backfill")
         written = proxy.written()
         patients = len(site_patients(hapi.url))

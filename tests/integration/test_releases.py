@@ -75,6 +75,7 @@ def _modality(release: str, code: str) -> dict[str, Any]:
 
 
 def test_the_main_job_with_a_preset_and_switches(tmp_path: Path, orthanc_1_12: Orthanc, hapi_r4: Hapi) -> None:
+    hapi_r4.wipe()  # others index the same studies there, and what they wrote would survive
     with Proxy(hapi_r4.url) as proxy:
         site = Site(
             home=tmp_path,

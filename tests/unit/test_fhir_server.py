@@ -180,7 +180,8 @@ def test_fetch_halves_what_is_too_large(fake: FakeFhir, server: FhirServer) -> N
     ("entry", "error"),
     [
         ({"response": {"status": "503 Busy"}}, Unavailable),
-        ({"response": {"status": "403"}}, AccessDenied),
+        ({"response": {"status": "403"}}, Refused),
+        ({"response": {"status": "500 Broken"}}, Refused),
         ({"response": {"status": "400 Bad"}}, Refused),
         ({"response": {"status": "200 OK"}}, ProtocolViolation),
         ({"response": {}}, ProtocolViolation),

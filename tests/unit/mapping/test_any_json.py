@@ -60,9 +60,9 @@ def any_study_becomes_sound_resources_or_an_error(examples: int) -> Counter[str]
 
 
 def assert_all_outcomes(became: Counter[str], examples: int) -> None:
-    """Most studies were mapped, in each way of naming the patient, and each error was met."""
+    """Many studies were mapped, in each way of naming the patient, and each error was met."""
     mapped = {name: became[name] for name in ("reference", "contained", "Patient", "Device")}
-    assert sum(mapped.values()) > examples / 2, became
+    assert sum(mapped.values()) > examples / 4, became
     assert min(mapped.values()) > examples / 100, became
     errors = {"bad_study_uid", "no_patient_id", "identity_conflict", "issuer_unread"}
     assert became.keys() - mapped.keys() == errors, became

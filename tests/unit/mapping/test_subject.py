@@ -34,8 +34,15 @@ def test_by_what_a_patient_is_looked_up() -> None:
 
 def test_what_a_study_wants_to_be_looked_up() -> None:
     one = sampled_study(dataset({"AccessionNumber": "A1"}))
-    assert mapped(one, resolve=("basedOn",)).lookups == (Lookup("ServiceRequest", None, "A1"),)
-    assert mapped(one).lookups == ()
+    found = mapped(one, resolve=("basedOn",), accession_system="urn:acc")
+    assert found.lookups == (Lookup("ServiceRequest", "urn:acc", "A1"),)
+    assert mapped(one, accession_system="urn:acc").lookups == ()
+
+
+def test_a_number_without_a_system_is_not_looked_up() -> None:
+    """It may be another patient's."""
+    one = sampled_study(dataset({"AccessionNumber": "A1"}))
+    assert mapped(one, resolve=("basedOn",)).lookups == ()
 
 
 @pytest.mark.parametrize("release", list(Release))
@@ -95,7 +102,7 @@ STAY = Lookup("Encounter", None, "V1")
 
 def test_lookups() -> None:
     found = referring_study()
-    assert lookups(found, ["basedOn", "encounter"]) == (ORDER, Lookup("ServiceRequest", "urn:acc", "A2"), STAY)
+    assert lookups(found, ["basedOn", "encounter"]) == (ORDER, Lookup("ServiceRequest", "urn:acc", "A2")), "no system"
     assert lookups(found, ["referrer"]) == (Lookup("Practitioner", "http://loinc.org", "0815"),)
     assert lookups(found, []) == lookups(mapped().imaging_study, ["basedOn", "encounter", "referrer"]) == ()
 

@@ -17,6 +17,9 @@ from tests.unit.mapping.any_study import REFERENCES, RULES, SCALARS, STUDIES
 from tests.unit.mapping.r6 import mistakes
 from tests.unit.mapping.test_fhirclient import read_strictly
 
+RARE = 50_000
+"""Of so many studies each error is met."""
+
 SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large)
 
 
@@ -65,7 +68,9 @@ def assert_all_outcomes(became: Counter[str], examples: int) -> None:
     assert sum(mapped.values()) > examples / 4, became
     assert min(mapped.values()) > examples / 100, became
     errors = {"bad_study_uid", "no_patient_id", "identity_conflict", "issuer_unread"}
-    assert became.keys() - mapped.keys() == errors, became
+    met = became.keys() - mapped.keys()
+    assert met <= errors, became
+    assert met == errors or examples < RARE, "instances that state two patients are rare"
 
 
 def test_any_study_becomes_sound_resources_or_an_error() -> None:

@@ -12,6 +12,7 @@ from indexer.log import Event
 from indexer.model import Deferred, Patient, Quarantined, Settled
 from indexer.sync.ownership import Draft
 from indexer.sync.patients import Mode
+from indexer.sync.prepare import WAIT_S
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -25,9 +26,6 @@ _log = logging.getLogger(__name__)
 
 MANY_NAMES = 3
 """A number that stands for this many names is warned about, once."""
-
-RETRY_S = (30.0, 6 * 3600.0)
-"""First and longest delay of an entry that the server put off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +189,7 @@ def _refused(one: Prepared, answer: Answer) -> Quarantined:
 
 
 def _put_off(one: Prepared, answer: Answer, chance: float) -> Deferred:
-    first_s, most_s = RETRY_S
+    first_s, most_s = WAIT_S
     delay_s = answer.retry_after_s
     if delay_s is None:
         delay_s = plan.backoff_s(one.task.attempts, first_s=first_s, most_s=most_s, chance=chance)

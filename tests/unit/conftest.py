@@ -1,21 +1,24 @@
-"""Fixtures of the flow's unit tests."""
+"""Fixtures that several unit tests share."""
 
 from __future__ import annotations
 
 import shutil
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from indexer.cli import backfill
+from indexer.orthanc import OrthancSource
 from indexer.sync import drain, patience
+from indexer.transport import Transport
 from tests.fakes.memory import MemoryTarget
+from tests.fakes.orthanc import FakeOrthanc
 from tests.unit.cli_site import CommandLine, command_line
 from tests.unit.world import World, opened
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from indexer.ledger import SqlLedger
@@ -49,6 +52,33 @@ def world(ledger: SqlLedger, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(drain, "IDLE_S", 0.01)
     monkeypatch.setattr(patience, "BUSY_S", 0.01)
     return World(ledger=ledger)
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeOrthanc]:
+    """An empty Orthanc in this process."""
+    with FakeOrthanc() as made:
+        yield made
+
+
+@pytest.fixture
+def connect() -> Iterator[Callable[..., OrthancSource]]:
+    """Makes a source of an address; its connections are closed at the end."""
+    made: list[Transport] = []
+
+    def build(url: str, clock: Callable[[], float] = lambda: 0.0, **options: Any) -> OrthancSource:
+        made.append(Transport(url, peer="orthanc main", timeout_s=5, **options))
+        return OrthancSource(made[-1], "main", clock=clock)
+
+    yield build
+    for transport in made:
+        transport.close()
+
+
+@pytest.fixture
+def source(fake: FakeOrthanc, connect: Callable[..., OrthancSource]) -> OrthancSource:
+    """The fake Orthanc as a source."""
+    return connect(fake.url)
 
 
 @pytest.fixture

@@ -2,61 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from indexer import errors
 from indexer.model import Copy
-from indexer.orthanc import OrthancSource
-from indexer.transport import Transport
-from tests.fakes.orthanc import FakeOrthanc, Reply
 from tests.samples import generate, store_rest
+from tests.unit.orthanc_source import edited, only_copy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-
-@pytest.fixture
-def fake() -> Iterator[FakeOrthanc]:
-    with FakeOrthanc() as made:
-        yield made
-
-
-@pytest.fixture
-def connect() -> Iterator[Callable[..., OrthancSource]]:
-    made: list[Transport] = []
-
-    def build(url: str, clock: Callable[[], float] = lambda: 0.0, **options: Any) -> OrthancSource:
-        made.append(Transport(url, peer="orthanc main", timeout_s=5, **options))
-        return OrthancSource(made[-1], "main", clock=clock)
-
-    yield build
-    for transport in made:
-        transport.close()
-
-
-@pytest.fixture
-def source(fake: FakeOrthanc, connect: Callable[..., OrthancSource]) -> OrthancSource:
-    return connect(fake.url)
-
-
-def only_copy(source: OrthancSource) -> Copy:
-    (copy,) = source.locate(source.list_ids())
-    return copy
-
-
-def edited(edit: Callable[[Any], object]) -> Callable[[Reply], Reply]:
-    """Change the JSON of an answer in place."""
-
-    def change(reply: Reply) -> Reply:
-        found = json.loads(reply.body)
-        edit(found)
-        return replace(reply, body=json.dumps(found).encode())
-
-    return change
+    from indexer.orthanc import OrthancSource
+    from tests.fakes.orthanc import FakeOrthanc
 
 
 def paths(fake: FakeOrthanc) -> list[str]:

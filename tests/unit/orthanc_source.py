@@ -1,0 +1,30 @@
+"""A study's copy in the fake Orthanc, and answers that are changed on their way."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from indexer.model import Copy
+    from indexer.orthanc import OrthancSource
+    from tests.fakes.orthanc import Reply
+
+
+def only_copy(source: OrthancSource) -> Copy:
+    (copy,) = source.locate(source.list_ids())
+    return copy
+
+
+def edited(edit: Callable[[Any], object]) -> Callable[[Reply], Reply]:
+    """Change the JSON of an answer in place."""
+
+    def change(reply: Reply) -> Reply:
+        found = json.loads(reply.body)
+        edit(found)
+        return replace(reply, body=json.dumps(found).encode())
+
+    return change

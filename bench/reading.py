@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
 import psutil
@@ -10,17 +10,19 @@ import psutil
 from bench import throughput
 from bench.rig import servers
 from indexer.orthanc import OrthancSource
+from indexer.sync.drain import TASKS_PER_READER
 from indexer.transport import Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tests.servers.orthanc import Orthanc
 
 SHARES = (0.1, 0.4, 1.0)
-SERIES = 40
+SERIES = 48
 
 Ids = dict[str, str]
+T = TypeVar("T")
 
 
 def main() -> None:
@@ -31,7 +33,7 @@ def main() -> None:
             throughput.store(orthanc, done, share)
             done = share
             measure(orthanc)
-    print(f"how: CPU time of the Orthanc process, user and system, per request; mean over {SERIES} series")
+    print(f"how: CPU time of the Orthanc process, user and system, per request; mean over {SERIES} series or studies")
 
 
 def measure(orthanc: Orthanc) -> None:
@@ -41,6 +43,12 @@ def measure(orthanc: Orthanc) -> None:
     chosen = series_of(transport)
     for title, ask in requests(transport).items():
         print(f"  {title:48} {cost_ms(server, ask, chosen):6.1f} ms", flush=True)
+    source = OrthancSource(transport, "main")
+    copies = source.locate(source.list_ids())[:SERIES]
+    together = [copies[at : at + TASKS_PER_READER] for at in range(0, len(copies), TASKS_PER_READER)]
+    print(f"  {'a study read alone':48} {cost_ms(server, source.read, copies):6.1f} ms")
+    each_ms = cost_ms(server, source.read_together, together) * len(together) / len(copies)
+    print(f"  {'a study read with 15 others':48} {each_ms:6.1f} ms", flush=True)
 
 
 def series_of(transport: Transport) -> list[Ids]:
@@ -89,12 +97,12 @@ def requests(transport: Transport) -> dict[str, Callable[[Ids], object]]:
     }
 
 
-def cost_ms(server: psutil.Process, ask: Callable[[Ids], object], chosen: list[Ids]) -> float:
-    """CPU time that Orthanc spends on a request, once its caches are filled."""
-    for ids in chosen:
-        ask(ids)
+def cost_ms(server: psutil.Process, ask: Callable[[T], object], chosen: Sequence[T]) -> float:
+    """CPU time that Orthanc spends on each, once its caches are filled."""
+    for one in chosen:
+        ask(one)
     before = server.cpu_times()
-    for ids in chosen:
-        ask(ids)
+    for one in chosen:
+        ask(one)
     after = server.cpu_times()
     return 1000 * (after.user + after.system - before.user - before.system) / len(chosen)

@@ -16,6 +16,7 @@ import requests
 from bench.rig import Stopwatch, servers, spread, store_zips
 from indexer.dicomweb import DicomWebSamples
 from indexer.orthanc import OrthancSource
+from indexer.sync.drain import TASKS_PER_READER
 from indexer.transport import Transport
 from tests.proxy import Proxy
 from tests.samples import generate
@@ -23,6 +24,9 @@ from tests.servers.hapi import Hapi
 from tests.site import Site
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from indexer.model import Copy
     from tests.servers.orthanc import Orthanc
 
 ROUNDS = 5
@@ -142,12 +146,16 @@ def read_alone(orthanc: Orthanc, *, has_samples: bool) -> float:
     source = OrthancSource(Transport(orthanc.url, peer="orthanc"), "main")
     samples = DicomWebSamples(Transport(orthanc.dicomweb_url, peer="dicomweb"))
     copies = source.locate(source.list_ids())
+
+    def read(some: Sequence[Copy]) -> None:
+        ahead = source.read_together(some)
+        for copy in some:
+            study = ahead.get(copy) or source.read(copy)
+            assert samples.sample(study) if has_samples else study.series
+
     began = time.monotonic()
     with ThreadPoolExecutor(READERS) as pool:
-        for study in pool.map(source.read, copies) if not has_samples else ():
-            assert study.series
-        for series in pool.map(lambda copy: samples.sample(source.read(copy)), copies) if has_samples else ():
-            assert series
+        list(pool.map(read, (copies[at : at + TASKS_PER_READER] for at in range(0, len(copies), TASKS_PER_READER))))
     return time.monotonic() - began
 
 

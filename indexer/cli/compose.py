@@ -32,7 +32,8 @@ from indexer.sync.ownership import Keeper
 from indexer.sync.patience import Patience
 from indexer.sync.patients import Mode, PatientPolicy
 from indexer.sync.poll import Poller
-from indexer.sync.prepare import Channel, Reader, resource_entry
+from indexer.sync.prepare import Channel, Reader
+from indexer.sync.prepared import resource_entry
 from indexer.sync.publish import Publisher
 from indexer.sync.targeting import make_ready, replaced
 from indexer.transport import Transport, basic, bearer

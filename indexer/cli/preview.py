@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from indexer.cli.options import OUTPUT
 from indexer.model import Deferred, Dropped, Quarantined, Task
 from indexer.sync.backfill import Seen, select
-from indexer.sync.prepare import Prepared
+from indexer.sync.prepared import Prepared
 
 if TYPE_CHECKING:
     from indexer.cli.compose import Site

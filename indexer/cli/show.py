@@ -14,7 +14,7 @@ from indexer.difference import differences
 from indexer.errors import StudyError, StudyVanished, UsageError
 from indexer.model import Deferred, Quarantined
 from indexer.plan import epoch_text
-from indexer.sync.prepare import Prepared
+from indexer.sync.prepared import Prepared
 
 if TYPE_CHECKING:
     from indexer.mapping import Mapped

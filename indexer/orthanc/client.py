@@ -13,7 +13,7 @@ from indexer.errors import AccessDenied, ProtocolViolation, Refused
 from indexer.orthanc.answers import Answer, row, rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from indexer.transport import Response, Transport
 
@@ -25,6 +25,11 @@ _ROOT_URI: Final = re.compile(r"\.\.((?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+)/app/c
 _MOMENT: Final = re.compile(r"\d{8}T\d{6}")
 # Orthanc maps 1,000 ids up to their studies in 1.3 s on PostgreSQL: fewer at a time keep it free for others.
 _CHUNK: Final = 200
+
+# What is asked of each level.
+_STUDIES: Final = {"Level": "Study", "ResponseContent": ["Children", "MainDicomTags", "Metadata"]}
+_SERIES: Final = {"Level": "Series", "ResponseContent": ["Children", "MainDicomTags", "Metadata", "Parent"]}
+_INSTANCES: Final = {"Level": "Instance", "ResponseContent": ["Parent", "MainDicomTags", "Metadata"]}
 
 _BULK_DENIED: Final = (
     "Give this account POST on /tools/bulk-content and /tools/find: with the authorization plugin, in its "
@@ -106,35 +111,34 @@ class Client:
             yield from self.bulk(resources[start : start + _CHUNK], level=level)
 
     def find_instances(self, study_id: str, since: int, limit: int) -> list[Answer]:
-        """``POST /tools/find`` for a page of a study's instances; only where `has_extended_find`.
+        """``POST /tools/find`` for a page of a study's instances; only where `has_extended_find`, as the other finds.
 
         Elsewhere ``ParentStudy`` may be ignored without a word, and the whole archive come back.
         """
-        asked = {
-            "Level": "Instance",
-            "Query": {},
-            "ParentStudy": study_id,
-            "ResponseContent": ["Parent", "MainDicomTags", "Metadata"],
-            "Since": since,
-            "Limit": limit,
-            "Short": True,
-        }
-        return self._post("/tools/find", asked)
+        return self._find(_INSTANCES, ParentStudy=study_id, Since=since, Limit=limit)
 
     def find_series(self, study_id: str) -> list[Answer]:
-        """``POST /tools/find`` for a study's series, each with its list of instances; only where `has_extended_find`.
+        """``POST /tools/find`` for a study's series, each with its list of instances.
 
         Whatever else expands a series (``/series/{id}``, ``tools/bulk-content``) also makes up its ``Status``, which
         costs an Orthanc on SQLite time in proportion to its whole archive.
         """
-        asked = {
-            "Level": "Series",
-            "Query": {},
-            "ParentStudy": study_id,
-            "ResponseContent": ["Children", "MainDicomTags", "Metadata"],
-            "Short": True,
-        }
-        return self._post("/tools/find", asked)
+        return self._find(_SERIES, ParentStudy=study_id)
+
+    def find_studies(self, uids: Sequence[str]) -> list[Answer]:
+        """``POST /tools/find`` for studies by UID, each with its list of series and its number of instances."""
+        return self._find(_STUDIES, Query=_any_of(uids), RequestedTags=["NumberOfStudyRelatedInstances"])
+
+    def find_series_of(self, uids: Sequence[str]) -> list[Answer]:
+        """``POST /tools/find`` for the series of several studies, each with its list of instances."""
+        return self._find(_SERIES, Query=_any_of(uids))
+
+    def find_instances_of(self, uids: Sequence[str], limit: int) -> list[Answer]:
+        """``POST /tools/find`` for the instances of several studies."""
+        return self._find(_INSTANCES, Query=_any_of(uids), Limit=limit)
+
+    def _find(self, wanted: Mapping[str, object], **narrowed: object) -> list[Answer]:
+        return self._post("/tools/find", {"Query": {}, "Short": True, **wanted, **narrowed})
 
     def has_extended_find(self) -> bool:
         """``Capabilities.HasExtendedFind``, asked every 5 min; versions tell nothing, plugins decide."""
@@ -174,3 +178,8 @@ class Client:
                 raise
             raise Refused(error.message, peer=error.peer, status=error.status, hint=_BULK_UNKNOWN) from None
         return rows(found.json(), self.peer)
+
+
+def _any_of(uids: Sequence[str]) -> dict[str, str]:
+    """List of UID matching (PS3.4 2024e, section C.2.2.2.2)."""
+    return {"StudyInstanceUID": "\\".join(uids)}

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from indexer.model import Attributes, ChangePage, Copy, Study
-from indexer.orthanc import answers, feed, studies
+from indexer.orthanc import answers, feed, studies, together
 from indexer.orthanc.client import Client
 
 if TYPE_CHECKING:
@@ -92,6 +92,9 @@ class OrthancSource:
 
     def read(self, copy: Copy) -> Study:
         return studies.read(self._client, copy, self._page_size)
+
+    def read_together(self, copies: Sequence[Copy]) -> Mapping[Copy, Study]:
+        return together.read(self._client, copies, self._page_size)
 
     def _copy(self, answer: answers.Answer) -> Copy:
         return Copy(self._name, answer.text("ID"), answers.uid(answer, "StudyInstanceUID"))

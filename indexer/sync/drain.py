@@ -19,12 +19,12 @@ from indexer.crew import Crew
 from indexer.errors import IndexerError, PeerError, TargetReplaced
 from indexer.log import Event, study_key
 from indexer.model import Deferred, Dropped, Lane, Quarantined, Settled
-from indexer.sync.prepare import Prepared
+from indexer.sync.prepared import Prepared
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from indexer.model import Settlement, Task
+    from indexer.model import Copy, Settlement, Study, Task
     from indexer.sync.lookup import Looked
     from indexer.sync.patience import Patience
     from indexer.sync.prepare import Reader
@@ -172,9 +172,9 @@ class Drain:
 
     def _take(self, pace: Pace) -> list[Task]:
         room = self._tasks.maxsize - self._tasks.qsize()
-        allowed = pace.allowed(self.ledger.backfill_rate())
         if 2 * room < self._tasks.maxsize:
             return []
+        allowed = pace.allowed(self.ledger.backfill_rate())
         tasks = self.ledger.take(self.clock(), room, LEASE_S, Lane.LIVE if allowed < 1 else None)
         with self._lock:
             new = [task for task in tasks if task.study_instance_uid not in self._under_way]
@@ -193,16 +193,24 @@ class Drain:
     def _read_loop(self) -> None:
         while not self.stop.is_set():
             with suppress(queue.Empty):
-                task = self._tasks.get(timeout=IDLE_S)
-                self._put(self._ready, self._prepare(task))
+                for one in self._guarded(self._read, self._next_tasks()):
+                    self._put(self._ready, one)
 
-    def _prepare(self, task: Task) -> Prepared | Settlement:
-        (prepared,) = self._guarded(lambda _: [self._read(task)], [task])
-        return prepared
+    def _next_tasks(self) -> list[Task]:
+        tasks = [self._tasks.get(timeout=IDLE_S)]
+        with suppress(queue.Empty):
+            while len(tasks) < TASKS_PER_READER:
+                tasks.append(self._tasks.get_nowait())
+        return tasks
 
-    def _read(self, task: Task) -> Prepared | Settlement:
+    def _read(self, tasks: Sequence[Task]) -> list[Prepared | Settlement]:
+        ahead = self.reader.read_ahead(tasks)
+        return [self._prepared(task, ahead) for task in tasks]
+
+    def _prepared(self, task: Task, ahead: Mapping[Copy, Study]) -> Prepared | Settlement:
+        self.patience.stopped(0)
         try:
-            prepared = self.patience.with_ledger(lambda: self.reader.prepare(task))
+            prepared = self.patience.with_ledger(lambda: self.reader.prepare(task, ahead))
         except PeerError as error:
             delay_s = self.patience.delay_s(error)
             self.patience.stopped(min(delay_s, self.patience.most_s))

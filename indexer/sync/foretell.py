@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from indexer.model import Lane, Task
-from indexer.sync.prepare import Prepared
+from indexer.sync.prepared import Prepared
 
 if TYPE_CHECKING:
     from collections.abc import Callable

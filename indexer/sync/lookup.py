@@ -12,7 +12,8 @@ from indexer import plan
 from indexer.errors import Refused, TooLarge
 from indexer.model import Deferred, Lookup, Patient, Quarantined
 from indexer.sync.patients import Mode
-from indexer.sync.prepare import WAIT_S, complete
+from indexer.sync.prepare import WAIT_S
+from indexer.sync.prepared import complete
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from indexer.model import Settlement
     from indexer.sync.patience import Patience
     from indexer.sync.patients import PatientPolicy, StatedPatient
-    from indexer.sync.prepare import Prepared
+    from indexer.sync.prepared import Prepared
     from indexer.sync.protocols import FhirTarget, Ledger
 
 FIRST_LOOK_S = 60.0

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from indexer.model import Published, Settlement
     from indexer.sync.deliver import Answer, Answers
     from indexer.sync.patients import PatientPolicy, StatedPatient
-    from indexer.sync.prepare import Prepared
+    from indexer.sync.prepared import Prepared
 
 _log = logging.getLogger(__name__)
 

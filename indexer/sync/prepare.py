@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 import random
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
-
-import orjson
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
 
 from indexer import mapping, plan
-from indexer.bundle import Entry
 from indexer.errors import (
     AccessDenied,
     PeerError,
@@ -22,21 +21,25 @@ from indexer.errors import (
     Unavailable,
 )
 from indexer.log import Event, study_key
-from indexer.model import Deferred, Dropped, Patient, Published, Quarantined, Settled
-from indexer.sync.patients import StatedPatient
+from indexer.model import Deferred, Dropped, Quarantined, Settled
+from indexer.sync.prepared import complete, reference_to, untold
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
+    from indexer.bundle import Entry
     from indexer.mapping import Mapped, Rules
-    from indexer.model import Copy, Lookup, Settlement, Study, Task
+    from indexer.model import Copy, Patient, Settlement, Study, Task
     from indexer.sync.patients import PatientPolicy
+    from indexer.sync.prepared import Prepared
     from indexer.sync.protocols import AttributeSource, Ledger, StudySource
 
 _log = logging.getLogger(__name__)
 
 WAIT_S = (30.0, 6 * 3600.0)
 """First and longest delay before a study is tried again."""
+
+NOTHING: Final[Mapping[Copy, Study]] = MappingProxyType({})
 
 AGAIN_S = 5.0
 """A study that changed under the reader's eyes is read again after this long."""
@@ -68,33 +71,6 @@ class Channel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
-    """A study that was read and mapped.
-
-    Attributes
-    ----------
-    entry
-        The ImagingStudy; its body is what the fingerprint was taken of.
-    patient
-        What the study says of the Patient that it refers to; None if it refers to no such resource.
-    lookups
-        Logical references that are looked up before it is sent.
-    is_changed
-        Whether the ImagingStudy differs from what was last confirmed, or is sent by force.
-    is_patient_due
-        Whether the Patient had to be written when this was prepared; decided again when it is sent.
-    """
-
-    task: Task
-    entry: Entry
-    published: Published
-    patient: StatedPatient | None
-    lookups: tuple[Lookup, ...] = ()
-    is_changed: bool = True
-    is_patient_due: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Reader:
     """Turns tasks into prepared studies or, where there is nothing to send, into settlements.
 
@@ -113,8 +89,26 @@ class Reader:
     wait_s: tuple[float, float] = WAIT_S
     site_key: bytes = field(repr=False)
 
-    def prepare(self, task: Task) -> Prepared | Settlement:
+    def read_ahead(self, tasks: Sequence[Task]) -> dict[Copy, Study]:
+        """What the sources could read at one go of these tasks; what is not in it is read alone.
+
+        A server that fails here fails there, too, where it shows on which study.
+        """
+        ahead: dict[Copy, Study] = {}
+        for name, channel in self.channels.items():
+            here = [[copy for copy in task.copies if copy.source == name] for task in tasks]
+            alone = [copies[0] for copies in here if len(copies) == 1]
+            with suppress(PeerError):
+                ahead |= channel.source.read_together(alone) if len(alone) > 1 else {}
+        return ahead
+
+    def prepare(self, task: Task, ahead: Mapping[Copy, Study] = NOTHING) -> Prepared | Settlement:
         """Read and map one study.
+
+        Parameters
+        ----------
+        ahead
+            What of it was read already.
 
         Raises
         ------
@@ -122,8 +116,7 @@ class Reader:
             If a server as a whole is out of reach; that is no failure of the study.
         """
         try:
-            study, channel = self.read(task.copies)
-            return self._prepared(task, channel, *self._mapped(study, channel), study)
+            return self._prepared(task, *self.read(task.copies, ahead))
         except StudyVanished:
             return Dropped(task=task)
         except StudyChanging as error:
@@ -135,8 +128,13 @@ class Reader:
         except PeerError as error:
             return self._failed(task, error)
 
-    def read(self, copies: tuple[Copy, ...]) -> tuple[Study, Channel]:
+    def read(self, copies: tuple[Copy, ...], ahead: Mapping[Copy, Study] = NOTHING) -> tuple[Study, Channel]:
         """The study from the first source that holds it, with its samples.
+
+        Parameters
+        ----------
+        ahead
+            What was read already.
 
         Raises
         ------
@@ -159,7 +157,8 @@ class Reader:
                 )
             if here:
                 try:
-                    return self._sampled(channel, channel.source.read(here[0])), channel
+                    study = ahead.get(here[0]) or channel.source.read(here[0])
+                    return self._sampled(channel, study), channel
                 except StudyVanished:
                     continue
         if any(copy.source not in self.channels for copy in copies):
@@ -184,27 +183,28 @@ class Reader:
         StudyWaits, StudyUnfit
             As `mapping.map_study`.
         """
-        mapped, _ = self._mapped(study, channel)
-        return mapped
-
-    def _mapped(self, study: Study, channel: Channel) -> tuple[Mapped, Patient | None]:
-        mapped = mapping.map_study(study, channel.rules, endpoint_ids=(channel.endpoint_id,))
-        known = self.ledger.patients([mapped.patient_key]).get(mapped.patient_key) if mapped.has_patient else None
+        mapped = _mapped(study, channel)
+        known = self._known(mapped)
         if known is None or known.is_ours:
-            return mapped, known
-        return replace(mapped, imaging_study=mapping.referring(mapped.imaging_study, _reference(known))), known
+            return mapped
+        return replace(mapped, imaging_study=mapping.referring(mapped.imaging_study, reference_to(known)))
 
-    def _prepared(
-        self, task: Task, channel: Channel, mapped: Mapped, known: Patient | None, study: Study
-    ) -> Prepared | Settlement:
+    def _known(self, mapped: Mapped) -> Patient | None:
+        return self.ledger.patients([mapped.patient_key]).get(mapped.patient_key) if mapped.has_patient else None
+
+    def _prepared(self, task: Task, study: Study, channel: Channel) -> Prepared | Settlement:
+        mapped = _mapped(study, channel)
         problems = [
             *mapping.check(mapped.imaging_study, channel.rules.release),
             *mapping.check(mapped.patient, channel.rules.release),
         ]
         if problems:
             raise StudyUnfit("; ".join(problems[:5]), cause="invalid_resource")
-        one = _untold(task, mapped, study)
-        if one.lookups or (one.patient is not None and known is None):
+        one = untold(task, mapped, study)
+        if task.published is None or one.lookups:
+            return one
+        known = self._known(mapped)
+        if one.patient is not None and known is None:
             return one
         one = complete(one, known, {}, self.policy)
         return one if one.is_changed or one.is_patient_due else Settled(task=task, published=None)
@@ -241,97 +241,10 @@ class Reader:
         return plan.backoff_s(task.attempts, first_s=first_s, most_s=most_s, chance=random.random())  # noqa: S311
 
 
+def _mapped(study: Study, channel: Channel) -> Mapped:
+    return mapping.map_study(study, channel.rules, endpoint_ids=(channel.endpoint_id,))
+
+
 def _is_outage(error: PeerError) -> bool:
     """Nobody answered at all, or a proxy did in the server's stead."""
     return isinstance(error, Unavailable) and error.status in (None, 429, 502, 503, 504)
-
-
-def resource_entry(resource: dict[str, object], study_instance_uid: str | None, patient_key: str | None) -> Entry:
-    """A resource as an entry of a Bundle, serialised once."""
-    return Entry(
-        resource_type=str(resource["resourceType"]),
-        fhir_id=str(resource["id"]),
-        body=orjson.dumps(resource),
-        study_instance_uid=study_instance_uid,
-        patient_key=patient_key,
-    )
-
-
-def complete(
-    one: Prepared, patient: Patient | None, references: Mapping[Lookup, str], policy: PatientPolicy
-) -> Prepared:
-    """The study with the references that only the FHIR server knows, and whether it has to be sent.
-
-    Parameters
-    ----------
-    patient
-        The Patient that the server holds, None if it holds none.
-    references
-        Literal references by what was looked up.
-    """
-    body = _referring(one.entry.body, patient, references)
-    published = replace(one.published, fingerprint=mapping.fingerprint(body))
-    return replace(
-        one,
-        entry=replace(one.entry, body=body),
-        published=published,
-        is_changed=one.task.force or not _is_confirmed(one.task.published, published),
-        is_patient_due=one.patient is not None and policy.is_due(patient, one.patient.row),
-    )
-
-
-def _referring(body: bytes, patient: Patient | None, references: Mapping[Lookup, str]) -> bytes:
-    is_foreign = patient is not None and not patient.is_ours
-    if not (is_foreign or references):
-        return body
-    resource: dict[str, Any] = mapping.resolved(orjson.loads(body), references)
-    if patient is not None:
-        resource = mapping.referring(resource, _reference(patient))
-    return orjson.dumps(resource)
-
-
-def _reference(patient: Patient) -> str:
-    return f"Patient/{patient.fhir_id}"
-
-
-def _untold(task: Task, mapped: Mapped, study: Study) -> Prepared:
-    """The study as it is before anything was asked of the FHIR server."""
-    key = mapped.patient_key if mapped.has_patient else None
-    patient = resource_entry(mapped.patient, None, key)
-    entry = resource_entry(mapped.imaging_study, task.study_instance_uid, key)
-    return Prepared(
-        task=task,
-        entry=replace(entry, patient_body=patient.body),
-        published=Published(
-            study_instance_uid=task.study_instance_uid,
-            fhir_id=entry.fhir_id,
-            version_id=None,
-            fingerprint="",
-            mapping_generation=mapping.MAPPING_GENERATION,
-            last_update=study.last_update,
-            number_of_series=len(study.series),
-            number_of_instances=study.number_of_instances,
-            patient_key=key,
-        ),
-        patient=_stated(mapped, patient) if mapped.has_patient else None,
-        lookups=mapped.lookups,
-    )
-
-
-def _stated(mapped: Mapped, entry: Entry) -> StatedPatient:
-    row = Patient(
-        patient_key=mapped.patient_key,
-        fhir_id=entry.fhir_id,
-        fingerprint=mapping.fingerprint(entry.body),
-        basis=mapped.basis,
-        names=(mapped.name_digest,) if mapped.name_digest else (),
-    )
-    return StatedPatient(row=row, entry=entry, lookup=mapped.patient_lookup)
-
-
-def _is_confirmed(known: Published | None, seen: Published) -> bool:
-    return (
-        known is not None
-        and known.fingerprint == seen.fingerprint
-        and known.mapping_generation == seen.mapping_generation
-    )

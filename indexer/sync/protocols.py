@@ -100,6 +100,10 @@ class StudySource(Protocol):
         """
         ...
 
+    def read_together(self, copies: Sequence[Copy]) -> Mapping[Copy, Study]:
+        """Those of these studies that are quicker read at one go; the others are for `read`, whatever is the reason."""
+        ...
+
 
 class AttributeSource(Protocol):
     """Datasets of single instances, for attributes that no database holds."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from indexer.sync.lookup import Looked, Scout
     from indexer.sync.outbox import PatientPlan
     from indexer.sync.ownership import Keeper
-    from indexer.sync.prepare import Prepared
+    from indexer.sync.prepared import Prepared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

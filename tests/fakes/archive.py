@@ -78,7 +78,8 @@ class Node:
 
     def at(self, level: str) -> list[Node]:
         """The nodes of a level above or below this one, or itself."""
-        return [one for one in (*self.line(), *self.tree()) if one.level == level]
+        found = {one.orthanc_id: one for one in (*self.line(), *self.tree()) if one.level == level}
+        return list(found.values())
 
 
 class Archive:
@@ -189,13 +190,16 @@ class Archive:
             found["Metadata"] = metadata(node)
         return found
 
-    def found(self, node: Node, content: Iterable[str]) -> dict[str, Any]:
+    def found(self, node: Node, asked: dict[str, Any]) -> dict[str, Any]:
         """A resource as ``/tools/find`` shows it with ``Short``: no more than the ``ResponseContent`` asked for."""
         whole = self.expand(node, has_metadata=True)
-        keys = {"ID", "Type"}
-        for one in content:
+        keys = {"ID", "Type", "PatientMainDicomTags"}
+        for one in asked["ResponseContent"]:
             keys |= {"Parent": {"ParentStudy", "ParentSeries"}, "Children": {"Series", "Instances"}}.get(one, {one})
-        return {key: value for key, value in whole.items() if key in keys}
+        shown = {key: value for key, value in whole.items() if key in keys}
+        if "NumberOfStudyRelatedInstances" in asked.get("RequestedTags", ()):
+            shown["RequestedTags"] = {"0020,1208": str(len(node.at("Instance")))}
+        return shown
 
 
 def metadata(node: Node) -> dict[str, str]:

@@ -72,7 +72,13 @@ def _series(uid: str, number: int, instances: int) -> Series:
 
 
 class MemorySource:
-    """An archive. Ids of series and instances are that of their study with ``/`` and an index."""
+    """An archive. Ids of series and instances are that of their study with ``/`` and an index.
+
+    Attributes
+    ----------
+    reads_together
+        Whether it reads several studies at one go, as a quick source does.
+    """
 
     def __init__(self, clock: Clock, name: str = "main") -> None:
         self._name = name
@@ -84,6 +90,7 @@ class MemorySource:
         self.uncommitted: set[int] = set()
         self.last: int | None = None
         self.seq = 0
+        self.reads_together = False
 
     # -- what an archive goes through ------------------------------------------------------------------------------
 
@@ -199,6 +206,12 @@ class MemorySource:
         if found is None:
             raise StudyVanished("the source does not hold it", cause="vanished")
         return found
+
+    def read_together(self, copies: Sequence[Copy]) -> Mapping[Copy, Study]:
+        self.script.play("read_together")
+        with self._lock:
+            held = {one: self.studies[one.orthanc_id] for one in copies if one.orthanc_id in self.studies}
+        return held if self.reads_together else {}
 
     # -- AttributeSource -------------------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
 
-from tests.fakes.archive import Archive, moment
+from tests.fakes.archive import Archive, Node, moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -220,11 +220,20 @@ class FakeOrthanc:
         level = asked["Level"]
         if not self.is_modern:
             return as_json(self._ids(level))
-        study = self.archive.nodes.get(asked["ParentStudy"])
-        nodes = sorted(study.at(level) if study else (), key=lambda one: one.orthanc_id)[asked.get("Since", 0) :]
-        limits = {"Series": self.limit_find_results, "Instance": self.limit_find_instances}
-        limit = min(asked.get("Limit") or len(nodes), limits[level] or len(nodes))
-        return as_json([self.archive.found(node, asked["ResponseContent"]) for node in nodes[:limit]])
+        nodes = sorted(self._within(asked), key=lambda one: one.orthanc_id)[asked.get("Since", 0) :]
+        limits = {"Instance": self.limit_find_instances}
+        limit = min(asked.get("Limit") or len(nodes), limits.get(level, self.limit_find_results) or len(nodes))
+        return as_json([self.archive.found(node, asked) for node in nodes[:limit]])
+
+    def _within(self, asked: dict[str, Any]) -> list[Node]:
+        """Nodes of a level below the study with this Orthanc id, or below those that bear one of these UIDs."""
+        uids = asked["Query"].get("StudyInstanceUID", "").split("\\")
+        studies = [
+            node
+            for node in self.archive.nodes.values()
+            if node.level == "Study" and (node.orthanc_id == asked.get("ParentStudy") or node.tags["0020,000d"] in uids)
+        ]
+        return [node for study in studies for node in study.at(asked["Level"])]
 
     def _lookup(self, value: str) -> Reply:
         found = [node for node in self.archive.nodes.values() if value in node.tags.values()]

@@ -31,6 +31,34 @@ def quarantined(world: World) -> dict[str, str]:
     return {row.study_instance_uid: row.cause for row in world.ledger.quarantine()}
 
 
+# --- read at one go ---------------------------------------------------------------------------------------------------
+
+
+def test_small_studies_are_read_at_one_go(world: World) -> None:
+    world.source.reads_together = True
+    world.publish(*many(40))
+    assert world.source.script.calls["read"] < 10, "a last one may be alone"
+    assert world.verify().is_equal
+
+
+@pytest.mark.parametrize("error", [DOWN, BROKEN, ValueError("a bug")])
+def test_what_cannot_be_read_at_one_go_is_read_alone(world: World, error: Exception) -> None:
+    world.source.reads_together = True
+    world.source.script.always("read_together", error)
+    world.publish(*many(20))
+    assert world.source.script.calls["read"] >= 20
+    assert quarantined(world) == {}
+    assert world.verify().is_equal
+
+
+def test_a_study_under_two_patients_is_not_read_with_others(world: World) -> None:
+    world.source.reads_together = True
+    world.source.put(study("1.2.1", patient_id="OTHER"), orthanc_id="second")
+    world.publish(*many(3))
+    assert quarantined(world) == {"1.2.1": "identity_conflict"}
+    assert len(world.target.of_type("ImagingStudy")) == 2
+
+
 # --- once, and only what changed ------------------------------------------------------------------------------------
 
 

@@ -108,7 +108,8 @@ class Troubled:
 @pytest.mark.parametrize("method", ["take", "patients", "settle", "next_due", "backfill_rate"])
 @pytest.mark.parametrize("error", [LedgerBusy("locked"), LedgerFull("full")])
 def test_a_ledger_that_is_busy_for_a_while_costs_nothing(world: World, method: str, error: LedgerError) -> None:
-    world.source.put(study())
+    world.publish(study())
+    world.source.put(study(instances=9))
     world.poller.poll()
     ledger = Troubled(world.ledger)
     world.reader = replace(world.reader, ledger=ledger)
@@ -124,7 +125,8 @@ def test_a_ledger_that_is_busy_for_a_while_costs_nothing(world: World, method: s
 
 @pytest.mark.parametrize("method", ["take", "patients", "settle"])
 def test_a_ledger_that_is_damaged_ends_the_drain(world: World, method: str) -> None:
-    world.source.put(study())
+    world.publish(study())
+    world.source.put(study(instances=9))
     world.poller.poll()
     ledger = Troubled(world.ledger)
     world.reader = replace(world.reader, ledger=ledger)

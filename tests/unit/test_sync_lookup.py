@@ -11,7 +11,7 @@ from indexer.errors import Refused
 from indexer.mapping import Subject
 from indexer.model import Deferred, Quarantined
 from indexer.sync.patients import Mode, PatientPolicy
-from indexer.sync.prepare import Prepared
+from indexer.sync.prepared import Prepared
 from tests.fakes.memory import study
 from tests.unit.world import SITE_KEY, channel
 

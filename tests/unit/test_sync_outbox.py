@@ -13,7 +13,7 @@ from indexer.sync import outbox
 from indexer.sync.deliver import Answer
 from indexer.sync.outbox import MANY_NAMES, PatientPlan, plan_patients
 from indexer.sync.patients import PatientPolicy, StatedPatient
-from indexer.sync.prepare import Prepared
+from indexer.sync.prepared import Prepared
 
 LANDED = Answer(judgement=Judgement.LANDED, version_id="4")
 REFUSED = Answer(judgement=Judgement.REFUSED, cause="invalid", text="status 422: error")

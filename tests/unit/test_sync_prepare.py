@@ -20,7 +20,7 @@ from indexer.errors import (
 )
 from indexer.model import Deferred, Dropped, Quarantined, Settled
 from indexer.sync import prepare
-from indexer.sync.prepare import Prepared
+from indexer.sync.prepared import Prepared
 from tests.fakes.memory import MemorySource, study
 from tests.unit.world import SITE_KEY, channel
 

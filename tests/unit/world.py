@@ -20,7 +20,8 @@ from indexer.sync.ownership import Keeper
 from indexer.sync.patience import Patience
 from indexer.sync.patients import PatientPolicy
 from indexer.sync.poll import Poller
-from indexer.sync.prepare import Channel, Reader, resource_entry
+from indexer.sync.prepare import Channel, Reader
+from indexer.sync.prepared import resource_entry
 from indexer.sync.publish import Publisher
 from indexer.sync.targeting import make_ready, replaced
 from indexer.sync.verify import Verifier

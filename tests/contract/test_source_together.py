@@ -1,0 +1,148 @@
+"""Several studies read at one go are what each of them is alone, on the fake and on the real Orthancs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from indexer.model import Copy
+from tests.contract.source_cases import KINDS, Case, Shape, running, shape_of_datasets, shape_of_study
+from tests.samples import generate, instance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from pydicom.dataset import Dataset
+
+    from indexer.model import Study
+
+
+MODERN = [kind for kind in KINDS if not kind.endswith("1.10")]
+UNKNOWN = "00000000-00000000-00000000-00000000-00000000"
+
+
+@pytest.fixture(params=KINDS)
+def case(request: pytest.FixtureRequest) -> Iterator[Case]:
+    with running(request.param) as found:
+        yield found
+
+
+@pytest.fixture(params=MODERN)
+def modern(request: pytest.FixtureRequest) -> Iterator[Case]:
+    with running(request.param) as found:
+        yield found
+
+
+def stored(case: Case, sizes: dict[str, int]) -> dict[str, list[Dataset]]:
+    """Studies of two series, with so many instances in each; datasets by StudyInstanceUID."""
+    made = [generate(series=2, instances=each, seed=seed) for seed, each in sizes.items()]
+    case.store([one for datasets in made for one in datasets])
+    return {str(datasets[0].StudyInstanceUID): datasets for datasets in made}
+
+
+def test_what_is_read_together_is_what_is_read_alone(case: Case) -> None:
+    """1.10 cannot, and says so by reading none."""
+    stored(case, {"a": 1, "b": 3, "c": 2})
+    copies = case.copies()
+
+    found = case.source.read_together(copies)
+
+    assert set(found) == (set(copies) if case.is_modern else set())
+    assert found == {copy: case.source.read(copy) for copy in found}
+
+
+@pytest.mark.parametrize(("page_size", "pages"), [(100, 1), (12, 1), (11, 2), (6, 2)])
+def test_reading_together_costs_two_requests_and_the_pages(page_size: int, pages: int, modern: Case) -> None:
+    expected = stored(modern, {"a": 1, "b": 2, "c": 3})
+    modern.page_size = page_size
+    source, copies = modern.source, sorted(modern.copies(), key=lambda copy: len(expected[copy.study_instance_uid]))
+    source.ping()
+    source.read_together(copies)
+    modern.transport.paths.clear()
+
+    found = source.read_together(copies)
+
+    assert modern.transport.paths == ["/tools/find"] * (2 + pages)
+    assert {copy.study_instance_uid for copy in found} == set(expected)
+
+
+def test_a_large_study_is_left_for_later(modern: Case) -> None:
+    expected = stored(modern, {"a": 1, "b": 5, "c": 2})
+    modern.page_size = 9
+
+    found = modern.source.read_together(modern.copies())
+
+    assert shapes(found) == {uid: shape_of_datasets(one) for uid, one in expected.items() if len(one) < 10}
+
+
+@pytest.mark.parametrize(("instances", "results"), [(3, 0), (0, 1), (0, 4), (5, 3)])
+def test_what_orthanc_cuts_off_is_left_for_later(instances: int, results: int) -> None:
+    for kind in MODERN:
+        with running(kind, limit_find_instances=instances, limit_find_results=results) as case:
+            expected = stored(case, {"a": 1, "b": 2, "c": 3})
+
+            found = shapes(case.source.read_together(case.copies()))
+
+            assert len(found) < 3, kind
+            assert found == {uid: shape_of_datasets(expected[uid]) for uid in found}, kind
+
+
+def test_one_study_alone_and_one_that_is_gone(modern: Case) -> None:
+    stored(modern, {"a": 1, "b": 1})
+    first, second = modern.copies()
+
+    assert modern.source.read_together([first]) == {}
+    gone = Copy("main", UNKNOWN, "1.2.3")
+    assert set(modern.source.read_together([first, gone, second])) == {first, second}
+
+
+def test_one_uid_under_two_patients_stays_two_studies(modern: Case) -> None:
+    mine, other = generate(seed="a", PatientID="ONE"), generate(seed="b", PatientID="TWO")
+    for one in other:
+        one.StudyInstanceUID = mine[0].StudyInstanceUID
+    modern.store([*mine, *other])
+    copies = modern.copies()
+
+    found = modern.source.read_together(copies)
+
+    assert len(copies) == len(found) == 2
+    assert {study.attributes.text("PatientID") for study in found.values()} == {"ONE", "TWO"}
+    assert found == {copy: modern.source.read(copy) for copy in copies}
+
+
+@pytest.mark.parametrize("before", range(4))
+@pytest.mark.parametrize("what", ["an instance more", "a series more", "an instance less", "a series less", "gone"])
+def test_a_study_that_changes_meanwhile_is_never_torn(what: str, before: int, modern: Case) -> None:
+    expected = stored(modern, {"torn": 3, "quiet": 3})
+    torn, quiet = expected.values()
+    act, left = changed(modern, torn)[what]
+    modern.page_size = 9
+    copies, source = modern.copies(), modern.source
+    source.read_together(copies)
+    modern.transport.act_before(before, act)
+
+    found = shapes(source.read_together(copies))
+
+    assert modern.transport.has_acted
+    assert found[str(quiet[0].StudyInstanceUID)] == shape_of_datasets(quiet)
+    possible = [None, shape_of_datasets(left), *([shape_of_datasets(torn)] if before else [])]
+    assert found.get(str(torn[0].StudyInstanceUID)) in possible
+
+
+def changed(case: Case, datasets: list[Dataset]) -> dict[str, tuple[Callable[[], object], list[Dataset]]]:
+    """Ways to change a study, each with what is left of it."""
+    first = datasets[0]
+    rest = [one for one in datasets if one.SeriesInstanceUID != first.SeriesInstanceUID]
+    more, new_series = (instance("torn", 0, number, 90, PatientID=first.PatientID) for number in (0, 9))
+    return {
+        "an instance more": (lambda: case.store([more]), [*datasets, more]),
+        "a series more": (lambda: case.store([new_series]), [*datasets, new_series]),
+        "an instance less": (lambda: case.delete(first, "instances"), datasets[1:]),
+        "a series less": (lambda: case.delete(first, "series"), rest),
+        "gone": (lambda: case.delete(first, "studies"), []),
+    }
+
+
+def shapes(found: Mapping[Copy, Study]) -> dict[str, Shape]:
+    return {copy.study_instance_uid: shape_of_study(study) for copy, study in found.items()}

@@ -10,7 +10,7 @@ import psutil
 from bench import throughput
 from bench.rig import servers
 from indexer.orthanc import OrthancSource
-from indexer.sync.drain import TASKS_PER_READER
+from indexer.sync.drain import TASKS_AT_ONCE
 from indexer.transport import Transport
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.servers.orthanc import Orthanc
 
 SHARES = (0.1, 0.4, 1.0)
-SERIES = 48
+SERIES = 64
 
 Ids = dict[str, str]
 T = TypeVar("T")
@@ -45,10 +45,10 @@ def measure(orthanc: Orthanc) -> None:
         print(f"  {title:48} {cost_ms(server, ask, chosen):6.1f} ms", flush=True)
     source = OrthancSource(transport, "main")
     copies = source.locate(source.list_ids())[:SERIES]
-    together = [copies[at : at + TASKS_PER_READER] for at in range(0, len(copies), TASKS_PER_READER)]
+    together = [copies[at : at + TASKS_AT_ONCE] for at in range(0, len(copies), TASKS_AT_ONCE)]
     print(f"  {'a study read alone':48} {cost_ms(server, source.read, copies):6.1f} ms")
     each_ms = cost_ms(server, source.read_together, together) * len(together) / len(copies)
-    print(f"  {'a study read with 15 others':48} {each_ms:6.1f} ms", flush=True)
+    print(f"  {'a study read with 31 others':48} {each_ms:6.1f} ms", flush=True)
 
 
 def series_of(transport: Transport) -> list[Ids]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ import requests
 from bench.rig import Stopwatch, servers, spread, store_zips
 from indexer.dicomweb import DicomWebSamples
 from indexer.orthanc import OrthancSource
-from indexer.sync.drain import TASKS_PER_READER
+from indexer.sync.drain import TASKS_AT_ONCE
 from indexer.transport import Transport
 from tests.proxy import Proxy
 from tests.samples import generate
@@ -121,7 +122,7 @@ def end_to_end(orthanc: Orthanc, source: dict[str, Any]) -> tuple[float, float]:
         quiet = {"log": {"format": "json", "level": "info"}}
         site = Site(home=home, orthanc=orthanc, fhir=hapi.url, source=source, top=quiet)
         with Stopwatch() as watch:
-            done = site.cli("backfill")
+            done = subprocess.run(site.command("backfill"), capture_output=True, text=True, check=True)
     shutil.rmtree(home)
     ended = next(json.loads(line) for line in done.stderr.splitlines() if '"drain_ended"' in line)
     return watch.seconds, ended["busy_ms"] / ended["duration_ms"]
@@ -155,7 +156,7 @@ def read_alone(orthanc: Orthanc, *, has_samples: bool) -> float:
 
     began = time.monotonic()
     with ThreadPoolExecutor(READERS) as pool:
-        list(pool.map(read, (copies[at : at + TASKS_PER_READER] for at in range(0, len(copies), TASKS_PER_READER))))
+        list(pool.map(read, (copies[at : at + TASKS_AT_ONCE] for at in range(0, len(copies), TASKS_AT_ONCE))))
     return time.monotonic() - began
 
 

@@ -40,8 +40,11 @@ LEASE_S = 900.0
 IDLE_S = 0.5
 """Longest sleep of an idle loop; a new mark of another process is seen after this long at the latest."""
 
-TASKS_PER_READER = 16
-"""Taking is a transaction: rather some at once than each alone."""
+POLL_S = 0.1
+"""A thread that has nothing to do sees a stop after this long at the latest."""
+
+TASKS_AT_ONCE = 32
+"""Studies that a reader takes at a time: what reading together costs an archive is shared by all of them."""
 
 ABANDON_S = 7.0
 """After a stop, requests under way may end for this long; then they are abandoned and their studies stay dirty."""
@@ -122,10 +125,11 @@ class Drain:
     _kept: Prepared | Settlement | None = field(default=None, init=False)
     _epoch: int = field(default=0, init=False)
     _under_way: set[str] = field(default_factory=set, init=False)
+    _news: threading.Event = field(default_factory=threading.Event, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def __post_init__(self) -> None:
-        self._tasks = queue.Queue(maxsize=self.readers * TASKS_PER_READER)
+        self._tasks = queue.Queue(maxsize=TASKS_AT_ONCE)
         self._loads = queue.Queue(maxsize=1)
         self._ready = queue.Queue(maxsize=4 * self.publisher.deliverer.sizer.limits.max_entries)
 
@@ -161,6 +165,7 @@ class Drain:
     def _take_loop(self, is_done: Callable[[], bool] | None) -> None:
         pace = Pace(self.clock)
         while not self.stop.is_set():
+            self._news.clear()
             tasks = self.patience.with_ledger(lambda: self._take(pace))
             for task in tasks:
                 self._put(self._tasks, task)
@@ -168,24 +173,26 @@ class Drain:
                 continue
             if is_done is not None and not self._under_way and self.patience.with_ledger(is_done):
                 return
-            self.stop.wait(self.patience.with_ledger(self._idle_s))
+            self._news.wait(self.patience.with_ledger(self._idle_s))
 
     def _take(self, pace: Pace) -> list[Task]:
-        room = self._tasks.maxsize - self._tasks.qsize()
-        if 2 * room < self._tasks.maxsize:
+        if not self._has_room():
             return []
         allowed = pace.allowed(self.ledger.backfill_rate())
-        tasks = self.ledger.take(self.clock(), room, LEASE_S, Lane.LIVE if allowed < 1 else None)
+        room = self._tasks.maxsize - self._tasks.qsize()
+        limit, lane = (room, Lane.LIVE) if allowed < 1 else (int(min(room, allowed)), None)
+        tasks = self.ledger.take(self.clock(), limit, LEASE_S, lane)
         with self._lock:
             new = [task for task in tasks if task.study_instance_uid not in self._under_way]
             self._under_way.update(task.study_instance_uid for task in new)
         pace.took(sum(1 for task in new if task.lane is Lane.BACKFILL))
         return new
 
+    def _has_room(self) -> bool:
+        return 2 * self._tasks.qsize() <= self._tasks.maxsize
+
     def _idle_s(self) -> float:
-        if self._under_way:
-            return 0.02
-        due_s = self.ledger.next_due(self.clock())
+        due_s = self.ledger.next_due(self.clock()) if self._has_room() else None
         return IDLE_S if due_s is None else min(IDLE_S, max(0.02, due_s))
 
     # --- read and map ---------------------------------------------------------------------------------------------
@@ -197,10 +204,11 @@ class Drain:
                     self._put(self._ready, one)
 
     def _next_tasks(self) -> list[Task]:
-        tasks = [self._tasks.get(timeout=IDLE_S)]
+        tasks = [self._tasks.get(timeout=POLL_S)]
         with suppress(queue.Empty):
-            while len(tasks) < TASKS_PER_READER:
+            while len(tasks) < TASKS_AT_ONCE:
                 tasks.append(self._tasks.get_nowait())
+        self._news.set()
         return tasks
 
     def _read(self, tasks: Sequence[Task]) -> list[Prepared | Settlement]:
@@ -265,7 +273,7 @@ class Drain:
         deadline = float("inf")
         while not self.stop.is_set() and len(items) < MOST_ITEMS and time.monotonic() < deadline:
             try:
-                item = self._kept or self._ready.get(timeout=0.05 if items else IDLE_S)
+                item = self._kept or self._ready.get(timeout=0.05 if items else POLL_S)
             except queue.Empty:
                 if not items or len(items) >= len(self._under_way):
                     return items
@@ -288,7 +296,7 @@ class Drain:
     def _write_loop(self) -> None:
         while not self.stop.is_set():
             with suppress(queue.Empty):
-                load = self._loads.get(timeout=IDLE_S)
+                load = self._loads.get(timeout=POLL_S)
                 self._settle([*load.settled, *(self._written(load) if load.looked else ())])
 
     def _written(self, load: Load) -> list[Settlement]:
@@ -310,6 +318,7 @@ class Drain:
         self.patience.with_ledger(lambda: self.ledger.settle(settlements, self.clock()))
         with self._lock:
             self._under_way.difference_update(one.task.study_instance_uid for one in settlements)
+        self._news.set()
         for one in settlements:
             self.tally.count(one)
             self._tell(one)
@@ -336,7 +345,7 @@ class Drain:
     def _put(self, where: queue.Queue[T], item: T) -> None:
         while not self.stop.is_set():
             with suppress(queue.Full):
-                where.put(item, timeout=IDLE_S)
+                where.put(item, timeout=POLL_S)
                 return
 
 

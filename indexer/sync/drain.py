@@ -131,7 +131,8 @@ class Drain:
     def __post_init__(self) -> None:
         self._tasks = queue.Queue(maxsize=TASKS_AT_ONCE)
         self._loads = queue.Queue(maxsize=1)
-        self._ready = queue.Queue(maxsize=4 * self.publisher.deliverer.sizer.limits.max_entries)
+        # Small, so that reading keeps pace with sending and leaves the FHIR server its processors at the beginning.
+        self._ready = queue.Queue(maxsize=TASKS_AT_ONCE)
 
     def run(self, is_done: Callable[[], bool] | None = None) -> None:
         """Drain until a stop is asked for or, with nothing under way, `is_done` says so.

@@ -39,10 +39,11 @@ _log = logging.getLogger(__name__)
 WAIT_S = (30.0, 6 * 3600.0)
 """First and longest delay before a study is tried again."""
 
-NOTHING: Final[Mapping[Copy, Study]] = MappingProxyType({})
-
 AGAIN_S = 5.0
 """A study that changed under the reader's eyes is read again after this long."""
+
+NOTHING: Final[Mapping[Copy, Study]] = MappingProxyType({})
+"""Where nothing was read ahead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,9 +8,8 @@ import orjson
 import psutil
 
 from bench import throughput
-from bench.rig import servers
+from bench.rig import at_once, servers
 from indexer.orthanc import OrthancSource
-from indexer.sync.drain import TASKS_AT_ONCE
 from indexer.transport import Transport
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ def measure(orthanc: Orthanc) -> None:
         print(f"  {title:48} {cost_ms(server, ask, chosen):6.1f} ms", flush=True)
     source = OrthancSource(transport, "main")
     copies = source.locate(source.list_ids())[:SERIES]
-    together = [copies[at : at + TASKS_AT_ONCE] for at in range(0, len(copies), TASKS_AT_ONCE)]
+    together = at_once(copies)
     print(f"  {'a study read alone':48} {cost_ms(server, source.read, copies):6.1f} ms")
     each_ms = cost_ms(server, source.read_together, together) * len(together) / len(copies)
     print(f"  {'a study read with 31 others':48} {each_ms:6.1f} ms", flush=True)

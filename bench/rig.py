@@ -15,14 +15,17 @@ from typing import TYPE_CHECKING
 import psutil
 import requests
 
+from indexer.sync.drain import TASKS_AT_ONCE
 from tests.samples.datasets import to_bytes
 from tests.servers.hapi import Hapi
 from tests.servers.orthanc import Orthanc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from pydicom.dataset import Dataset
+
+    from indexer.model import Copy
 
 # While it is filled and measured nothing becomes stable: Orthanc's DICOMweb plugin would read each series whole then,
 # for minutes. A backfill does not need it, and single instances are not read from that cache.
@@ -65,6 +68,11 @@ def store_zips(orthanc: Orthanc, parts: Iterable[Callable[[], list[Dataset]]]) -
 
     with ThreadPoolExecutor(2) as pool:
         return sum(pool.map(send, parts))
+
+
+def at_once(copies: Sequence[Copy]) -> list[Sequence[Copy]]:
+    """Studies as a reader takes them."""
+    return [copies[start : start + TASKS_AT_ONCE] for start in range(0, len(copies), TASKS_AT_ONCE)]
 
 
 class Stopwatch:

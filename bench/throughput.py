@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from bench.rig import Stopwatch, servers, spread, store_zips
+from bench.rig import Stopwatch, at_once, servers, spread, store_zips
 from indexer.dicomweb import DicomWebSamples
 from indexer.orthanc import OrthancSource
-from indexer.sync.drain import TASKS_AT_ONCE
 from indexer.transport import Transport
 from tests.proxy import Proxy
 from tests.samples import generate
@@ -186,7 +185,7 @@ def read_alone(orthanc: Orthanc, *, has_samples: bool) -> float:
 
     began = time.monotonic()
     with ThreadPoolExecutor(READERS) as pool:
-        list(pool.map(read, (copies[at : at + TASKS_AT_ONCE] for at in range(0, len(copies), TASKS_AT_ONCE))))
+        list(pool.map(read, at_once(copies)))
     return time.monotonic() - began
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
@@ -11,15 +10,13 @@ import orjson
 
 from indexer.dicomweb.objects import is_image
 from indexer.errors import PeerError, ProtocolViolation, Refused, StudyUnfit, StudyWaits, TooLarge, Unavailable
-from indexer.model import Attributes, Instance, Series, Study
+from indexer.model import Attributes, Instance, Series, Study, is_uid_like
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from indexer.transport import Response, Transport
 
-# PS3.5 2024e, section 9.1; more is not let into a path.
-_UID: Final = re.compile(r"[0-9.]{1,64}")
 _ACCEPT: Final = {"Accept": "application/dicom+json"}
 # A file that cannot be read is passed over for the next one of its series, but not many times.
 _TRIES: Final = 3
@@ -65,7 +62,7 @@ class DicomWebSamples:
         Unavailable, AccessDenied, ProtocolViolation
             If the server as a whole does not answer as it should.
         """
-        if not _UID.fullmatch(study.study_instance_uid):
+        if not is_uid_like(study.study_instance_uid):
             raise StudyUnfit(
                 "The StudyInstanceUID is no UID: other characters than digits and dots, or longer than 64.",
                 cause="bad_study_uid",
@@ -147,9 +144,9 @@ def _is_kept(tag: str, element: object) -> bool:
 
 def _nameable(series: Series) -> list[Instance]:
     """The instances that a path can name, in order; none of a series whose own UID is none."""
-    if not _UID.fullmatch(series.series_instance_uid):
+    if not is_uid_like(series.series_instance_uid):
         return []
-    return [one for one in _in_order(series.instances) if _UID.fullmatch(one.sop_instance_uid)]
+    return [one for one in _in_order(series.instances) if is_uid_like(one.sop_instance_uid)]
 
 
 def _in_order(instances: Iterable[Instance]) -> list[Instance]:

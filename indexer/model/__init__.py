@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from indexer.model.attributes import Attributes, PersonName
 from indexer.model.feed import Change, ChangePage, FeedPosition, Level
-from indexer.model.study import Copy, Instance, Series, Study
+from indexer.model.study import Copy, Instance, Series, Study, is_uid_like
 from indexer.model.target import EntryResult, Fetched, Lookup, TargetInfo
 from indexer.model.work import (
     BackfillRun,
@@ -48,4 +48,5 @@ __all__ = [
     "TargetInfo",
     "Task",
     "Written",
+    "is_uid_like",
 ]

@@ -5,13 +5,25 @@ Source: PS3.3 2024e, A.1.2 "Composite IOD Information Entity-Relationship Model"
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from indexer.model.attributes import Attributes
+
+
+_UID_LIKE: Final = re.compile(r"[0-9.]{1,64}")
+
+
+def is_uid_like(text: str) -> bool:
+    """Whether a text has the characters and the length of a UID (PS3.5 2024e, section 9.1).
+
+    Nothing else may get into a path, or into a query, where it would be a wildcard or a list of values.
+    """
+    return _UID_LIKE.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -6,10 +6,10 @@ time it does so once for all of them.
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
+from indexer.model import is_uid_like
 from indexer.orthanc.standing import assembled, keep, unmoved
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from indexer.orthanc.client import Client
     from indexer.orthanc.standing import Found
 
-# Anything else in a query would be a wildcard, or a list of values (PS3.4 2024e, section C.2.2.2).
-_UID: Final = re.compile(r"[0-9.]{1,64}")
 _NUMBER_OF_STUDY_RELATED_INSTANCES: Final = "0020,1208"
 
 
@@ -30,7 +28,7 @@ def read(client: Client, copies: Iterable[Copy], page_size: int) -> dict[Copy, S
 
     What is left out says nothing of a study: `studies.read` reads it, and tells what is wrong with it.
     """
-    askable = [copy for copy in copies if _UID.fullmatch(copy.study_instance_uid)]
+    askable = [copy for copy in copies if is_uid_like(copy.study_instance_uid)]
     if len(askable) < 2 or not client.has_extended_find():
         return {}
     opened = _opened(client, askable)

@@ -91,7 +91,7 @@ class Reader:
     site_key: bytes = field(repr=False)
 
     def read_ahead(self, tasks: Sequence[Task]) -> dict[Copy, Study]:
-        """What the sources could read at one go of these tasks; what is not in it is read alone.
+        """What the sources could read at one go of these tasks; what is not in it is read alone, as a single task is.
 
         A server that fails here fails there, too, where it shows on which study.
         """
@@ -99,8 +99,9 @@ class Reader:
         for name, channel in self.channels.items():
             here = [[copy for copy in task.copies if copy.source == name] for task in tasks]
             alone = [copies[0] for copies in here if len(copies) == 1]
-            with suppress(PeerError):
-                ahead |= channel.source.read_together(alone) if len(alone) > 1 else {}
+            if len(alone) > 1:
+                with suppress(PeerError):
+                    ahead |= channel.source.read_together(alone)
         return ahead
 
     def prepare(self, task: Task, ahead: Mapping[Copy, Study] = NOTHING) -> Prepared | Settlement:

@@ -12,7 +12,7 @@ from indexer.dicomweb import DicomWebSamples
 from indexer.orthanc import OrthancSource
 from indexer.transport import Response, Transport
 from tests.fakes.orthanc import FakeOrthanc
-from tests.samples import store_rest
+from tests.samples import instance, store_rest
 from tests.servers.orthanc import Orthanc, orthanc_versions
 
 if TYPE_CHECKING:
@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 FAKE, REAL = "fake", "real"
 KINDS = [f"{kind} {version}" for kind in (FAKE, REAL) for version in orthanc_versions()]
+
+
+CHANGES = ("an instance more", "a series more", "an instance less", "a series less", "gone")
+UNKNOWN = "00000000-00000000-00000000-00000000-00000000"
+"""An Orthanc id that no resource has."""
 
 
 class Counting(Transport):
@@ -102,6 +107,21 @@ class Case:
             return [f"/series/{one}" for one in study["Series"]]
         series = [requests.get(f"{self.orthanc.url}/series/{one}?short", timeout=10).json() for one in study["Series"]]
         return [f"/instances/{one}" for answer in series for one in answer["Instances"]]
+
+
+def changes_of(case: Case, datasets: list[Dataset], seed: str) -> dict[str, tuple[Callable[[], object], list[Dataset]]]:
+    """Ways to change a study (`CHANGES`), each with what is left of it."""
+    first = datasets[0]
+    rest = [one for one in datasets if one.SeriesInstanceUID != first.SeriesInstanceUID]
+    more = instance(seed, 0, 0, 90, PatientID=first.PatientID)
+    new_series = instance(seed, 0, 9, 0, PatientID=first.PatientID)
+    return {
+        "an instance more": (lambda: case.store([more]), [*datasets, more]),
+        "a series more": (lambda: case.store([new_series]), [*datasets, new_series]),
+        "an instance less": (lambda: case.delete(first, "instances"), datasets[1:]),
+        "a series less": (lambda: case.delete(first, "series"), rest),
+        "gone": (lambda: case.delete(first, "studies"), []),
+    }
 
 
 @contextmanager

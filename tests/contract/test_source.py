@@ -9,26 +9,26 @@ import pytest
 
 from indexer.errors import ProtocolViolation, StudyChanging, StudyVanished
 from indexer.model import Copy, Level
-from tests.contract.source_cases import KINDS, Case, running, shape_of_datasets, shape_of_study
+from tests.contract.source_cases import (
+    CHANGES,
+    KINDS,
+    UNKNOWN,
+    Case,
+    changes_of,
+    running,
+    shape_of_datasets,
+    shape_of_study,
+)
 from tests.samples import by_turns, generate, instance
 from tests.servers.orthanc import orthanc_versions
 from tests.site import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from pydicom.dataset import Dataset
+    from collections.abc import Iterator
 
     from indexer.model import Change, ChangePage
 
-UNKNOWN = "00000000-00000000-00000000-00000000-00000000"
 DEADLINE_S = 20
-
-
-@pytest.fixture(params=KINDS)
-def case(request: pytest.FixtureRequest) -> Iterator[Case]:
-    with running(request.param) as found:
-        yield found
 
 
 def all_changes(case: Case, limit: int = 1000) -> list[Change]:
@@ -252,31 +252,13 @@ def test_a_study_that_is_not_there(case: Case) -> None:
         case.source.read(Copy("main", UNKNOWN, "1.2.3"))
 
 
-def actions(case: Case, datasets: list[Dataset], seed: str) -> dict[str, tuple[Callable[[], object], list[Dataset]]]:
-    """Ways to change a study, each with what is left of it."""
-    first = datasets[0]
-    same_series = [one for one in datasets if one.SeriesInstanceUID == first.SeriesInstanceUID]
-    more = instance(seed, 0, 0, 90, PatientID=first.PatientID)
-    new_series = instance(seed, 0, 9, 0, PatientID=first.PatientID)
-    return {
-        "an instance more": (lambda: case.store([more]), [*datasets, more]),
-        "a series more": (lambda: case.store([new_series]), [*datasets, new_series]),
-        "an instance less": (lambda: case.delete(first, "instances"), datasets[1:]),
-        "a series less": (
-            lambda: case.delete(first, "series"),
-            [one for one in datasets if one not in same_series],
-        ),
-        "gone": (lambda: case.delete(first, "studies"), []),
-    }
-
-
 @pytest.mark.parametrize("before", range(5))
-@pytest.mark.parametrize("what", ["an instance more", "a series more", "an instance less", "a series less", "gone"])
+@pytest.mark.parametrize("what", CHANGES)
 def test_a_study_that_changes_while_it_is_read_is_never_torn(what: str, before: int, case: Case) -> None:
     datasets = generate(series=2, instances=5, seed="torn")
     case.store(datasets)
     case.page_size = 4
-    act, left = actions(case, datasets, "torn")[what]
+    act, left = changes_of(case, datasets, "torn")[what]
     copy, source = case.copies()[0], case.source
     source.read(copy)
     case.transport.act_before(before, act)

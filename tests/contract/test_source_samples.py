@@ -10,22 +10,14 @@ import pytest
 from indexer.dicomweb import DicomWebSamples
 from indexer.errors import Refused, StudyUnfit, StudyWaits
 from indexer.orthanc import OrthancSource
-from tests.contract.source_cases import KINDS, Case, Counting, running
+from tests.contract.source_cases import Case, Counting, running
 from tests.samples import by_turns, generate, store_rest
 from tests.servers.orthanc import Orthanc, orthanc_versions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from pydicom.dataset import Dataset
 
     from indexer.model import Study
-
-
-@pytest.fixture(params=KINDS)
-def case(request: pytest.FixtureRequest) -> Iterator[Case]:
-    with running(request.param) as found:
-        yield found
 
 
 def read(case: Case, datasets: list[Dataset]) -> Study:

@@ -7,25 +7,27 @@ from typing import TYPE_CHECKING
 import pytest
 
 from indexer.model import Copy
-from tests.contract.source_cases import KINDS, Case, Shape, running, shape_of_datasets, shape_of_study
-from tests.samples import generate, instance
+from tests.contract.source_cases import (
+    CHANGES,
+    KINDS,
+    UNKNOWN,
+    Case,
+    Shape,
+    changes_of,
+    running,
+    shape_of_datasets,
+    shape_of_study,
+)
+from tests.samples import generate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from pydicom.dataset import Dataset
 
     from indexer.model import Study
 
-
 MODERN = [kind for kind in KINDS if not kind.endswith("1.10")]
-UNKNOWN = "00000000-00000000-00000000-00000000-00000000"
-
-
-@pytest.fixture(params=KINDS)
-def case(request: pytest.FixtureRequest) -> Iterator[Case]:
-    with running(request.param) as found:
-        yield found
 
 
 @pytest.fixture(params=MODERN)
@@ -112,11 +114,11 @@ def test_one_uid_under_two_patients_stays_two_studies(modern: Case) -> None:
 
 
 @pytest.mark.parametrize("before", range(4))
-@pytest.mark.parametrize("what", ["an instance more", "a series more", "an instance less", "a series less", "gone"])
+@pytest.mark.parametrize("what", CHANGES)
 def test_a_study_that_changes_meanwhile_is_never_torn(what: str, before: int, modern: Case) -> None:
     expected = stored(modern, {"torn": 3, "quiet": 3})
     torn, quiet = expected.values()
-    act, left = changed(modern, torn)[what]
+    act, left = changes_of(modern, torn, "torn")[what]
     modern.page_size = 9
     copies, source = modern.copies(), modern.source
     source.read_together(copies)
@@ -128,20 +130,6 @@ def test_a_study_that_changes_meanwhile_is_never_torn(what: str, before: int, mo
     assert found[str(quiet[0].StudyInstanceUID)] == shape_of_datasets(quiet)
     possible = [None, shape_of_datasets(left), *([shape_of_datasets(torn)] if before else [])]
     assert found.get(str(torn[0].StudyInstanceUID)) in possible
-
-
-def changed(case: Case, datasets: list[Dataset]) -> dict[str, tuple[Callable[[], object], list[Dataset]]]:
-    """Ways to change a study, each with what is left of it."""
-    first = datasets[0]
-    rest = [one for one in datasets if one.SeriesInstanceUID != first.SeriesInstanceUID]
-    more, new_series = (instance("torn", 0, number, 90, PatientID=first.PatientID) for number in (0, 9))
-    return {
-        "an instance more": (lambda: case.store([more]), [*datasets, more]),
-        "a series more": (lambda: case.store([new_series]), [*datasets, new_series]),
-        "an instance less": (lambda: case.delete(first, "instances"), datasets[1:]),
-        "a series less": (lambda: case.delete(first, "series"), rest),
-        "gone": (lambda: case.delete(first, "studies"), []),
-    }
 
 
 def shapes(found: Mapping[Copy, Study]) -> dict[str, Shape]:

@@ -221,8 +221,8 @@ class FakeOrthanc:
         if not self.is_modern:
             return as_json(self._ids(level))
         nodes = sorted(self._within(asked), key=lambda one: one.orthanc_id)[asked.get("Since", 0) :]
-        limits = {"Instance": self.limit_find_instances}
-        limit = min(asked.get("Limit") or len(nodes), limits.get(level, self.limit_find_results) or len(nodes))
+        most = self.limit_find_instances if level == "Instance" else self.limit_find_results
+        limit = min(asked.get("Limit") or len(nodes), most or len(nodes))
         return as_json([self.archive.found(node, asked) for node in nodes[:limit]])
 
     def _within(self, asked: dict[str, Any]) -> list[Node]:

@@ -44,7 +44,7 @@ def main() -> None:
         remembered(study(count), f"{count} instances")
     remembered(study(PACKED[-1], tail=scattered), f"{PACKED[-1]} instances, UIDs of 16 random digits")
     print(f"how: median of {RUNS} runs in one process, Python {platform.python_version()}, servers and ledger apart;")
-    print("     R4 studies of 4 series, deep copies on each side, so that nothing is equal by being the same object")
+    print("     R4 studies of 4 series, deep locations on each side, so that nothing is equal by being the same object")
 
 
 def counted(number: int) -> str:

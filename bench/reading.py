@@ -43,26 +43,26 @@ def measure(orthanc: Orthanc) -> None:
     for title, ask in requests(transport).items():
         print(f"  {title:48} {cost_ms(server, ask, chosen):6.1f} ms", flush=True)
     source = OrthancSource(transport, "main")
-    copies = source.locate(source.list_ids())[:SERIES]
-    together = at_once(copies)
-    print(f"  {'a study read alone':48} {cost_ms(server, source.read, copies):6.1f} ms")
-    each_ms = cost_ms(server, source.read_together, together) * len(together) / len(copies)
+    locations = source.locate(source.list_ids())[:SERIES]
+    together = at_once(locations)
+    print(f"  {'a study read alone':48} {cost_ms(server, source.read, locations):6.1f} ms")
+    each_ms = cost_ms(server, source.read_batch, together) * len(together) / len(locations)
     print(f"  {'a study read with 31 others':48} {each_ms:6.1f} ms", flush=True)
 
 
 def series_of(transport: Transport) -> list[Ids]:
     """One instance of some series, with all its ids, from all over the archive."""
     source = OrthancSource(transport, "main")
-    copies = source.locate(source.list_ids())
+    locations = source.locate(source.list_ids())
     found = []
-    for copy in copies[:: max(1, len(copies) // SERIES)][:SERIES]:
-        series = transport.request("GET", f"/studies/{copy.orthanc_id}/series").json()[0]
+    for location in locations[:: max(1, len(locations) // SERIES)][:SERIES]:
+        series = transport.request("GET", f"/studies/{location.location_id}/series").json()[0]
         instance = transport.request("GET", f"/instances/{series['Instances'][0]}").json()
         uids = [series["MainDicomTags"]["SeriesInstanceUID"], instance["MainDicomTags"]["SOPInstanceUID"]]
-        path = f"/dicom-web/studies/{copy.study_instance_uid}/series/{uids[0]}"
+        path = f"/dicom-web/studies/{location.study_instance_uid}/series/{uids[0]}"
         found.append(
             {
-                "study": copy.orthanc_id,
+                "study": location.location_id,
                 "series": series["ID"],
                 "series metadata": f"{path}/metadata",
                 "instance metadata": f"{path}/instances/{uids[1]}/metadata",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import psutil
 import requests
 
-from indexer.sync.drain import TASKS_AT_ONCE
+from indexer.sync.drain.drain import TASKS_AT_ONCE
 from tests.samples.datasets import to_bytes
 from tests.servers.hapi import Hapi
 from tests.servers.orthanc import Orthanc
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from pydicom.dataset import Dataset
 
-    from indexer.model import Copy
+    from indexer.model import StudyLocation
 
 # While it is filled and measured nothing becomes stable: Orthanc's DICOMweb plugin would read each series whole then,
 # for minutes. A backfill does not need it, and single instances are not read from that cache.
@@ -70,9 +70,9 @@ def store_zips(orthanc: Orthanc, parts: Iterable[Callable[[], list[Dataset]]]) -
         return sum(pool.map(send, parts))
 
 
-def at_once(copies: Sequence[Copy]) -> list[Sequence[Copy]]:
+def at_once(locations: Sequence[StudyLocation]) -> list[Sequence[StudyLocation]]:
     """Studies as a reader takes them."""
-    return [copies[start : start + TASKS_AT_ONCE] for start in range(0, len(copies), TASKS_AT_ONCE)]
+    return [locations[start : start + TASKS_AT_ONCE] for start in range(0, len(locations), TASKS_AT_ONCE)]
 
 
 class Stopwatch:

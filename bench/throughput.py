@@ -28,7 +28,7 @@ from tests.site import Site
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from indexer.model import Copy
+    from indexer.model import StudyLocation
     from tests.servers.orthanc import Orthanc
 
 ROUNDS = 5
@@ -175,17 +175,17 @@ def read_alone(orthanc: Orthanc, *, has_samples: bool) -> float:
     """Read every study as the indexer does, and map nothing."""
     source = OrthancSource(Transport(orthanc.url, peer="orthanc"), "main")
     samples = DicomWebSamples(Transport(orthanc.dicomweb_url, peer="dicomweb"))
-    copies = source.locate(source.list_ids())
+    locations = source.locate(source.list_ids())
 
-    def read(some: Sequence[Copy]) -> None:
-        ahead = source.read_together(some)
-        for copy in some:
-            study = ahead.get(copy) or source.read(copy)
+    def read(some: Sequence[StudyLocation]) -> None:
+        ahead = source.read_batch(some)
+        for location in some:
+            study = ahead.get(location) or source.read(location)
             assert samples.sample(study) if has_samples else study.series
 
     began = time.monotonic()
     with ThreadPoolExecutor(READERS) as pool:
-        list(pool.map(read, at_once(copies)))
+        list(pool.map(read, at_once(locations)))
     return time.monotonic() - began
 
 

@@ -21,8 +21,8 @@
     └─ StudyError(cause)             concerns one study, the others go on
        ├─ StudyVanished              the source does not hold it (any more)        a normal end
        ├─ StudyChanging              it changed while it was read                  read again
-       ├─ StudyWaits                 what its identity needs cannot be read now    retry
-       └─ StudyUnfit                 it cannot be published as it is               quarantine
+       ├─ StudyNotReady                 what its identity needs cannot be read now    retry
+       └─ StudyInvalid                 it cannot be published as it is               quarantine
 
 Each class says who acts. Edges translate foreign exceptions into these in one place; nobody else catches foreign ones.
 No message or hint may hold patient data: no names, numbers, UIDs, bodies or URLs with a query.
@@ -230,11 +230,11 @@ class StudyChanging(StudyError):
     """The study changed while it was read."""
 
 
-class StudyWaits(StudyError):
+class StudyNotReady(StudyError):
     """Something that the study's identity needs cannot be read now."""
 
 
-class StudyUnfit(StudyError):
+class StudyInvalid(StudyError):
     """The study cannot be published as it is; it goes to quarantine."""
 
     default_hint = "Mend the study in the archive, then 'quarantine replay' it."

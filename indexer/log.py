@@ -113,17 +113,17 @@ def study_key(site_key: bytes, study_instance_uid: str) -> str:
     return _keyed(site_key, "study", study_instance_uid)
 
 
-def orthanc_key(site_key: bytes, orthanc_id: str) -> str:
+def orthanc_key(site_key: bytes, location_id: str) -> str:
     """Name an Orthanc resource in logs: its own id is a plain hash of patient data.
 
     Parameters
     ----------
     site_key
         The installation's key.
-    orthanc_id
+    location_id
         Orthanc's identifier of a patient, study, series or instance.
     """
-    return _keyed(site_key, "orthanc", orthanc_id)
+    return _keyed(site_key, "orthanc", location_id)
 
 
 def _keyed(site_key: bytes, kind: str, value: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from indexer.model import Change, ChangePage, Copy, FeedPosition, Lane, Level, Mark
+from indexer.model import Change, ChangePage, FeedPosition, Lane, Level, Mark, StudyLocation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -46,7 +46,7 @@ class SettlingRule:
 
 def anchor(change: Change) -> str:
     """A row's identity: a Seq is never used twice in one database."""
-    return f"{change.change_type} {change.orthanc_id} {change.date}"
+    return f"{change.change_type} {change.location_id} {change.date}"
 
 
 def is_younger(row: Change, anchors: Mapping[int, str]) -> bool:
@@ -104,7 +104,7 @@ def telling(changes: Iterable[Change]) -> tuple[Change, ...]:
 
 
 def marks(
-    changes: Sequence[Change], copies: Iterable[Copy], rule: SettlingRule, *, is_history: bool
+    changes: Sequence[Change], locations: Iterable[StudyLocation], rule: SettlingRule, *, is_history: bool
 ) -> tuple[Mark, ...]:
     """One mark per study that the changes speak of.
 
@@ -113,22 +113,22 @@ def marks(
 
     Parameters
     ----------
-    copies
+    locations
         The studies that the changes belong to.
     is_history
         The rows are so old that their studies are quiet by now; they do not go before live ones.
     """
-    stable = {one.orthanc_id for one in changes if one.change_type == "StableStudy"}
+    stable = {one.location_id for one in changes if one.change_type == "StableStudy"}
     lane = Lane.BACKFILL if is_history else Lane.LIVE
     return tuple(
         Mark(
-            copy=copy,
-            reason="StableStudy" if copy.orthanc_id in stable else "changes",
+            location=location,
+            reason="StableStudy" if location.location_id in stable else "changes",
             lane=lane,
-            quiet_s=0.0 if is_history or copy.orthanc_id in stable else rule.quiet_s,
+            quiet_s=0.0 if is_history or location.location_id in stable else rule.quiet_s,
             max_wait_s=rule.max_wait_s,
         )
-        for copy in sorted(copies)
+        for location in sorted(locations)
     )
 
 

@@ -7,18 +7,18 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from indexer.crew import Crew
 from indexer.errors import LedgerBusy, PeerError
 from indexer.log import Event
+from indexer.thread_group import ThreadGroup
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
-    from indexer.sync.drain import Drain
+    from indexer.sync.changes.poll import Poller
+    from indexer.sync.drain.drain import Drain
     from indexer.sync.patience import Patience
-    from indexer.sync.poll import Poller
 
 _log = logging.getLogger(__name__)
 
@@ -80,13 +80,13 @@ class Service:
             What ended a loop.
         """
         _log.info("started", extra={"event": Event.STARTED})
-        crew = Crew(self.stop)
-        crew.start(self._drain)
+        threads = ThreadGroup(self.stop)
+        threads.start(self._drain)
         for follower in self.followers:
-            crew.start(functools.partial(follower.follow, self.stop))
+            threads.start(functools.partial(follower.follow, self.stop))
         self.stop.wait()
         _log.info("stopping", extra={"event": Event.STOP_REQUESTED})
-        crew.join(STOP_S)
+        threads.join(STOP_S)
         _log.info("stopped", extra={"event": Event.STOPPED})
 
     def _drain(self) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from indexer.bundle.entry import Bundle, BundleType, Entry, build, halves, waves
 from indexer.bundle.outcome import mask, strip
 from indexer.bundle.sizing import Limits, Sizer, TypePolicy
-from indexer.bundle.verdict import Judgement, Verdict, is_throttled, judge
+from indexer.bundle.verdict import EntryStatus, Verdict, is_throttled, judge
 
 __all__ = [
     "Bundle",
     "BundleType",
     "Entry",
-    "Judgement",
+    "EntryStatus",
     "Limits",
     "Sizer",
     "TypePolicy",

@@ -23,10 +23,10 @@ _CAUSES: Final = {
 }
 
 
-class Judgement(StrEnum):
+class EntryStatus(StrEnum):
     """Who acts next."""
 
-    LANDED = "landed"
+    ACCEPTED = "accepted"
     RETRY = "retry"
     CONFLICT = "conflict"
     TOO_LARGE = "too_large"
@@ -45,7 +45,7 @@ class Verdict:
         For RETRY the seconds that the server asked us to wait, None if it did not say.
     """
 
-    judgement: Judgement
+    entry_status: EntryStatus
     cause: str = ""
     retry_after_s: float | None = None
 
@@ -55,14 +55,14 @@ def judge(result: EntryResult) -> Verdict:
     status = result.status
     # 304: some servers answer so to a PUT of what they hold already.
     if 200 <= status < 300 or status == 304:
-        return Verdict(Judgement.LANDED)
+        return Verdict(EntryStatus.ACCEPTED)
     if status in (408, 425, 429) or (status >= 500 and status != 501) or _is_throttled(status, result.outcome):
-        return Verdict(Judgement.RETRY, retry_after_s=result.retry_after_s)
+        return Verdict(EntryStatus.RETRY, retry_after_s=result.retry_after_s)
     if status in (409, 412):
-        return Verdict(Judgement.CONFLICT)
+        return Verdict(EntryStatus.CONFLICT)
     if status == 413:
-        return Verdict(Judgement.TOO_LARGE)
-    return Verdict(Judgement.REFUSED, cause=_CAUSES.get(status, "refused"))
+        return Verdict(EntryStatus.TOO_LARGE)
+    return Verdict(EntryStatus.REFUSED, cause=_CAUSES.get(status, "refused"))
 
 
 def is_throttled(body: bytes) -> bool:

@@ -14,9 +14,9 @@ from indexer.cli.options import OUTPUT, of_site
 from indexer.cli.preview import preview
 from indexer.cli.progress import Display
 from indexer.cli.signals import stop_on_signal
-from indexer.crew import Crew
 from indexer.errors import LedgerBusy, UsageError
-from indexer.sync.backfill import Backfill, Seen, Selection
+from indexer.sync.changes.backfill import Backfill, Seen, Selection
+from indexer.thread_group import ThreadGroup
 
 if TYPE_CHECKING:
     from indexer.model import BackfillRun
@@ -101,12 +101,12 @@ class _Run:
                 self.stop.wait(WATCH_S)
 
     def _drain(self, run: BackfillRun, display: Display) -> None:
-        crew = Crew(threading.Event())
-        crew.start(lambda: self.site.drain(crew.stop).run(lambda: self._is_over(run)))
-        while crew.is_alive and not self.stop.is_set():
+        threads = ThreadGroup(threading.Event())
+        threads.start(lambda: self.site.drain(threads.stop).run(lambda: self._is_over(run)))
+        while threads.is_alive and not self.stop.is_set():
             display.show()
-            crew.wait(WATCH_S)
-        crew.join(STOP_S)
+            threads.wait(WATCH_S)
+        threads.join(STOP_S)
 
     def _is_over(self, run: BackfillRun) -> bool:
         if self.site.ledger.backfill_progress(run).remaining == 0:

@@ -24,18 +24,18 @@ from indexer.mapping import Element, Instances, Release, Rules, Subject
 from indexer.merge import Conflict
 from indexer.orthanc import OrthancSource
 from indexer.plan import SettlingRule
-from indexer.sync.deliver import Deliverer
-from indexer.sync.drain import Drain
-from indexer.sync.foretell import Foreteller
-from indexer.sync.lookup import Scout
-from indexer.sync.ownership import Keeper
+from indexer.sync.changes.poll import Poller
+from indexer.sync.drain.drain import Drain
+from indexer.sync.drain.patients import Mode, PatientPolicy
+from indexer.sync.drain.prepared import resource_entry
+from indexer.sync.drain.publish import Publisher
+from indexer.sync.drain.read import Reader, SourcePipeline
+from indexer.sync.drain.resolve import Resolver
+from indexer.sync.drain.send import BundleSender
+from indexer.sync.drain.targeting import make_ready, replaced
+from indexer.sync.drain.write import ResourceWriter
 from indexer.sync.patience import Patience
-from indexer.sync.patients import Mode, PatientPolicy
-from indexer.sync.poll import Poller
-from indexer.sync.prepare import Channel, Reader
-from indexer.sync.prepared import resource_entry
-from indexer.sync.publish import Publisher
-from indexer.sync.targeting import make_ready, replaced
+from indexer.sync.preview import Preview
 from indexer.transport import Transport, basic, bearer
 
 if TYPE_CHECKING:
@@ -104,15 +104,15 @@ class Site:
         return release
 
     @cached_property
-    def channels(self) -> dict[str, Channel]:
-        return {source.name: self._channel(source) for source in self.config.sources}
+    def pipelines(self) -> dict[str, SourcePipeline]:
+        return {source.name: self._pipeline(source) for source in self.config.sources}
 
-    def _channel(self, source: Source) -> Channel:
+    def _pipeline(self, source: Source) -> SourcePipeline:
         rules = self._rules(source)
         address = source.dicomweb or source.orthanc + self._dicomweb_root(source)
         fhir_id = self.ledger.endpoint_id(source.name) or mapping.endpoint_id(address)
         resource = mapping.endpoint(address, endpoint_id=fhir_id, source=source.name, rules=rules)
-        return Channel(
+        return SourcePipeline(
             source=self.sources[source.name],
             samples=self._samples(source),
             rules=rules,
@@ -193,15 +193,15 @@ class Site:
     def reader(self) -> Reader:
         return Reader(
             ledger=self.ledger,
-            channels=self.channels,
+            pipelines=self.pipelines,
             policy=self.policy,
             clock=time.time,
             site_key=self.ledger.site_key(),
         )
 
-    def scout(self, patience: Patience) -> Scout:
+    def resolver(self, patience: Patience) -> Resolver:
         """Who looks into the FHIR server before studies are sent."""
-        return Scout(
+        return Resolver(
             ledger=self.ledger,
             target=self.target,
             patience=patience,
@@ -221,31 +221,31 @@ class Site:
         patience = self.patience("fhir", stop)
         patience.persist(lambda: self.release)
         # A source without 'dicomweb' and 'dicomweb_root' is asked for the address of its Endpoint: never a guessed one.
-        self.patience("orthanc", stop).persist(lambda: self.channels)
-        keeper = Keeper(
+        self.patience("orthanc", stop).persist(lambda: self.pipelines)
+        writer = ResourceWriter(
             ledger=self.ledger,
-            deliverer=self._deliverer(patience),
+            sender=self._sender(patience),
             ownership=self.config.ownership,
             conflict=Conflict(self.config.conflict),
         )
-        patience.persist(lambda: make_ready(self.ledger, self.target, keeper, self.channels, time.time))
+        patience.persist(lambda: make_ready(self.ledger, self.target, writer, self.pipelines, time.time))
         return Drain(
             ledger=self.ledger,
             reader=self.reader,
-            publisher=Publisher(scout=self.scout(self.patience("fhir", stop)), keeper=keeper),
+            publisher=Publisher(resolver=self.resolver(self.patience("fhir", stop)), writer=writer),
             patience=self.patience("orthanc", stop),
             stop=stop,
             on_replaced=lambda: patience.persist(
-                lambda: replaced(self.ledger, self.target, keeper, self.channels, time.time)
+                lambda: replaced(self.ledger, self.target, writer, self.pipelines, time.time)
             ),
             readers=max(source.readers for source in self.config.sources),
             site_key=self.ledger.site_key(),
         )
 
-    def _deliverer(self, patience: Patience) -> Deliverer:
+    def _sender(self, patience: Patience) -> BundleSender:
         bundle = self.config.target.bundle
         limits = Limits(max_entries=bundle.max_entries, max_bytes=bundle.max_bytes)
-        return Deliverer(
+        return BundleSender(
             target=self.target,
             sizer=Sizer.begin(limits, bundle.target_time_s),
             types=TypePolicy(wanted=bundle.type),
@@ -261,10 +261,10 @@ class Site:
         )
 
     @cached_property
-    def foreteller(self) -> Foreteller:
+    def preview(self) -> Preview:
         """Who says what a drain would do, for somebody who waits for the answer."""
         patience = self.patience("fhir", threading.Event(), tries=3)
-        return Foreteller(reader=self.reader, scout=self.scout(patience), clock=time.time)
+        return Preview(reader=self.reader, resolver=self.resolver(patience), clock=time.time)
 
 
 def _switched(elements: frozenset[Element], switches: Mapping[str, bool]) -> frozenset[Element]:

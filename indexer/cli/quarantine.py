@@ -39,8 +39,8 @@ def show(
         raise UsageError("this study is not in quarantine")
     row = found.quarantine
     OUTPUT.print(f"since {epoch_text(row.since)}\ncause {row.cause}\n{row.text}\n{row.hint}", markup=False)
-    for copy in row.copies:
-        OUTPUT.print(f"stands in {copy.source} as {copy.orthanc_id}", markup=False)
+    for location in row.locations:
+        OUTPUT.print(f"stands in {location.source} as {location.location_id}", markup=False)
 
 
 @app.command()

@@ -14,11 +14,11 @@ from indexer.difference import differences
 from indexer.errors import StudyError, StudyVanished, UsageError
 from indexer.model import Deferred, Quarantined
 from indexer.plan import epoch_text
-from indexer.sync.prepared import Prepared
+from indexer.sync.drain.prepared import Prepared
 
 if TYPE_CHECKING:
     from indexer.mapping import Mapped
-    from indexer.model import Copy, Settlement
+    from indexer.model import Settlement, StudyLocation
     from indexer.model.ledger import StudyRow
 
 
@@ -31,18 +31,18 @@ def show(
     """Show what the source, the ledger and the FHIR server say of one study, and where they differ."""
     site.ledger.open_target(site.target.base_url)
     row = site.ledger.study(study_instance_uid)
-    copies = row.copies if row and row.copies else _found(site, study_instance_uid)
+    locations = row.locations if row and row.locations else _found(site, study_instance_uid)
     if resource:
-        return _resources(site, copies)
-    mapped = _mapped(site, copies)
+        return _resources(site, locations)
+    mapped = _mapped(site, locations)
     _source(mapped)
     _ledger(row)
     return _target(site, study_instance_uid, mapped)
 
 
-def _resources(site: Site, copies: tuple[Copy, ...]) -> int:
+def _resources(site: Site, locations: tuple[StudyLocation, ...]) -> int:
     """Print the ImagingStudy as it would be sent, and its Patient if that is ours, due or not."""
-    one = site.foreteller.foretell(copies, force=True)
+    one = site.preview.preview(locations, force=True)
     if not isinstance(one, Prepared):
         ERRORS.print(f"This study is not sent now: {_why(one)}", markup=False)
         return 1
@@ -63,17 +63,17 @@ def _why(one: Settlement) -> str:
             return "no source holds it"
 
 
-def _found(site: Site, uid: str) -> tuple[Copy, ...]:
-    copies = tuple(copy for source in site.sources.values() for copy in source.find(uid))
-    if not copies:
+def _found(site: Site, uid: str) -> tuple[StudyLocation, ...]:
+    locations = tuple(location for source in site.sources.values() for location in source.find(uid))
+    if not locations:
         raise UsageError("no source holds this study, and the ledger does not know it")
-    return copies
+    return locations
 
 
-def _mapped(site: Site, copies: tuple[Copy, ...]) -> Mapped | StudyError:
+def _mapped(site: Site, locations: tuple[StudyLocation, ...]) -> Mapped | StudyError:
     try:
-        study, channel = site.reader.read(copies)
-        return site.reader.map(study, channel)
+        study, pipeline = site.reader.read(locations)
+        return site.reader.map(study, pipeline)
     except StudyError as error:
         return error
 
@@ -103,8 +103,8 @@ def _ledger(row: StudyRow | None) -> None:
     if row is None:
         OUTPUT.print("Ledger: unknown")
         return
-    for copy in row.copies:
-        OUTPUT.print(f"Ledger: stands in {copy.source}")
+    for location in row.locations:
+        OUTPUT.print(f"Ledger: stands in {location.source}")
     if row.published:
         at = epoch_text(row.published.published_at)
         OUTPUT.print(f"Ledger: ImagingStudy/{row.published.fhir_id} confirmed at {at}")

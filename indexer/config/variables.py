@@ -1,6 +1,6 @@
 """``${NAME}`` and ``${NAME:-default}`` in values.
 
-They are resolved after parsing, so that a value cannot change the file's shape.
+They are resolved after parsing, so that a value cannot change the file's encoding.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from indexer.dicomweb.objects import is_image
-from indexer.errors import PeerError, ProtocolViolation, Refused, StudyUnfit, StudyWaits, TooLarge, Unavailable
+from indexer.errors import PeerError, ProtocolViolation, Refused, StudyInvalid, StudyNotReady, TooLarge, Unavailable
 from indexer.model import Attributes, Instance, Series, Study, is_uid_like
 
 if TYPE_CHECKING:
@@ -53,9 +53,9 @@ class DicomWebSamples:
 
         Raises
         ------
-        StudyWaits
+        StudyNotReady
             If the server does not know the study (yet), or no file of it can be read.
-        StudyUnfit
+        StudyInvalid
             If the study's UID is none, or in no series both its own UID and an instance's are some.
         Refused
             If there is no DICOMweb at this address.
@@ -63,7 +63,7 @@ class DicomWebSamples:
             If the server as a whole does not answer as it should.
         """
         if not is_uid_like(study.study_instance_uid):
-            raise StudyUnfit(
+            raise StudyInvalid(
                 "The StudyInstanceUID is no UID: other characters than digits and dots, or longer than 64.",
                 cause="bad_study_uid",
                 hint="No DICOM client can ask for such a study. Correct it in the archive.",
@@ -161,16 +161,16 @@ def _number(text: str | None) -> tuple[bool, int]:
         return True, 0
 
 
-def _unreadable() -> StudyWaits:
-    return StudyWaits(
+def _unreadable() -> StudyNotReady:
+    return StudyNotReady(
         "No dataset of the study can be read over DICOMweb.",
         cause="dicomweb_unreadable",
         hint="It is tried again. See the log of the archive: files may be missing, or two patients share the study.",
     )
 
 
-def _unnameable() -> StudyUnfit:
-    return StudyUnfit(
+def _unnameable() -> StudyInvalid:
+    return StudyInvalid(
         "No instance of the study can be asked for: its SeriesInstanceUID or SOPInstanceUID is no UID.",
         cause="bad_uid",
         hint="No DICOM client can ask for it either. Correct the UIDs in the archive, or send the study again.",

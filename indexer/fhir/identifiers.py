@@ -29,7 +29,7 @@ def token(lookup: Lookup) -> str:
 
 def bearers(lookup: Lookup, found: Iterable[dict[str, Any]]) -> tuple[str, ...]:
     """References of the resources that bear an identifier, each once; a server may answer with others as well."""
-    return tuple(dict.fromkeys(_standing(one) for one in found if _bears(one, lookup)))
+    return tuple(dict.fromkeys(_snapshot(one) for one in found if _bears(one, lookup)))
 
 
 def _bears(resource: dict[str, Any], lookup: Lookup) -> bool:
@@ -37,10 +37,10 @@ def _bears(resource: dict[str, Any], lookup: Lookup) -> bool:
     return any(one.get("value") == lookup.value and lookup.system in (None, one.get("system")) for one in held)
 
 
-def _standing(resource: dict[str, Any]) -> str:
+def _snapshot(resource: dict[str, Any]) -> str:
     """Reference of a resource, or of the Patient that stands in its place since two were merged."""
     links = [one for one in resource.get("link") or [] if isinstance(one, dict)]
     others = (one.get("other") for one in links if one.get("type") == "replaced-by")
     references = (one.get("reference") for one in others if isinstance(one, dict))
-    standing = next((one for one in references if isinstance(one, str) and _REFERENCE.fullmatch(one)), None)
-    return standing or f"{resource['resourceType']}/{resource['id']}"
+    snapshot = next((one for one in references if isinstance(one, str) and _REFERENCE.fullmatch(one)), None)
+    return snapshot or f"{resource['resourceType']}/{resource['id']}"

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import orjson
 
-from indexer.bundle import Judgement, is_throttled, judge
+from indexer.bundle import EntryStatus, is_throttled, judge
 from indexer.errors import AccessDenied, AnswerLost, ProtocolViolation, Refused, TooLarge, Unavailable
 from indexer.fhir import identifiers
 from indexer.fhir.answer import EntryAnswer, entries, fetched, is_last_page, matches, next_page, total
@@ -186,9 +186,9 @@ class FhirServer:
             return None
         verdict, text = judge(result), f"{peer} cannot read a resource: status {result.status}"
         # A failure of this resource alone must not look like an outage of the server.
-        if verdict.judgement is Judgement.RETRY and result.status != _FAILED:
+        if verdict.entry_status is EntryStatus.RETRY and result.status != _FAILED:
             raise Unavailable(text, peer=peer, status=result.status, retry_after_s=verdict.retry_after_s)
-        if verdict.judgement is not Judgement.LANDED:
+        if verdict.entry_status is not EntryStatus.ACCEPTED:
             raise Refused(text, peer=peer, status=result.status, outcome=result.outcome)
         if answer.resource is None:
             raise self._violation("answered a read without a resource")

@@ -30,7 +30,7 @@ def move(transaction: Connection, name: str, to: FeedPosition) -> None:
     transaction.execute(row.on_conflict_do_update(index_elements=["source"], set_=values))
 
 
-def heard(transaction: Connection, name: str, now: float) -> None:
+def record_poll(transaction: Connection, name: str, now: float) -> None:
     """Record that a poll of a source went well."""
     row = upsert(transaction, source).values(name=name, last_poll_at=now)
     transaction.execute(row.on_conflict_do_update(index_elements=["name"], set_={"last_poll_at": now}))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, or_, select
 
 from indexer.ledger.engine import upsert
-from indexer.ledger.schema import copy, dirty, study
+from indexer.ledger.schema import dirty, location, study
 from indexer.model import Lane
 
 if TYPE_CHECKING:
@@ -26,22 +26,22 @@ def mark(transaction: Connection, marks: Sequence[Mark], now: float, run_id: int
     """
     if not marks:
         return
-    copies = [
+    locations = [
         {
-            "mark_source": one.copy.source,
-            "mark_orthanc_id": one.copy.orthanc_id,
-            "mark_uid": one.copy.study_instance_uid,
+            "mark_source": one.location.source,
+            "mark_orthanc_id": one.location.location_id,
+            "mark_uid": one.location.study_instance_uid,
             "mark_now": now,
         }
         for one in marks
     ]
-    transaction.execute(_copy(transaction), copies)
+    transaction.execute(_copy(transaction), locations)
     touch(transaction, [_row(one, now, run_id) for one in marks])
 
 
 def _row(mark: Mark, now: float, run_id: int | None) -> dict[str, Any]:
     return {
-        "mark_uid": mark.copy.study_instance_uid,
+        "mark_uid": mark.location.study_instance_uid,
         "mark_lane": int(mark.lane),
         "mark_reason": mark.reason,
         "mark_force": mark.force,
@@ -53,7 +53,7 @@ def _row(mark: Mark, now: float, run_id: int | None) -> dict[str, Any]:
 
 
 def replay(transaction: Connection, study_instance_uids: Sequence[str], now: float) -> None:
-    """Make known studies due at once, whatever their copies."""
+    """Make known studies due at once, whatever their locations."""
     if not study_instance_uids:
         return
     common = {
@@ -69,20 +69,20 @@ def replay(transaction: Connection, study_instance_uids: Sequence[str], now: flo
 
 
 def touch(transaction: Connection, rows: list[dict[str, Any]]) -> None:
-    """Carry out marks whose copies are known."""
+    """Carry out marks whose locations are known."""
     transaction.execute(_study(transaction), [{"mark_uid": row["mark_uid"]} for row in rows])
     transaction.execute(_dirty(transaction), rows)
 
 
 def _copy(transaction: Connection) -> Any:
-    row = upsert(transaction, copy).values(
+    row = upsert(transaction, location).values(
         source=bindparam("mark_source"),
-        orthanc_id=bindparam("mark_orthanc_id"),
+        location_id=bindparam("mark_orthanc_id"),
         study_instance_uid=bindparam("mark_uid"),
         marked_at=bindparam("mark_now"),
     )
     return row.on_conflict_do_update(
-        index_elements=["source", "orthanc_id"],
+        index_elements=["source", "location_id"],
         set_={"study_instance_uid": row.excluded.study_instance_uid, "marked_at": row.excluded.marked_at},
     )
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, Table, exists, func, select
 
-from indexer.ledger import confirmed, copies, schema
-from indexer.ledger.schema import copy, dirty, feed, quarantine, source, study
+from indexer.ledger import locations, schema, target_state
+from indexer.ledger.schema import dirty, feed, location, quarantine, source, study
 from indexer.model import Lane
 from indexer.model.ledger import DirtyRow, QuarantineRow, StudyRow, Summary
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement
 
-    from indexer.model import Copy
+    from indexer.model import StudyLocation
 
 
 def summary(transaction: Connection, target_id: int | None, name: str, now: float) -> Summary:
@@ -43,8 +43,8 @@ def summary(transaction: Connection, target_id: int | None, name: str, now: floa
 
 
 def _stands_in(table: Table, name: str) -> ColumnElement[bool]:
-    uid = copy.c.study_instance_uid
-    return exists().where(copy.c.source == name, uid == table.c.study_instance_uid)
+    uid = location.c.study_instance_uid
+    return exists().where(location.c.source == name, uid == table.c.study_instance_uid)
 
 
 def _count(transaction: Connection, table: Table, name: str, *conditions: ColumnElement[bool]) -> int:
@@ -58,12 +58,12 @@ def study_row(transaction: Connection, target_id: int | None, study_instance_uid
         return None
     row = transaction.execute(select(dirty).where(dirty.c.study_instance_uid == study_instance_uid)).one_or_none()
     aside = select(quarantine).where(quarantine.c.study_instance_uid == study_instance_uid)
-    published = {} if target_id is None else confirmed.published(transaction, target_id, [study_instance_uid])
-    stands = copies.of_studies(transaction, [study_instance_uid]).get(study_instance_uid, ())
+    published = {} if target_id is None else target_state.published(transaction, target_id, [study_instance_uid])
+    stands = locations.of_studies(transaction, [study_instance_uid]).get(study_instance_uid, ())
     kept = transaction.execute(aside).one_or_none()
     return StudyRow(
         study_instance_uid=study_instance_uid,
-        copies=stands,
+        locations=stands,
         dirty=_dirty_row(row) if row else None,
         published=published.get(study_instance_uid),
         quarantine=_quarantine_row(kept, stands) if kept else None,
@@ -74,7 +74,7 @@ def quarantine_rows(transaction: Connection) -> tuple[QuarantineRow, ...]:
     """Studies in quarantine, oldest first."""
     query = select(quarantine).order_by(quarantine.c.since, quarantine.c.study_instance_uid)
     rows = transaction.execute(query).all()
-    stands = copies.of_studies(transaction, [row.study_instance_uid for row in rows])
+    stands = locations.of_studies(transaction, [row.study_instance_uid for row in rows])
     return tuple(_quarantine_row(row, stands.get(row.study_instance_uid, ())) for row in rows)
 
 
@@ -99,12 +99,12 @@ def _dirty_row(row: Row[Any]) -> DirtyRow:
     )
 
 
-def _quarantine_row(row: Row[Any], stands: tuple[Copy, ...]) -> QuarantineRow:
+def _quarantine_row(row: Row[Any], stands: tuple[StudyLocation, ...]) -> QuarantineRow:
     return QuarantineRow(
         study_instance_uid=row.study_instance_uid,
         cause=row.cause,
         text=row.text,
         hint=row.hint,
         since=row.since,
-        copies=stands,
+        locations=stands,
     )

@@ -67,11 +67,11 @@ study = Table(
 )
 
 # Where a study stands.
-copy = Table(
+location = Table(
     "copy",
     metadata,
     Column("source", Text, primary_key=True),
-    Column("orthanc_id", Text, primary_key=True),
+    Column("location_id", Text, primary_key=True),
     Column("study_instance_uid", Text, nullable=False),
     Column("marked_at", Double, nullable=False),
     Index(None, "study_instance_uid"),

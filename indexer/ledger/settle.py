@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Table, bindparam, delete, select, update
 
-from indexer.ledger import confirmed, copies, work
+from indexer.ledger import locations, target_state, work
 from indexer.ledger.engine import chunks, upsert
 from indexer.ledger.schema import backfill, dirty, quarantine, source
 from indexer.model import Deferred, Dropped, Quarantined, Settled
@@ -29,11 +29,11 @@ def settle(transaction: Connection, target_id: int, settlements: Sequence[Settle
 
     _record(transaction, target_id, settled, now)
     patients = [one.patient for one in settlements if not isinstance(one, Dropped) and one.patient]
-    confirmed.put_patients(transaction, target_id, patients)
+    target_state.put_patients(transaction, target_id, patients)
     written = [reference for one in settlements if not isinstance(one, Dropped) for reference in one.written]
-    confirmed.confirm_written(transaction, target_id, written)
+    target_state.confirm_written(transaction, target_id, written)
     _delete(transaction, quarantine, [*settled, *dropped])
-    copies.forget(transaction, [copy for one in dropped for copy in one.task.copies])
+    locations.forget(transaction, [location for one in dropped for location in one.task.locations])
     _count_instances(transaction, [one for one in ended if isinstance(one, Settled)], runs)
     _quarantine(transaction, [one for one in ended if isinstance(one, Quarantined)], runs, now)
     _defer(transaction, [one for one in ended if isinstance(one, Deferred)], now)
@@ -55,8 +55,8 @@ def _unmoved(transaction: Connection, settlements: Sequence[Settlement]) -> _Run
 
 def _record(transaction: Connection, target_id: int, settled: Sequence[Settled], now: float) -> None:
     written = [one for one in settled if one.published is not None]
-    confirmed.put_published(transaction, target_id, [one.published for one in written if one.published], now)
-    names = {copy.source for one in written for copy in one.task.copies}
+    target_state.put_published(transaction, target_id, [one.published for one in written if one.published], now)
+    names = {location.source for one in written for location in one.task.locations}
     for name in sorted(names):
         row = upsert(transaction, source).values(name=name, last_write_at=now)
         transaction.execute(row.on_conflict_do_update(index_elements=["name"], set_={"last_write_at": now}))

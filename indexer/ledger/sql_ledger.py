@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Self
 
-from indexer.ledger import backfills, confirmed, copies, feed, lasting, mark, report, settle, targets, work
+from indexer.ledger import backfills, feed, installation, locations, mark, report, settle, target_state, targets, work
 from indexer.ledger.backup import backup
 from indexer.ledger.engine import Database
 from indexer.ledger.lock import drain_lock
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
     from indexer.model import (
         BackfillRun,
-        Copy,
         FeedPosition,
         Mark,
         Patient,
         Published,
         Settlement,
+        StudyLocation,
         Task,
         Written,
     )
@@ -56,7 +56,7 @@ def open_ledger(url: str, *, site_key: bytes | None = None, patience_s: float = 
         on_failure.callback(database.close)
         migrate(database)
         if site_key is not None:
-            lasting.site_key(database, site_key)
+            installation.site_key(database, site_key)
         on_failure.pop_all()
     return SqlLedger(database)
 
@@ -89,12 +89,12 @@ class SqlLedger:
 
     def site_key(self) -> bytes:
         """Secret behind all keyed hashes, 32 bytes, made at first use."""
-        return lasting.site_key(self._database, None)
+        return installation.site_key(self._database, None)
 
     def patient_system(self, source: str) -> tuple[str, bool]:
         """``urn:uuid:`` system for this source's numbers without an issuer, and whether it was made just now."""
         with self._database.write() as transaction:
-            return lasting.patient_system(transaction, source)
+            return installation.patient_system(transaction, source)
 
     # -- target ------------------------------------------------------------------------------------------------
 
@@ -106,16 +106,16 @@ class SqlLedger:
     def drained_target(self) -> str | None:
         """Address of the target that was drained to last, None before the first time."""
         with self._database.read() as transaction:
-            return lasting.drained_target(transaction)
+            return installation.drained_target(transaction)
 
     def put_drained_target(self, base_url: str) -> None:
         """Record that this target is drained to from now on."""
         with self._database.write() as transaction:
-            lasting.put_drained_target(transaction, base_url)
+            installation.put_drained_target(transaction, base_url)
 
-    def renew_target(self, base_url: str) -> None:
+    def reset_target(self, base_url: str) -> None:
         """The same address, but another or an emptied server: nothing counts as sent any more."""
-        targets.renew_target(self._database, base_url)
+        targets.reset_target(self._database, base_url)
         self._base_url = base_url
 
     def _target(self, transaction: Connection) -> int:
@@ -148,10 +148,10 @@ class SqlLedger:
             mark.mark(transaction, marks, now)
             feed.move(transaction, source, position)
 
-    def heard(self, source: str, now: float) -> None:
+    def record_poll(self, source: str, now: float) -> None:
         """A poll of this source went well."""
         with self._database.write() as transaction:
-            feed.heard(transaction, source, now)
+            feed.record_poll(transaction, source, now)
 
     # -- work --------------------------------------------------------------------------------------------------
 
@@ -160,10 +160,10 @@ class SqlLedger:
         with self._database.write() as transaction:
             mark.mark(transaction, marks, now)
 
-    def copies(self, source: str, limit: int = 0) -> tuple[Copy, ...]:
-        """Known copies in a source, newest first; all of them without a limit."""
+    def locations(self, source: str, limit: int = 0) -> tuple[StudyLocation, ...]:
+        """Known locations in a source, newest first; all of them without a limit."""
         with self._database.read() as transaction:
-            return copies.of_source(transaction, source, limit)
+            return locations.of_source(transaction, source, limit)
 
     def take(self, now: float, limit: int, lease_s: float, lane: Lane | None = None) -> tuple[Task, ...]:
         """Lease due studies: live before backfill, oldest due first; of one lane only if one is given.
@@ -193,42 +193,42 @@ class SqlLedger:
     def published(self, study_instance_uids: Sequence[str]) -> Mapping[str, Published]:
         """What the present target confirmed, by StudyInstanceUID."""
         with self._database.read() as transaction:
-            return confirmed.published(transaction, self._target(transaction), study_instance_uids)
+            return target_state.published(transaction, self._target(transaction), study_instance_uids)
 
     def published_uids(self) -> frozenset[str]:
         """Every study that the present target confirmed."""
         with self._database.read() as transaction:
-            return confirmed.published_uids(transaction, self._target(transaction))
+            return target_state.published_uids(transaction, self._target(transaction))
 
     def patients(self, patient_keys: Sequence[str]) -> Mapping[str, Patient]:
         """What the present target confirmed of Patients, by key."""
         with self._database.read() as transaction:
-            return confirmed.patients(transaction, self._target(transaction), patient_keys)
+            return target_state.patients(transaction, self._target(transaction), patient_keys)
 
     def endpoint(self, source: str) -> tuple[str, str] | None:
         """Id and fingerprint of the source's Endpoint at the present target."""
         with self._database.read() as transaction:
-            return confirmed.endpoint(transaction, self._target(transaction), source)
+            return target_state.endpoint(transaction, self._target(transaction), source)
 
     def endpoint_id(self, source: str) -> str | None:
         """Id that the source's Endpoint bears at any target, once one was published."""
         with self._database.read() as transaction:
-            return confirmed.endpoint_id(transaction, source)
+            return target_state.endpoint_id(transaction, source)
 
     def put_endpoint(self, source: str, fhir_id: str, fingerprint: str) -> None:
         """Record that the present target holds the Endpoint as fingerprinted."""
         with self._database.write() as transaction:
-            confirmed.put_endpoint(transaction, self._target(transaction), source, fhir_id, fingerprint)
+            target_state.put_endpoint(transaction, self._target(transaction), source, fhir_id, fingerprint)
 
-    def intend(self, bodies: Mapping[str, bytes]) -> Mapping[str, Written]:
+    def record_pending(self, bodies: Mapping[str, bytes]) -> Mapping[str, Written]:
         """Record what is about to be sent to the present target, packed, by reference; what was written before."""
         with self._database.write() as transaction:
-            return confirmed.intend(transaction, self._target(transaction), bodies)
+            return target_state.record_pending(transaction, self._target(transaction), bodies)
 
     def forget_patients(self, patient_keys: Sequence[str]) -> None:
         """The present target holds these Patients no longer."""
         with self._database.write() as transaction:
-            confirmed.forget_patients(transaction, self._target(transaction), patient_keys)
+            target_state.forget_patients(transaction, self._target(transaction), patient_keys)
 
     # -- backfill ----------------------------------------------------------------------------------------------
 

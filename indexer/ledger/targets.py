@@ -49,7 +49,7 @@ def open_target(database: Database, base_url: str) -> None:
             transaction.execute(insert(target).values(base_url=base_url, is_active=True))
 
 
-def renew_target(database: Database, base_url: str) -> None:
+def reset_target(database: Database, base_url: str) -> None:
     """Retire the active target of this address for a new one of which nothing is known."""
     with database.write() as transaction:
         transaction.execute(update(target).where(target.c.base_url == base_url).values(is_active=False))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Double, bindparam, case, or_, select, update
 
-from indexer.ledger import confirmed, copies
+from indexer.ledger import locations, target_state
 from indexer.ledger.engine import chunks
 from indexer.ledger.schema import dirty
 from indexer.model import Lane, Task
@@ -31,13 +31,13 @@ def take(
     for some in chunks(uids):
         lease = {"lease_until": now + lease_s, "taken_generation": dirty.c.generation}
         transaction.execute(update(dirty).where(dirty.c.study_instance_uid.in_(some)).values(lease))
-    published = confirmed.published(transaction, target_id, uids)
-    stands = copies.of_studies(transaction, uids)
+    published = target_state.published(transaction, target_id, uids)
+    stands = locations.of_studies(transaction, uids)
     return tuple(
         Task(
             study_instance_uid=row.study_instance_uid,
             generation=row.generation,
-            copies=stands.get(row.study_instance_uid, ()),
+            locations=stands.get(row.study_instance_uid, ()),
             lane=Lane(row.lane),
             reason=row.reason,
             attempts=row.attempts,

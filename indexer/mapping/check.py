@@ -14,7 +14,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from indexer.mapping.invariants import invariants
-from indexer.mapping.release import SHAPES
+from indexer.mapping.release import ENCODINGS
 from indexer.mapping.syntax import CODE, MAX_UNSIGNED, OID, UID
 from indexer.mapping.tables import rows
 
@@ -49,7 +49,7 @@ def check(resource: Mapping[str, Any], release: Release) -> tuple[str, ...]:
     problems: dict[str, None] = {}
     _check_object(resource, kind, kind, specification, problems)
     if kind == "ImagingStudy" and not problems:
-        problems.update(dict.fromkeys((*invariants(resource), *SHAPES[release].invariants(resource))))
+        problems.update(dict.fromkeys((*invariants(resource), *ENCODINGS[release].invariants(resource))))
     return tuple(problems)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from indexer.mapping.coded_entry import Entries
 from indexer.mapping.evidence import Evidence
 from indexer.mapping.issues import Issues
-from indexer.mapping.release import SHAPES, Shape
+from indexer.mapping.release import ENCODINGS, ReleaseEncoding
 
 if TYPE_CHECKING:
     from indexer.mapping.rules import Element, Rules
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The rules, the release's shape, the study's codes, and the issues that are collected.
+    """The rules, the release's encoding, the study's codes, and the issues that are collected.
 
     Attributes
     ----------
@@ -28,7 +28,7 @@ class Context:
     """
 
     rules: Rules
-    shape: Shape
+    encoding: ReleaseEncoding
     entries: Entries
     issues: Issues
     evidence: Evidence
@@ -40,7 +40,7 @@ class Context:
         issues = Issues()
         return cls(
             rules=rules,
-            shape=SHAPES[rules.release],
+            encoding=ENCODINGS[rules.release],
             entries=Entries(rules, issues, datasets),
             issues=issues,
             evidence=Evidence(study.attributes, datasets, issues),

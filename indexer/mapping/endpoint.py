@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from indexer.mapping import coding
 from indexer.mapping.issues import Issues
 from indexer.mapping.meta import with_meta
-from indexer.mapping.release import SHAPES
+from indexer.mapping.release import ENCODINGS
 
 if TYPE_CHECKING:
     from indexer.mapping.rules import Rules
@@ -33,7 +33,7 @@ def endpoint(address: str, *, endpoint_id: str, source: str, rules: Rules) -> di
         "identifier": [{"use": "official", "system": coding.URI_SYSTEM, "value": f"urn:uuid:{endpoint_id}"}],
         "status": "active",
         "name": source,
-        **SHAPES[rules.release].connection(connection, dict(rules.preset.payload_type), MIME_TYPE),
+        **ENCODINGS[rules.release].connection(connection, dict(rules.preset.payload_type), MIME_TYPE),
         "address": address.rstrip("/"),
     }
     return with_meta(resource, rules, Issues())

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from indexer.errors import StudyUnfit
+from indexer.errors import StudyInvalid
 from indexer.mapping import coding
 from indexer.mapping.accession import order_accessions, study_accession
 from indexer.mapping.identity import imaging_study_id
@@ -36,12 +36,12 @@ def study_uid(study: Study) -> str:
 
     Raises
     ------
-    StudyUnfit
+    StudyInvalid
         With ``bad_study_uid``.
     """
     uid = clean(study.study_instance_uid)
     if not UID.fullmatch(uid):
-        raise StudyUnfit(
+        raise StudyInvalid(
             "The StudyInstanceUID is no UID: other characters than digits and dots, or longer than 64.",
             cause="bad_study_uid",
             hint="No DICOM client can ask for such a study. Correct it in the archive.",
@@ -60,17 +60,17 @@ def map_imaging_study(
         The elements that tell whom the study is of.
     """
     uid = study_uid(study)
-    shape, evidence = context.shape, context.evidence
+    encoding, evidence = context.encoding, context.evidence
     series = [map_series(one, context) for one in _distinct(study.series)]
     listed = [one for one in sorted(series, key=lambda one: one.order) if one.element is not None]
-    modalities = shape.study_modalities(sorted({one.modality for one in listed}))
+    modalities = encoding.study_modalities(sorted({one.modality for one in listed}))
     resource = filled(
         resourceType="ImagingStudy",
         id=imaging_study_id(uid),
         extension=_regions(listed, context),
         identifier=_identifiers(uid, context),
         status="available",
-        modality=[shape.coded(coding.concept(coding.modality(code))) for code in modalities],
+        modality=[encoding.coded(coding.concept(coding.modality(code))) for code in modalities],
         **subject,
         started=study_started(evidence, context.rules) or _earliest_start(listed, context),
         **_context_of_care(context),
@@ -80,7 +80,7 @@ def map_imaging_study(
         description=_description(evidence),
         series=[one.element for one in listed],
     )
-    shape.fit(resource, context.issues)
+    encoding.fit(resource, context.issues)
     return resource
 
 
@@ -89,14 +89,14 @@ def _context_of_care(context: Context) -> dict[str, Any]:
     evidence, entries, wants = context.evidence, context.entries, context.wants
     people = partial(practitioners, evidence, entries)
     referrers = people(*_REFERRER) if wants(Element.REFERRER) else []
-    readers = people(*_READERS) if wants(Element.INTERPRETER) and context.shape.has_interpreter else []
+    readers = people(*_READERS) if wants(Element.INTERPRETER) and context.encoding.has_interpreter else []
     return {
         "basedOn": _orders(context) if wants(Element.BASED_ON) else [],
         "encounter": encounter(evidence) if wants(Element.ENCOUNTER) else None,
         "referrer": referrers[0] if referrers else None,
         "interpreter": readers,
-        **context.shape.procedures(procedures(evidence, entries) if wants(Element.PROCEDURE) else []),
-        **context.shape.reasons(reasons(evidence, entries) if wants(Element.REASON) else []),
+        **context.encoding.procedures(procedures(evidence, entries) if wants(Element.PROCEDURE) else []),
+        **context.encoding.reasons(reasons(evidence, entries) if wants(Element.REASON) else []),
         "location": location(evidence) if wants(Element.LOCATION) else None,
         "note": notes(evidence) if wants(Element.NOTE) else [],
     }
@@ -142,7 +142,7 @@ def _identifiers(uid: str, context: Context) -> list[dict[str, Any]]:
         }
     ]
     accession = study_accession(context.evidence, context.rules)
-    if accession and context.shape.has_accession_identifier:
+    if accession and context.encoding.has_accession_identifier:
         found.append({"use": "usual", **accession})
     study_id = context.evidence.text("StudyID") if context.wants(Element.STUDY_ID) else None
     if study_id:

@@ -61,7 +61,7 @@ def listed(instances: dict[str, Instance], context: Context) -> list[dict[str, A
     classes: dict[str | None, Any] = {}
     rows = []
     extension = context.rules.preset.frames_extension.get(context.rules.release)
-    has_frames = (context.shape.has_frames or extension) and context.wants(Element.NUMBER_OF_FRAMES)
+    has_frames = (context.encoding.has_frames or extension) and context.wants(Element.NUMBER_OF_FRAMES)
     for uid, instance in instances.items():
         raw_class = instance.sop_class_uid
         if raw_class not in classes:
@@ -104,4 +104,4 @@ def _class_of(raw: str | None, context: Context) -> Any:
     if not UID.fullmatch(uid):
         return None
     name = name_of_uid(uid) if context.wants(Element.SOP_CLASS_NAME) else None
-    return context.shape.sop_class(uid, name)
+    return context.encoding.sop_class(uid, name)

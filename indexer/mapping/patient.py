@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from indexer.errors import StudyUnfit, StudyWaits
+from indexer.errors import StudyInvalid, StudyNotReady
 from indexer.mapping import coding
 from indexer.mapping.evidence import Evidence
 from indexer.mapping.identity import Identity, keyed_digest, patient_id_of_key, patient_key
@@ -45,14 +45,14 @@ def identify(study: Study, rules: Rules) -> Identity:
 
     Raises
     ------
-    StudyUnfit
+    StudyInvalid
         With ``no_patient_id`` or ``identity_conflict``.
-    StudyWaits
+    StudyNotReady
         With ``issuer_unread``, where the issuer matters and no dataset was read.
     """
     datasets = datasets_of(study)
     if rules.issuer == "read" and not (study.is_sampled and datasets):
-        raise StudyWaits(
+        raise StudyNotReady(
             "The issuer of the patient number could not be read.",
             cause="issuer_unread",
             hint="The study waits until DICOMweb answers. 'issuer: ignore' takes the number without its issuer.",
@@ -111,7 +111,7 @@ def name_digest(evidence: Evidence, rules: Rules) -> str:
 def _only_value(datasets: tuple[Attributes, ...]) -> str:
     stated = {text for dataset in datasets for text in dataset.texts("PatientID")}
     if not stated:
-        raise StudyUnfit(
+        raise StudyInvalid(
             "The study has no patient number.",
             cause="no_patient_id",
             hint="Give the study a PatientID in the archive; it is then indexed by itself.",
@@ -132,8 +132,8 @@ def _plain(name: PersonName) -> str:
     return " ".join(group.casefold().replace("^", " ").split())
 
 
-def _conflict(message: str) -> StudyUnfit:
-    return StudyUnfit(
+def _conflict(message: str) -> StudyInvalid:
+    return StudyInvalid(
         message,
         cause="identity_conflict",
         hint="Find out in the archive whose study it is and correct it; it is then indexed by itself.",

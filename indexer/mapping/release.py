@@ -1,6 +1,6 @@
-"""Where the FHIR releases differ: one `Shape` for each, so that no other module asks for the release.
+"""Where the FHIR releases differ: one `ReleaseEncoding` for each, so that no other module asks for the release.
 
-The mapping makes every coded value a CodeableConcept; a shape puts it into the form of its release.
+The mapping makes every coded value a CodeableConcept; a encoding puts it into the form of its release.
 Sources: ImagingStudy, Endpoint and Patient of FHIR R4 (4.0.1), R4B (4.3.0), R5 (5.0.0) and R6 (6.0.0-ballot5).
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from indexer.mapping import ballot, coding
+from indexer.mapping import coding, r6
 from indexer.mapping.rules import Release
 from indexer.mapping.syntax import OID, filled
 
@@ -22,7 +22,7 @@ Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
+class ReleaseEncoding:
     """How one release writes what the mapping found.
 
     Attributes
@@ -146,7 +146,7 @@ def _no_further(_study: Mapping[str, Any]) -> Iterable[str]:
     return ()
 
 
-_R4 = Shape(
+_R4 = ReleaseEncoding(
     coded=_first_coding,
     study_modalities=_acquisition_only,
     has_accession_identifier=True,
@@ -160,7 +160,7 @@ _R4 = Shape(
     fit=_as_it_is,
     invariants=_no_further,
 )
-_R5 = Shape(
+_R5 = ReleaseEncoding(
     coded=_whole_concept,
     study_modalities=_every,
     has_accession_identifier=False,
@@ -182,8 +182,8 @@ _R6 = replace(
     anatomy=_anatomy_with_side,
     sop_class=_sop_class_oid,
     has_frames=True,
-    fit=ballot.fit,
-    invariants=ballot.invariants,
+    fit=r6.fit,
+    invariants=r6.invariants,
 )
 
-SHAPES: Mapping[Release, Shape] = {Release.R4: _R4, Release.R4B: _R4, Release.R5: _R5, Release.R6: _R6}
+ENCODINGS: Mapping[Release, ReleaseEncoding] = {Release.R4: _R4, Release.R4B: _R4, Release.R5: _R5, Release.R6: _R6}

@@ -69,7 +69,7 @@ def map_series(series: Series, context: Context) -> MappedSeries:
     element = filled(
         uid=uid,
         number=_number(series, context.issues),
-        modality=context.shape.coded(coding.concept(coding.modality(modality))),
+        modality=context.encoding.coded(coding.concept(coding.modality(modality))),
         description=_description(evidence),
         numberOfInstances=instances.count,
         **_anatomy(evidence, context, site, is_whole=len(sampled) >= instances.count),
@@ -92,7 +92,7 @@ def _anatomy(evidence: Evidence, context: Context, site: dict[str, Any] | None, 
     letter = None
     if context.wants(Element.LATERALITY):
         letter = laterality(evidence, context.entries, site, is_whole=is_whole)
-    return context.shape.anatomy(site, side(letter) if letter else None)
+    return context.encoding.anatomy(site, side(letter) if letter else None)
 
 
 def _add_titles(listed: list[dict[str, Any]], series: Series, instances: dict[str, Instance], context: Context) -> None:

@@ -68,9 +68,9 @@ def map_study(study: Study, rules: Rules, *, endpoint_ids: Sequence[str]) -> Map
 
     Raises
     ------
-    StudyUnfit
+    StudyInvalid
         With the cause ``bad_study_uid``, ``no_patient_id`` or ``identity_conflict``.
-    StudyWaits
+    StudyNotReady
         With the cause ``issuer_unread``.
     """
     uid = study_uid(study)

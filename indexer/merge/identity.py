@@ -1,6 +1,6 @@
 """By what two elements are known to be the same one, wherever they stand in a list.
 
-JSON carries no types, so a datatype is recognised by its shape: the names of its elements.
+JSON carries no types, so a datatype is recognised by its encoding: the names of its elements.
 Source: FHIR R4 (4.0.1) and R5 (5.0.0), "Data Types", "References", "Extensibility".
 """
 
@@ -47,7 +47,9 @@ def keys_of(element: Any) -> Keys:
     if isinstance(element.get("actor"), dict):
         return _performer_keys(element)
     names = {name.lstrip("_") for name in element} - _ELEMENT
-    return tuple((shape, key) for shape, (known, keys) in _SHAPES.items() if names <= known for key in keys(element))
+    return tuple(
+        (encoding, key) for encoding, (known, keys) in _SHAPES.items() if names <= known for key in keys(element)
+    )
 
 
 def keys_in_lists(name: str, versions: Sequence[Sequence[Any]]) -> list[list[Keys]]:

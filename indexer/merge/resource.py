@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from indexer.errors import StudyUnfit
+from indexer.errors import StudyInvalid
 from indexer.merge.three_way import Conflict, ThreeWay
 
 Resource = dict[str, Any]
@@ -55,7 +55,7 @@ def merge(before: Resource | None, ours: Resource, theirs: Resource, conflict: C
 
     Raises
     ------
-    StudyUnfit
+    StudyInvalid
         With ``edited_by_others``, if both changed an element and `conflict` asks for quarantine.
     """
     walk = ThreeWay(Conflict.OURS if before is None else conflict)
@@ -112,8 +112,8 @@ def _whole(merged: Resource, ours: Resource, theirs: Resource) -> Resource:
     return {**{name: value for name, value in fixed.items() if value is not None}, **merged}
 
 
-def _edited_by_others(conflicts: tuple[str, ...]) -> StudyUnfit:
-    return StudyUnfit(
+def _edited_by_others(conflicts: tuple[str, ...]) -> StudyInvalid:
+    return StudyInvalid(
         f"Others changed what changes in the archive, too: {', '.join(conflicts)}.",
         cause="edited_by_others",
         hint="Decide in the FHIR server or in the archive which value holds, or set the conflict policy to ours or "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from indexer.model.attributes import Attributes, PersonName
 from indexer.model.feed import Change, ChangePage, FeedPosition, Level
-from indexer.model.study import Copy, Instance, Series, Study, is_uid_like
+from indexer.model.study import Instance, Series, Study, StudyLocation, is_uid_like
 from indexer.model.target import EntryResult, Fetched, Lookup, TargetInfo
 from indexer.model.work import (
     BackfillRun,
@@ -26,7 +26,6 @@ __all__ = [
     "BackfillRun",
     "Change",
     "ChangePage",
-    "Copy",
     "Deferred",
     "Dropped",
     "EntryResult",
@@ -45,6 +44,7 @@ __all__ = [
     "Settled",
     "Settlement",
     "Study",
+    "StudyLocation",
     "TargetInfo",
     "Task",
     "Written",

@@ -59,7 +59,7 @@ class PersonName:
 class Attributes:
     """Attributes of one dataset or of one sequence item.
 
-    Unreadable content never raises: a value of a wrong shape is as good as absent.
+    Unreadable content never raises: a value of a wrong encoding is as good as absent.
     """
 
     json: Mapping[str, Any]

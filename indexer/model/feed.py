@@ -34,7 +34,7 @@ class Change:
     seq: int
     change_type: str
     level: Level | None
-    orthanc_id: str
+    location_id: str
     date: str
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from indexer.model.study import Copy
+    from indexer.model.study import StudyLocation
     from indexer.model.work import Lane, Published
 
 
@@ -50,7 +50,7 @@ class QuarantineRow:
     text: str
     hint: str
     since: float
-    copies: tuple[Copy, ...]
+    locations: tuple[StudyLocation, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ class StudyRow:
     """All that the ledger knows of one study."""
 
     study_instance_uid: str
-    copies: tuple[Copy, ...]
+    locations: tuple[StudyLocation, ...]
     dirty: DirtyRow | None
     published: Published | None
     quarantine: QuarantineRow | None

@@ -27,11 +27,11 @@ def is_uid_like(text: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Copy:
+class StudyLocation:
     """Where a study stands: a source's name and Orthanc's id of the study there."""
 
     source: str
-    orthanc_id: str
+    location_id: str
     study_instance_uid: str
 
 

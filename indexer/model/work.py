@@ -7,7 +7,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from indexer.model.study import Copy
+    from indexer.model.study import StudyLocation
 
 
 class Lane(IntEnum):
@@ -33,7 +33,7 @@ class Mark:
         Send even if what would be sent is what was last confirmed.
     """
 
-    copy: Copy
+    location: StudyLocation
     reason: str
     lane: Lane = Lane.LIVE
     quiet_s: float = 0.0
@@ -131,7 +131,7 @@ class Task:
 
     study_instance_uid: str
     generation: int
-    copies: tuple[Copy, ...]
+    locations: tuple[StudyLocation, ...]
     lane: Lane
     reason: str
     attempts: int

@@ -36,7 +36,7 @@ def _change(answer: Answer) -> Change:
         seq=answer.number("Seq"),
         change_type=answer.text("ChangeType"),
         level=_LEVELS.get(level) if isinstance(level, str) else None,
-        orthanc_id=answer.text("ID"),
+        location_id=answer.text("ID"),
         date=answer.text("Date"),
     )
 

@@ -6,8 +6,8 @@ import time
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from indexer.model import Attributes, ChangePage, Copy, Study
-from indexer.orthanc import answers, feed, studies, together
+from indexer.model import Attributes, ChangePage, Study, StudyLocation
+from indexer.orthanc import answers, batch_read, feed, studies
 from indexer.orthanc.client import Client
 
 if TYPE_CHECKING:
@@ -61,17 +61,17 @@ class OrthancSource:
     def server_time(self) -> str:
         return self._client.now()
 
-    def locate(self, orthanc_ids: Sequence[str]) -> tuple[Copy, ...]:
+    def locate(self, orthanc_ids: Sequence[str]) -> tuple[StudyLocation, ...]:
         found = {self._copy(answer) for answer in self._client.bulk_in_chunks(orthanc_ids, level="Study")}
         return tuple(sorted(found))
 
     def list_ids(self) -> list[str]:
         return sorted(self._client.study_ids())
 
-    def find(self, study_instance_uid: str) -> tuple[Copy, ...]:
+    def find(self, study_instance_uid: str) -> tuple[StudyLocation, ...]:
         found = self._client.lookup(study_instance_uid)
         ids = [one.text("ID") for one in found if one.text("Type") == "Study"]
-        return tuple(Copy(self._name, one, study_instance_uid) for one in ids)
+        return tuple(StudyLocation(self._name, one, study_instance_uid) for one in ids)
 
     def holds(self, orthanc_id: str) -> bool:
         return self._client.study(orthanc_id) is not None
@@ -90,11 +90,11 @@ class OrthancSource:
             found[study_id] = found.get(study_id, frozenset()).union(modalities)
         return found
 
-    def read(self, copy: Copy) -> Study:
-        return studies.read(self._client, copy, self._page_size)
+    def read(self, location: StudyLocation) -> Study:
+        return studies.read(self._client, location, self._page_size)
 
-    def read_together(self, copies: Sequence[Copy]) -> Mapping[Copy, Study]:
-        return together.read(self._client, copies, self._page_size)
+    def read_batch(self, locations: Sequence[StudyLocation]) -> Mapping[StudyLocation, Study]:
+        return batch_read.read(self._client, locations, self._page_size)
 
-    def _copy(self, answer: answers.Answer) -> Copy:
-        return Copy(self._name, answer.text("ID"), answers.uid(answer, "StudyInstanceUID"))
+    def _copy(self, answer: answers.Answer) -> StudyLocation:
+        return StudyLocation(self._name, answer.text("ID"), answers.uid(answer, "StudyInstanceUID"))

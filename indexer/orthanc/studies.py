@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 
 from indexer.errors import StudyChanging, StudyVanished
 from indexer.orthanc import answers
-from indexer.orthanc.standing import Standing, assembled, keep, last_update, unmoved
+from indexer.orthanc.snapshot import Snapshot, assembled, keep, last_update, unmoved
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from indexer.model import Copy, Study
+    from indexer.model import Study, StudyLocation
     from indexer.orthanc.answers import Answer
     from indexer.orthanc.client import Client
-    from indexer.orthanc.standing import Found
+    from indexer.orthanc.snapshot import Found
 
 
-def read(client: Client, copy: Copy, page_size: int) -> Study:
+def read(client: Client, location: StudyLocation, page_size: int) -> Study:
     """Read a study.
 
     The first request tells LastUpdate and the series, the last one tells how the series stand then, each with its own
@@ -30,29 +30,29 @@ def read(client: Client, copy: Copy, page_size: int) -> Study:
     StudyChanging
         If anything moved between the first request and the last.
     """
-    opened = client.study(copy.orthanc_id)
+    opened = client.study(location.location_id)
     if opened is None:
         raise _vanished()
-    if answers.uid(opened, "StudyInstanceUID") != copy.study_instance_uid:
+    if answers.uid(opened, "StudyInstanceUID") != location.study_instance_uid:
         raise opened.violation("StudyInstanceUID")
     found: Found = {}
-    standing = None
+    snapshot = None
     if client.has_extended_find():
-        found = _find(client, copy.orthanc_id, set(opened.texts("Series")), page_size)
-        standing = unmoved(opened, client.find_series(copy.orthanc_id), found)
-    return assembled(copy, opened, standing or _asked_by_id(client, copy, opened, found, page_size), found)
+        found = _find(client, location.location_id, set(opened.texts("Series")), page_size)
+        snapshot = unmoved(opened, client.find_series(location.location_id), found)
+    return assembled(location, opened, snapshot or _asked_by_id(client, location, opened, found, page_size), found)
 
 
-def _asked_by_id(client: Client, copy: Copy, opened: Answer, found: Found, page_size: int) -> Standing:
+def _asked_by_id(client: Client, location: StudyLocation, opened: Answer, found: Found, page_size: int) -> Snapshot:
     """What stands, by ``tools/bulk-content``; reads into `found` what is missing there."""
-    closing = [*opened.texts("Series"), copy.orthanc_id]
-    standing = _standing(client.bulk(closing, has_metadata=True))
-    missing = standing.missing(found)
+    closing = [*opened.texts("Series"), location.location_id]
+    snapshot = _snapshot(client.bulk(closing, has_metadata=True))
+    missing = snapshot.missing(found)
     if missing:
-        standing = _pages_by_id(client, missing, found, closing, page_size)
-    if last_update(opened) != standing.last_update or not standing.fits(opened, found):
+        snapshot = _pages_by_id(client, missing, found, closing, page_size)
+    if last_update(opened) != snapshot.last_update or not snapshot.fits(opened, found):
         raise _changing()
-    return standing
+    return snapshot
 
 
 def _find(client: Client, study_id: str, series_ids: set[str], page_size: int) -> Found:
@@ -73,7 +73,7 @@ def _find(client: Client, study_id: str, series_ids: set[str], page_size: int) -
 
 def _pages_by_id(
     client: Client, missing: Sequence[str], found: Found, closing: Sequence[str], page_size: int
-) -> Standing:
+) -> Snapshot:
     """Pages of ``tools/bulk-content``; the last one tells at its end how everything stands."""
     pages = [missing[start : start + page_size] for start in range(0, len(missing), page_size)]
     for page in pages[:-1]:
@@ -85,17 +85,17 @@ def _pages_by_id(
             keep(found, answer)
         else:
             closed.append(answer)
-    return _standing(closed)
+    return _snapshot(closed)
 
 
-def _standing(closed: Sequence[Answer]) -> Standing:
+def _snapshot(closed: Sequence[Answer]) -> Snapshot:
     studies = [answer for answer in closed if answer.text("Type") == "Study"]
     if not studies:
         raise _vanished()
     series = {answer.text("ID"): answer for answer in closed if answer.text("Type") == "Series"}
     if set(studies[0].texts("Series")) != set(series):
         raise _changing()
-    return Standing(last_update(studies[0]), series)
+    return Snapshot(last_update(studies[0]), series)
 
 
 def _vanished() -> StudyVanished:

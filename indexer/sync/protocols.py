@@ -17,7 +17,6 @@ if TYPE_CHECKING:
         Attributes,
         BackfillRun,
         ChangePage,
-        Copy,
         EntryResult,
         FeedPosition,
         Fetched,
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
         Series,
         Settlement,
         Study,
+        StudyLocation,
         TargetInfo,
         Task,
         Written,
@@ -51,7 +51,7 @@ class ChangeFeed(Protocol):
         """The source's own clock, ``YYYYMMDDTHHMMSS`` UTC, for comparison with `Change.date`."""
         ...
 
-    def locate(self, orthanc_ids: Sequence[str]) -> tuple[Copy, ...]:
+    def locate(self, location_ids: Sequence[str]) -> tuple[StudyLocation, ...]:
         """Studies that these resources (of any level) belong to; what is gone is left out."""
         ...
 
@@ -72,23 +72,23 @@ class StudySource(Protocol):
         """Orthanc ids of all studies, sorted."""
         ...
 
-    def find(self, study_instance_uid: str) -> tuple[Copy, ...]:
+    def find(self, study_instance_uid: str) -> tuple[StudyLocation, ...]:
         """Where a study stands here; more than once if two patients have it."""
         ...
 
-    def holds(self, orthanc_id: str) -> bool:
+    def holds(self, location_id: str) -> bool:
         """Whether the study exists; only a clear 404 says no."""
         ...
 
-    def study_attributes(self, orthanc_ids: Sequence[str]) -> Mapping[str, Attributes]:
+    def study_attributes(self, location_ids: Sequence[str]) -> Mapping[str, Attributes]:
         """Study-level attributes by Orthanc id; what is gone is left out."""
         ...
 
-    def modalities(self, orthanc_ids: Sequence[str]) -> Mapping[str, frozenset[str]]:
+    def modalities(self, location_ids: Sequence[str]) -> Mapping[str, frozenset[str]]:
         """Modality values of each study's series, by Orthanc id of the study."""
         ...
 
-    def read(self, copy: Copy) -> Study:
+    def read(self, location: StudyLocation) -> Study:
         """The whole study as it stands, `sampled` left empty.
 
         Raises
@@ -100,7 +100,7 @@ class StudySource(Protocol):
         """
         ...
 
-    def read_together(self, copies: Sequence[Copy]) -> Mapping[Copy, Study]:
+    def read_batch(self, locations: Sequence[StudyLocation]) -> Mapping[StudyLocation, Study]:
         """Those of these studies that are quicker read at one go; the others are for `read`, whatever is the reason."""
         ...
 
@@ -113,7 +113,7 @@ class AttributeSource(Protocol):
 
         Raises
         ------
-        StudyWaits
+        StudyNotReady
             If the datasets cannot be read now.
         """
         ...
@@ -176,7 +176,7 @@ class Ledger(Protocol):
         """Make `base_url` the target that `published`, `patients` and `endpoint` speak of."""
         ...
 
-    def renew_target(self, base_url: str) -> None:
+    def reset_target(self, base_url: str) -> None:
         """The same address, but another or an emptied server: nothing counts as sent any more."""
         ...
 
@@ -208,8 +208,8 @@ class Ledger(Protocol):
         """Mark studies dirty; the generation of each rises."""
         ...
 
-    def copies(self, source: str, limit: int = 0) -> tuple[Copy, ...]:
-        """Known copies in a source, newest first; all of them without a limit."""
+    def locations(self, source: str, limit: int = 0) -> tuple[StudyLocation, ...]:
+        """Known locations in a source, newest first; all of them without a limit."""
         ...
 
     def take(self, now: float, limit: int, lease_s: float, lane: Lane | None = None) -> tuple[Task, ...]:
@@ -248,7 +248,7 @@ class Ledger(Protocol):
         """Record that the present target holds the Endpoint as fingerprinted."""
         ...
 
-    def intend(self, bodies: Mapping[str, bytes]) -> Mapping[str, Written]:
+    def record_pending(self, bodies: Mapping[str, bytes]) -> Mapping[str, Written]:
         """Record what is about to be sent to the present target, packed, by reference; what was written before."""
         ...
 
@@ -296,7 +296,7 @@ class Ledger(Protocol):
         """Mark studies of the quarantine dirty again (all without a UID); how many."""
         ...
 
-    def heard(self, source: str, now: float) -> None:
+    def record_poll(self, source: str, now: float) -> None:
         """A poll of this source went well."""
         ...
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from indexer import mapping
 from indexer.difference import differences
-from indexer.errors import PeerError, Refused, StudyError, StudyUnfit, StudyVanished
-from indexer.sync.poll import located
+from indexer.errors import PeerError, Refused, StudyError, StudyInvalid, StudyVanished
+from indexer.sync.changes.poll import located
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from indexer.mapping import Mapped
-    from indexer.model import Copy, Fetched
-    from indexer.sync.prepare import Channel, Reader
+    from indexer.model import Fetched, StudyLocation
+    from indexer.sync.drain.read import Reader, SourcePipeline
     from indexer.sync.protocols import ChangeFeed, FhirTarget, Ledger
 
 T = TypeVar("T")
@@ -87,21 +87,23 @@ class Verifier:
         """
         report = Report()
         self._endpoints(report)
-        copies: dict[str, tuple[Copy, ...]] = {}
-        for name, channel in self.reader.channels.items():
-            for chunk in located(self.feeds[name], channel.source.list_ids()):
-                for copy in chunk:
-                    copies[copy.study_instance_uid] = (*copies.get(copy.study_instance_uid, ()), copy)
-        uids = sorted(copies)
+        locations: dict[str, tuple[StudyLocation, ...]] = {}
+        for name, pipeline in self.reader.pipelines.items():
+            for chunk in located(self.feeds[name], pipeline.source.list_ids()):
+                for location in chunk:
+                    locations[location.study_instance_uid] = (*locations.get(location.study_instance_uid, ()), location)
+        uids = sorted(locations)
         with ThreadPoolExecutor(self.threads) as pool:
             for start in range(0, len(uids), CHUNK):
-                self._verify({uid: copies[uid] for uid in uids[start : start + CHUNK]}, pool, report)
+                self._verify({uid: locations[uid] for uid in uids[start : start + CHUNK]}, pool, report)
         self._extras(frozenset(uids), report)
         return report
 
-    def _verify(self, copies: Mapping[str, tuple[Copy, ...]], pool: ThreadPoolExecutor, report: Report) -> None:
+    def _verify(
+        self, locations: Mapping[str, tuple[StudyLocation, ...]], pool: ThreadPoolExecutor, report: Report
+    ) -> None:
         """Compare some studies. What differs is looked at twice: it may have been published between the two reads."""
-        expected = self._read(copies, pool)
+        expected = self._read(locations, pool)
         for one in expected.values():
             report.studies += not isinstance(one, StudyVanished)
             if not isinstance(one, StudyError):
@@ -109,24 +111,26 @@ class Verifier:
                 report.instances += one.imaging_study.get("numberOfInstances", 0)
         different = self._differences(expected)
         if different:
-            different = self._differences(self._read({uid: copies[uid] for uid in different}, pool))
+            different = self._differences(self._read({uid: locations[uid] for uid in different}, pool))
         for uid, found in different.items():
             self._file(uid, found, report)
 
-    def _read(self, copies: Mapping[str, tuple[Copy, ...]], pool: ThreadPoolExecutor) -> dict[str, Mapped | StudyError]:
-        return dict(zip(copies, pool.map(self._expected, copies, copies.values()), strict=True))
+    def _read(
+        self, locations: Mapping[str, tuple[StudyLocation, ...]], pool: ThreadPoolExecutor
+    ) -> dict[str, Mapped | StudyError]:
+        return dict(zip(locations, pool.map(self._expected, locations, locations.values()), strict=True))
 
-    def _expected(self, uid: str, copies: tuple[Copy, ...]) -> Mapped | StudyError:
+    def _expected(self, uid: str, locations: tuple[StudyLocation, ...]) -> Mapped | StudyError:
         try:
-            study, channel = self.patiently(lambda: self.reader.read(copies))
-            return self.reader.map(study, channel)
+            study, pipeline = self.patiently(lambda: self.reader.read(locations))
+            return self.reader.map(study, pipeline)
         except StudyError as error:
             return error
         except PeerError as error:
             known = self.ledger.study(uid)
             if known is None or known.quarantine is None:
                 raise
-            return StudyUnfit(error.message, cause=known.quarantine.cause)
+            return StudyInvalid(error.message, cause=known.quarantine.cause)
 
     def _differences(self, expected: Mapping[str, Mapped | StudyError]) -> dict[str, tuple[str, ...]]:
         """What differs, by UID; studies that vanished meanwhile do not."""
@@ -167,9 +171,9 @@ class Verifier:
                 if any(one.resource.get("id") == mapping.imaging_study_id(uid) for one in held):
                     self._file(uid, ("extra study: no source holds it",), report)
         known = {mapping.imaging_study_id(uid) for uid in (*uids, *gone)}
-        for channel in self.reader.channels.values():
+        for pipeline in self.reader.pipelines.values():
             try:
-                strange = [one for one in self.target.studies_at(channel.endpoint_id) if one not in known]
+                strange = [one for one in self.target.studies_at(pipeline.endpoint_id) if one not in known]
             except Refused:
                 report.notes.append("the FHIR server cannot search by endpoint: extra studies were not looked for")
                 return
@@ -179,18 +183,18 @@ class Verifier:
             ]
 
     def _endpoints(self, report: Report) -> None:
-        channels = list(self.reader.channels.values())
-        held = self.target.fetch([channel.endpoint.reference for channel in channels])
-        for channel, found in zip(channels, held, strict=True):
-            if found is None or found.resource.get("address") != _address(channel):
+        pipelines = list(self.reader.pipelines.values())
+        held = self.target.fetch([pipeline.endpoint.reference for pipeline in pipelines])
+        for pipeline, found in zip(pipelines, held, strict=True):
+            if found is None or found.resource.get("address") != _address(pipeline):
                 finding = Finding(
-                    study_instance_uid=channel.endpoint.reference, differences=("missing or wrong Endpoint",)
+                    study_instance_uid=pipeline.endpoint.reference, differences=("missing or wrong Endpoint",)
                 )
                 report.findings.append(finding)
 
 
-def _address(channel: Channel) -> object:
-    return channel.endpoint_resource["address"]
+def _address(pipeline: SourcePipeline) -> object:
+    return pipeline.endpoint_resource["address"]
 
 
 def _subject(mapped: Mapped) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from pydicom.dataset import Dataset
 
-    from indexer.model import Copy, Study
+    from indexer.model import Study, StudyLocation
 
 FAKE, REAL = "fake", "real"
 KINDS = [f"{kind} {version}" for kind in (FAKE, REAL) for version in orthanc_versions()]
@@ -81,18 +81,18 @@ class Case:
         """Store one after the other, so that the order of the feed is known."""
         store_rest(self.orthanc, datasets, parallel=1)
 
-    def copies(self) -> list[Copy]:
+    def locations(self) -> list[StudyLocation]:
         source = self.source
         return list(source.locate(source.list_ids()))
 
-    def copy_of(self, dataset: Dataset) -> Copy:
-        (found,) = [one for one in self.copies() if one.study_instance_uid == dataset.StudyInstanceUID]
+    def copy_of(self, dataset: Dataset) -> StudyLocation:
+        (found,) = [one for one in self.locations() if one.study_instance_uid == dataset.StudyInstanceUID]
         return found
 
     def delete(self, dataset: Dataset, level: str) -> None:
         """Delete the study, the series or the instance of a dataset."""
         keyword = {"studies": "StudyInstanceUID", "series": "SeriesInstanceUID", "instances": "SOPInstanceUID"}[level]
-        for path in self._below(self.copy_of(dataset).orthanc_id, level):
+        for path in self._below(self.copy_of(dataset).location_id, level):
             answer = requests.get(f"{self.orthanc.url}{path}?short", timeout=10).json()
             if dataset[keyword].value in answer["MainDicomTags"].values():
                 requests.delete(f"{self.orthanc.url}{path}", timeout=10).raise_for_status()
@@ -151,19 +151,19 @@ def running(
             dicomweb.close()
 
 
-Shape = dict[str, dict[str, tuple[str | None, str | None, str | None]]]
+ReleaseEncoding = dict[str, dict[str, tuple[str | None, str | None, str | None]]]
 
 
-def shape_of_datasets(datasets: list[Dataset]) -> Shape:
+def shape_of_datasets(datasets: list[Dataset]) -> ReleaseEncoding:
     """Series, instances, and of each its class, number and frames."""
-    found: Shape = {}
+    found: ReleaseEncoding = {}
     for one in datasets:
         number, frames = (str(one[key].value) if key in one else None for key in ("InstanceNumber", "NumberOfFrames"))
         found.setdefault(one.SeriesInstanceUID, {})[one.SOPInstanceUID] = (one.SOPClassUID, number, frames)
     return found
 
 
-def shape_of_study(study: Study) -> Shape:
+def shape_of_study(study: Study) -> ReleaseEncoding:
     """The same of a study that was read."""
     return {
         series.series_instance_uid: {

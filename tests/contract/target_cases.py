@@ -1,4 +1,4 @@
-"""The FHIR servers that the contract suite runs on, their quirks, and resources in the shape of each release."""
+"""The FHIR servers that the contract suite runs on, their quirks, and resources in the encoding of each release."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from indexer.dicomweb import DicomWebSamples
 from indexer.errors import Conflict, Refused, StudyVanished
 from indexer.fhir import FhirServer
 from indexer.ledger import SqlLedger
-from indexer.model import Copy, Level, Lookup
+from indexer.model import Level, Lookup, StudyLocation
 from indexer.orthanc import OrthancSource
 from indexer.sync import protocols
 from indexer.transport import Transport
@@ -73,10 +73,10 @@ class Archive:
     """A source that holds two studies, of one and of two series with two instances each."""
 
     source: Any
-    gone: Callable[[Copy], None]
+    gone: Callable[[StudyLocation], None]
 
     @property
-    def copies(self) -> tuple[Copy, ...]:
+    def locations(self) -> tuple[StudyLocation, ...]:
         return tuple(sorted(self.source.locate(self.source.list_ids()), key=lambda one: one.study_instance_uid))
 
 
@@ -86,7 +86,7 @@ def orthanc() -> Iterator[Archive]:
         datasets = [*generate(instances=2, seed="a"), *generate(series=2, instances=2, seed="b")]
         case.store(datasets)
         by_uid = {one.StudyInstanceUID: one for one in datasets}
-        yield Archive(case.source, lambda copy: case.delete(by_uid[copy.study_instance_uid], "studies"))
+        yield Archive(case.source, lambda location: case.delete(by_uid[location.study_instance_uid], "studies"))
 
 
 @contextmanager
@@ -94,7 +94,7 @@ def in_memory() -> Iterator[Archive]:
     source = memory.MemorySource(time.time)
     source.put(memory.study("1.2.1"))
     source.put(memory.study("1.2.2", series=2))
-    yield Archive(source, lambda copy: source.remove(copy.orthanc_id))
+    yield Archive(source, lambda location: source.remove(location.location_id))
 
 
 @pytest.fixture(params=[orthanc, in_memory], ids=["edge", "memory"])
@@ -122,33 +122,33 @@ def test_dates_compare_with_the_source_s_clock(archive: Archive) -> None:
 
 def test_ids_of_every_level_lead_to_their_studies(archive: Archive) -> None:
     rows = [row for row in archive.source.changes(0, 1000).changes if row.level not in (None, Level.PATIENT)]
-    found = archive.source.locate([row.orthanc_id for row in rows])
-    assert sorted(found) == sorted(archive.copies)
-    assert archive.source.list_ids() == sorted(copy.orthanc_id for copy in found)
+    found = archive.source.locate([row.location_id for row in rows])
+    assert sorted(found) == sorted(archive.locations)
+    assert archive.source.list_ids() == sorted(location.location_id for location in found)
 
 
 def test_what_is_gone_is_left_out(archive: Archive) -> None:
-    gone, stays = archive.copies
+    gone, stays = archive.locations
     archive.gone(gone)
-    ids = [gone.orthanc_id, stays.orthanc_id]
+    ids = [gone.location_id, stays.location_id]
     assert archive.source.locate(ids) == (stays,)
     assert [archive.source.holds(one) for one in ids] == [False, True]
-    assert list(archive.source.study_attributes(ids)) == list(archive.source.modalities(ids)) == [stays.orthanc_id]
+    assert list(archive.source.study_attributes(ids)) == list(archive.source.modalities(ids)) == [stays.location_id]
     assert archive.source.find(gone.study_instance_uid) == ()
     with pytest.raises(StudyVanished):
         archive.source.read(gone)
 
 
 def test_a_study_is_found_and_read_whole_and_sampled(archive: Archive) -> None:
-    _, copy = archive.copies
-    assert archive.source.find(copy.study_instance_uid) == (copy,)
-    study = archive.source.read(copy)
-    assert (study.study_instance_uid, study.source) == (copy.study_instance_uid, copy.source)
+    _, location = archive.locations
+    assert archive.source.find(location.study_instance_uid) == (location,)
+    study = archive.source.read(location)
+    assert (study.study_instance_uid, study.source) == (location.study_instance_uid, location.source)
     assert [len(series.instances) for series in study.series] == [2, 2]
     assert (study.is_sampled, [series.sampled for series in study.series]) == (False, [{}, {}])
-    (attributes,) = archive.source.study_attributes([copy.orthanc_id]).values()
+    (attributes,) = archive.source.study_attributes([location.location_id]).values()
     assert attributes.text("PatientID") == study.attributes.text("PatientID") is not None
-    assert archive.source.modalities([copy.orthanc_id]) == {copy.orthanc_id: frozenset({"CT"})}
+    assert archive.source.modalities([location.location_id]) == {location.location_id: frozenset({"CT"})}
 
 
 # --- targets --------------------------------------------------------------------------------------------------------

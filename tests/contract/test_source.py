@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from indexer.errors import ProtocolViolation, StudyChanging, StudyVanished
-from indexer.model import Copy, Level
+from indexer.model import Level, StudyLocation
 from tests.contract.source_cases import (
     CHANGES,
     KINDS,
@@ -123,7 +123,7 @@ def test_a_study_becomes_stable(case: Case) -> None:
     change = await_change(case, "StableStudy")
 
     assert change.level is Level.STUDY
-    assert change.orthanc_id == case.copies()[0].orthanc_id
+    assert change.location_id == case.locations()[0].location_id
 
 
 def test_any_id_leads_to_its_study(case: Case) -> None:
@@ -132,22 +132,22 @@ def test_any_id_leads_to_its_study(case: Case) -> None:
     expected = {one.StudyInstanceUID for one in datasets}
 
     for level in (Level.STUDY, Level.SERIES, Level.INSTANCE):
-        ids = [one.orthanc_id for one in all_changes(case) if one.level is level]
-        copies = case.source.locate([*ids, UNKNOWN])
-        assert {one.study_instance_uid for one in copies} == expected
-        assert [one.orthanc_id for one in sorted(copies)] == [one.orthanc_id for one in copies]
-        assert {one.orthanc_id for one in copies} == set(case.source.list_ids())
-        assert {one.source for one in copies} == {"main"}
+        ids = [one.location_id for one in all_changes(case) if one.level is level]
+        locations = case.source.locate([*ids, UNKNOWN])
+        assert {one.study_instance_uid for one in locations} == expected
+        assert [one.location_id for one in sorted(locations)] == [one.location_id for one in locations]
+        assert {one.location_id for one in locations} == set(case.source.list_ids())
+        assert {one.source for one in locations} == {"main"}
 
 
 def test_many_ids_are_asked_for_in_chunks(case: Case) -> None:
     case.store(generate(instances=3))
-    ids = [one.orthanc_id for one in all_changes(case) if one.level is Level.INSTANCE]
+    ids = [one.location_id for one in all_changes(case) if one.level is Level.INSTANCE]
     case.transport.paths.clear()
 
-    copies = case.source.locate([*ids, *(f"{number:08x}{UNKNOWN[8:]}" for number in range(400))])
+    locations = case.source.locate([*ids, *(f"{number:08x}{UNKNOWN[8:]}" for number in range(400))])
 
-    assert len(copies) == 1
+    assert len(locations) == 1
     assert case.transport.paths == ["/tools/bulk-content"] * 3
 
 
@@ -160,24 +160,24 @@ def test_attributes_and_modalities_of_many_studies(case: Case) -> None:
     modalities = case.source.modalities([*ids, UNKNOWN])
 
     assert set(attributes) == set(modalities) == set(ids)
-    by_uid = {one.study_instance_uid: one.orthanc_id for one in case.copies()}
+    by_uid = {one.study_instance_uid: one.location_id for one in case.locations()}
     for dataset in datasets:
-        orthanc_id = by_uid[dataset.StudyInstanceUID]
-        assert attributes[orthanc_id].text("StudyDate") == dataset.StudyDate
-        assert attributes[orthanc_id].text("PatientID") == dataset.PatientID
-        assert attributes[orthanc_id].person_names("PatientName")[0].ideographic == "山^田"
-        assert dataset.Modality in modalities[orthanc_id]
+        location_id = by_uid[dataset.StudyInstanceUID]
+        assert attributes[location_id].text("StudyDate") == dataset.StudyDate
+        assert attributes[location_id].text("PatientID") == dataset.PatientID
+        assert attributes[location_id].person_names("PatientName")[0].ideographic == "山^田"
+        assert dataset.Modality in modalities[location_id]
     assert sorted(map(len, modalities.values())) == [2, 2]
 
 
 def test_holds(case: Case) -> None:
     (dataset,) = generate()
     case.store([dataset])
-    orthanc_id = case.copy_of(dataset).orthanc_id
+    location_id = case.copy_of(dataset).location_id
 
-    assert case.source.holds(orthanc_id)
+    assert case.source.holds(location_id)
     case.delete(dataset, "studies")
-    assert not case.source.holds(orthanc_id)
+    assert not case.source.holds(location_id)
     with pytest.raises(ProtocolViolation):
         case.source.holds("../system")
 
@@ -190,7 +190,7 @@ def test_a_study_is_read_whole(case: Case) -> None:
     del datasets[1].InstanceNumber
     case.store(by_turns(datasets))
 
-    study = case.source.read(case.copies()[0])
+    study = case.source.read(case.locations()[0])
 
     assert shape_of_study(study) == shape_of_datasets(datasets)
     assert study.study_instance_uid == datasets[0].StudyInstanceUID
@@ -214,7 +214,7 @@ def test_a_study_is_read_whole(case: Case) -> None:
 def test_series_and_instances_come_in_a_fixed_order(case: Case) -> None:
     case.store(by_turns(generate(series=3, instances=4)))
 
-    study = case.source.read(case.copies()[0])
+    study = case.source.read(case.locations()[0])
 
     assert [one.series_instance_uid for one in study.series] == sorted(one.series_instance_uid for one in study.series)
     for series in study.series:
@@ -227,11 +227,11 @@ def test_a_read_costs_two_requests_and_the_pages(instances: int, expected: int, 
     datasets = generate(instances=instances)
     case.store(datasets)
     case.page_size = 4
-    source, copy = case.source, case.copies()[0]
-    source.read(copy)
+    source, location = case.source, case.locations()[0]
+    source.read(location)
     case.transport.paths.clear()
 
-    assert shape_of_study(source.read(copy)) == shape_of_datasets(datasets)
+    assert shape_of_study(source.read(location)) == shape_of_datasets(datasets)
     assert len(case.transport.paths) == 2 + expected
     assert ("/tools/find" in case.transport.paths) == case.is_modern
 
@@ -244,12 +244,12 @@ def test_what_orthanc_cuts_off_is_asked_for_by_id(instances: int, results: int) 
             case.store(datasets)
             case.page_size = 4
 
-            assert shape_of_study(case.source.read(case.copies()[0])) == shape_of_datasets(datasets), kind
+            assert shape_of_study(case.source.read(case.locations()[0])) == shape_of_datasets(datasets), kind
 
 
 def test_a_study_that_is_not_there(case: Case) -> None:
     with pytest.raises(StudyVanished):
-        case.source.read(Copy("main", UNKNOWN, "1.2.3"))
+        case.source.read(StudyLocation("main", UNKNOWN, "1.2.3"))
 
 
 @pytest.mark.parametrize("before", range(5))
@@ -259,12 +259,12 @@ def test_a_study_that_changes_while_it_is_read_is_never_torn(what: str, before: 
     case.store(datasets)
     case.page_size = 4
     act, left = changes_of(case, datasets, "torn")[what]
-    copy, source = case.copies()[0], case.source
-    source.read(copy)
+    location, source = case.locations()[0], case.source
+    source.read(location)
     case.transport.act_before(before, act)
 
     try:
-        found = shape_of_study(source.read(copy))
+        found = shape_of_study(source.read(location))
     except StudyVanished:
         assert not left
     except StudyChanging:
@@ -277,12 +277,12 @@ def test_a_study_that_changes_while_it_is_read_is_never_torn(what: str, before: 
 def test_a_study_that_changed_is_read_as_it_is_now(case: Case) -> None:
     datasets = generate(series=2, instances=2)
     case.store(datasets)
-    case.source.read(case.copies()[0])
+    case.source.read(case.locations()[0])
     case.delete(datasets[0], "instances")
     more = instance("sample", 0, 5, 0, PatientID=datasets[0].PatientID)
     case.store([more])
 
-    assert shape_of_study(case.source.read(case.copies()[0])) == shape_of_datasets([*datasets[1:], more])
+    assert shape_of_study(case.source.read(case.locations()[0])) == shape_of_datasets([*datasets[1:], more])
 
 
 @pytest.mark.parametrize("before", [1, 2])
@@ -292,12 +292,12 @@ def test_an_instance_that_is_replaced_while_its_study_is_read(before: int) -> No
         with running(f"real {version}", overwrite_instances=True) as case:
             datasets = generate(series=2, instances=3)
             case.store(datasets)
-            copy, source = case.copies()[0], case.source
-            last_update = source.read(copy).last_update or ""
+            location, source = case.locations()[0], case.source
+            last_update = source.read(location).last_update or ""
             wait_for(lambda source=source, last=last_update: source.server_time() > last, "another second")
             datasets[0].InstanceNumber = 77
             case.transport.act_before(before, lambda case=case, datasets=datasets: case.store(datasets[:1]))
 
             with pytest.raises(StudyChanging):
-                source.read(copy)
-            assert shape_of_study(source.read(copy)) == shape_of_datasets(datasets)
+                source.read(location)
+            assert shape_of_study(source.read(location)) == shape_of_datasets(datasets)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from indexer.dicomweb import DicomWebSamples
-from indexer.errors import Refused, StudyUnfit, StudyWaits
+from indexer.errors import Refused, StudyInvalid, StudyNotReady
 from indexer.orthanc import OrthancSource
 from tests.contract.source_cases import Case, Counting, running
 from tests.samples import by_turns, generate, store_rest
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def read(case: Case, datasets: list[Dataset]) -> Study:
     case.store(datasets)
-    return case.source.read(case.copies()[0])
+    return case.source.read(case.locations()[0])
 
 
 def test_one_dataset_speaks_for_a_series_of_images(case: Case) -> None:
@@ -76,7 +76,7 @@ def test_what_is_bulky_or_private_is_left_behind(case: Case) -> None:
 def test_a_study_that_the_server_does_not_know_waits(case: Case) -> None:
     study = read(case, generate())
 
-    with pytest.raises(StudyWaits) as raised:
+    with pytest.raises(StudyNotReady) as raised:
         case.samples.sample(replace(study, study_instance_uid="1.2.3"))
 
     assert raised.value.cause == "dicomweb_unreadable"
@@ -86,7 +86,7 @@ def test_a_study_under_two_patients_waits(case: Case) -> None:
     study = read(case, generate(PatientID="A"))
     case.store(generate(PatientID="B"))
 
-    with pytest.raises(StudyWaits):
+    with pytest.raises(StudyNotReady):
         case.samples.sample(study)
 
 
@@ -106,7 +106,7 @@ def test_a_study_uid_that_is_none_does_not_get_into_a_path(case: Case) -> None:
     study = read(case, generate())
     case.dicomweb.paths.clear()
 
-    with pytest.raises(StudyUnfit) as raised:
+    with pytest.raises(StudyInvalid) as raised:
         case.samples.sample(replace(study, study_instance_uid="1.2/../.."))
 
     assert raised.value.cause == "bad_study_uid"
@@ -129,7 +129,7 @@ def test_a_study_without_an_instance_that_can_be_named_is_unfit(case: Case) -> N
     unfit = replace(study, series=(replace(series, instances=tuple(broken)), replace(series, series_instance_uid="x")))
     case.dicomweb.paths.clear()
 
-    with pytest.raises(StudyUnfit) as raised:
+    with pytest.raises(StudyInvalid) as raised:
         case.samples.sample(unfit)
 
     assert raised.value.cause == "bad_uid"
@@ -142,13 +142,13 @@ def test_an_instance_that_was_replaced_under_its_id_is_read_as_it_is_now() -> No
         with running(f"real {version}", overwrite_instances=True) as case:
             datasets = generate(instances=2, issuers=["Wrong"])
             case.store(datasets)
-            (series,) = case.source.read(case.copies()[0]).series
+            (series,) = case.source.read(case.locations()[0]).series
             path = f"/studies/{datasets[0].StudyInstanceUID}/series/{series.series_instance_uid}/metadata"
             case.dicomweb.request("GET", path, headers={"Accept": "application/dicom+json"})
             datasets[0].IssuerOfPatientID = "Right"
             case.store(datasets[:1])
 
-            (sampled,) = case.samples.sample(case.source.read(case.copies()[0]))
+            (sampled,) = case.samples.sample(case.source.read(case.locations()[0]))
 
             (dataset,) = sampled.sampled.values()
             assert dataset.text("IssuerOfPatientID") == "Right"
@@ -162,10 +162,10 @@ def test_the_root_is_found(root: str, version: str) -> None:
         store_rest(orthanc, generate(Laterality="L"))
         transport = Counting(orthanc.url, peer="orthanc main")
         source = OrthancSource(transport, "main")
-        (copy,) = source.locate(source.list_ids())
+        (location,) = source.locate(source.list_ids())
 
         samples = DicomWebSamples(transport, root=lambda: source.dicomweb_root)
-        (series,) = samples.sample(source.read(copy))
+        (series,) = samples.sample(source.read(location))
 
         (dataset,) = series.sampled.values()
         assert dataset.text("Laterality") == "L"

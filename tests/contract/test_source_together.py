@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from indexer.model import Copy
+from indexer.model import StudyLocation
 from tests.contract.source_cases import (
     CHANGES,
     KINDS,
     UNKNOWN,
     Case,
-    Shape,
+    ReleaseEncoding,
     changes_of,
     running,
     shape_of_datasets,
@@ -46,34 +46,37 @@ def stored(case: Case, sizes: dict[str, int]) -> dict[str, list[Dataset]]:
 def test_what_is_read_together_is_what_is_read_alone(case: Case) -> None:
     """1.10 cannot, and says so by reading none."""
     stored(case, {"a": 1, "b": 3, "c": 2})
-    copies = case.copies()
+    locations = case.locations()
 
-    found = case.source.read_together(copies)
+    found = case.source.read_batch(locations)
 
-    assert set(found) == (set(copies) if case.is_modern else set())
-    assert found == {copy: case.source.read(copy) for copy in found}
+    assert set(found) == (set(locations) if case.is_modern else set())
+    assert found == {location: case.source.read(location) for location in found}
 
 
 @pytest.mark.parametrize(("page_size", "pages"), [(100, 1), (12, 1), (11, 2), (6, 2)])
 def test_reading_together_costs_two_requests_and_the_pages(page_size: int, pages: int, modern: Case) -> None:
     expected = stored(modern, {"a": 1, "b": 2, "c": 3})
     modern.page_size = page_size
-    source, copies = modern.source, sorted(modern.copies(), key=lambda copy: len(expected[copy.study_instance_uid]))
+    source, locations = (
+        modern.source,
+        sorted(modern.locations(), key=lambda location: len(expected[location.study_instance_uid])),
+    )
     source.ping()
-    source.read_together(copies)
+    source.read_batch(locations)
     modern.transport.paths.clear()
 
-    found = source.read_together(copies)
+    found = source.read_batch(locations)
 
     assert modern.transport.paths == ["/tools/find"] * (2 + pages)
-    assert {copy.study_instance_uid for copy in found} == set(expected)
+    assert {location.study_instance_uid for location in found} == set(expected)
 
 
 def test_a_large_study_is_left_for_later(modern: Case) -> None:
     expected = stored(modern, {"a": 1, "b": 5, "c": 2})
     modern.page_size = 9
 
-    found = modern.source.read_together(modern.copies())
+    found = modern.source.read_batch(modern.locations())
 
     assert shapes(found) == {uid: shape_of_datasets(one) for uid, one in expected.items() if len(one) < 10}
 
@@ -84,7 +87,7 @@ def test_what_orthanc_cuts_off_is_left_for_later(instances: int, results: int) -
         with running(kind, limit_find_instances=instances, limit_find_results=results) as case:
             expected = stored(case, {"a": 1, "b": 2, "c": 3})
 
-            found = shapes(case.source.read_together(case.copies()))
+            found = shapes(case.source.read_batch(case.locations()))
 
             assert len(found) < 3, kind
             assert found == {uid: shape_of_datasets(expected[uid]) for uid in found}, kind
@@ -92,11 +95,11 @@ def test_what_orthanc_cuts_off_is_left_for_later(instances: int, results: int) -
 
 def test_one_study_alone_and_one_that_is_gone(modern: Case) -> None:
     stored(modern, {"a": 1, "b": 1})
-    first, second = modern.copies()
+    first, second = modern.locations()
 
-    assert modern.source.read_together([first]) == {}
-    gone = Copy("main", UNKNOWN, "1.2.3")
-    assert set(modern.source.read_together([first, gone, second])) == {first, second}
+    assert modern.source.read_batch([first]) == {}
+    gone = StudyLocation("main", UNKNOWN, "1.2.3")
+    assert set(modern.source.read_batch([first, gone, second])) == {first, second}
 
 
 def test_one_uid_under_two_patients_stays_two_studies(modern: Case) -> None:
@@ -104,13 +107,13 @@ def test_one_uid_under_two_patients_stays_two_studies(modern: Case) -> None:
     for one in other:
         one.StudyInstanceUID = mine[0].StudyInstanceUID
     modern.store([*mine, *other])
-    copies = modern.copies()
+    locations = modern.locations()
 
-    found = modern.source.read_together(copies)
+    found = modern.source.read_batch(locations)
 
-    assert len(copies) == len(found) == 2
+    assert len(locations) == len(found) == 2
     assert {study.attributes.text("PatientID") for study in found.values()} == {"ONE", "TWO"}
-    assert found == {copy: modern.source.read(copy) for copy in copies}
+    assert found == {location: modern.source.read(location) for location in locations}
 
 
 @pytest.mark.parametrize("before", range(4))
@@ -120,11 +123,11 @@ def test_a_study_that_changes_meanwhile_is_never_torn(what: str, before: int, mo
     torn, quiet = expected.values()
     act, left = changes_of(modern, torn, "torn")[what]
     modern.page_size = 9
-    copies, source = modern.copies(), modern.source
-    source.read_together(copies)
+    locations, source = modern.locations(), modern.source
+    source.read_batch(locations)
     modern.transport.act_before(before, act)
 
-    found = shapes(source.read_together(copies))
+    found = shapes(source.read_batch(locations))
 
     assert modern.transport.has_acted
     assert found[str(quiet[0].StudyInstanceUID)] == shape_of_datasets(quiet)
@@ -132,5 +135,5 @@ def test_a_study_that_changes_meanwhile_is_never_torn(what: str, before: int, mo
     assert found.get(str(torn[0].StudyInstanceUID)) in possible
 
 
-def shapes(found: Mapping[Copy, Study]) -> dict[str, Shape]:
-    return {copy.study_instance_uid: shape_of_study(study) for copy, study in found.items()}
+def shapes(found: Mapping[StudyLocation, Study]) -> dict[str, ReleaseEncoding]:
+    return {location.study_instance_uid: shape_of_study(study) for location, study in found.items()}

@@ -43,8 +43,8 @@ def test_every_way_in_leads_to_the_same_study(
 
     store(orthanc, datasets)
 
-    (copy,) = source.locate(source.list_ids())
-    assert shape_of_study(source.read(copy)) == shape_of_datasets(datasets)
+    (location,) = source.locate(source.list_ids())
+    assert shape_of_study(source.read(location)) == shape_of_datasets(datasets)
 
 
 def test_interleaved_series_over_two_associations(orthanc: Orthanc, source: OrthancSource) -> None:
@@ -53,15 +53,15 @@ def test_interleaved_series_over_two_associations(orthanc: Orthanc, source: Orth
 
     store_dimse(orthanc, datasets, associations=2)
 
-    (copy,) = source.locate(source.list_ids())
-    assert shape_of_study(source.read(copy)) == shape_of_datasets(datasets)
+    (location,) = source.locate(source.list_ids())
+    assert shape_of_study(source.read(location)) == shape_of_datasets(datasets)
 
 
 def test_the_demo_and_its_late_study(orthanc: Orthanc, source: OrthancSource) -> None:
     datasets = [*demo_studies(), *late_study()]
     store_rest(orthanc, datasets)
 
-    studies = [source.read(copy) for copy in source.locate(source.list_ids())]
+    studies = [source.read(location) for location in source.locate(source.list_ids())]
 
     assert len(studies) == len({one.StudyInstanceUID for one in datasets}) == 33
     assert sum(one.number_of_instances for one in studies) == len(datasets)
@@ -71,7 +71,7 @@ def test_the_demo_and_its_late_study(orthanc: Orthanc, source: OrthancSource) ->
 def test_public_files_are_read_whole(orthanc: Orthanc, source: OrthancSource) -> None:
     assert store_files(orthanc, public_files()) > 200
 
-    studies = [source.read(copy) for copy in source.locate(source.list_ids())]
+    studies = [source.read(location) for location in source.locate(source.list_ids())]
 
     assert len(studies) == len(source.list_ids()) > 40
     counts = Counter(bool(study.attributes.text("PatientID")) for study in studies)

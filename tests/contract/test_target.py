@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from indexer.bundle import BundleType, Entry, Judgement, TypePolicy, build, judge, strip
+from indexer.bundle import BundleType, Entry, EntryStatus, TypePolicy, build, judge, strip
 from indexer.errors import AnswerLost, Conflict, ProtocolViolation, Refused
 from indexer.fhir import server as fhir_server
 from indexer.model import Lookup
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from indexer.model import EntryResult
 
 BATCH, TRANSACTION = BundleType.BATCH, BundleType.TRANSACTION
-LANDED, CONFLICT, REFUSED = Judgement.LANDED, Judgement.CONFLICT, Judgement.REFUSED
+ACCEPTED, CONFLICT, REFUSED = EntryStatus.ACCEPTED, EntryStatus.CONFLICT, EntryStatus.REFUSED
 
 
 @pytest.fixture(scope="module", params=PARAMETERS)
@@ -35,8 +35,8 @@ def send(case: Case, bundle_type: BundleType, *entries: Entry) -> tuple[EntryRes
     return case.server.send(bundle.body, bundle.count)
 
 
-def judgements(case: Case, bundle_type: BundleType, *resources: dict[str, Any]) -> list[Judgement]:
-    return [judge(one).judgement for one in send(case, bundle_type, *map(entry, resources))]
+def judgements(case: Case, bundle_type: BundleType, *resources: dict[str, Any]) -> list[EntryStatus]:
+    return [judge(one).entry_status for one in send(case, bundle_type, *map(entry, resources))]
 
 
 def read(case: Case, resource: dict[str, Any]) -> dict[str, Any] | None:
@@ -58,16 +58,16 @@ def test_info(case: Case) -> None:
 def test_what_was_sent_can_be_read(case: Case, bundle_type: BundleType) -> None:
     patient, endpoint = case.patient(), case.endpoint()
     resources = [case.study(patient, endpoint), patient, case.study(patient, endpoint, instances=3), endpoint]
-    assert judgements(case, bundle_type, *resources) == [LANDED] * 4
+    assert judgements(case, bundle_type, *resources) == [ACCEPTED] * 4
     assert [read(case, one) for one in resources] == resources
 
 
 @pytest.mark.parametrize("bundle_type", BundleType)
 def test_an_update_replaces(case: Case, bundle_type: BundleType) -> None:
     patient = case.patient("First")
-    assert judgements(case, bundle_type, patient) == [LANDED]
+    assert judgements(case, bundle_type, patient) == [ACCEPTED]
     before, changed = version(case, patient), {**patient, "name": [{"family": "Second"}]}
-    assert judgements(case, bundle_type, changed) == [LANDED]
+    assert judgements(case, bundle_type, changed) == [ACCEPTED]
     assert read(case, patient) == changed
     assert version(case, patient) != before
 
@@ -82,7 +82,7 @@ def test_identical_update(case: Case) -> None:
     patient = case.patient()
     judgements(case, BATCH, patient)
     before = version(case, patient)
-    assert judgements(case, BATCH, patient) == [LANDED]
+    assert judgements(case, BATCH, patient) == [ACCEPTED]
     assert (version(case, patient) == before) is case.quirks.keeps_version
 
 
@@ -91,16 +91,16 @@ def test_known_version_is_demanded(case: Case) -> None:
     judgements(case, BATCH, patient)
     known = version(case, patient)
     second = {**patient, "name": [{"family": "Second"}]}
-    assert judge(send(case, BATCH, entry(second, if_match=known))[0]).judgement is LANDED
+    assert judge(send(case, BATCH, entry(second, if_match=known))[0]).entry_status is ACCEPTED
     stale = send(case, BATCH, entry({**patient, "name": [{"family": "Third"}]}, if_match=known), entry(other))
-    assert [judge(one).judgement for one in stale] == [CONFLICT, LANDED]
+    assert [judge(one).entry_status for one in stale] == [CONFLICT, ACCEPTED]
     assert read(case, patient) == second
 
 
 def test_known_version_of_what_is_gone(case: Case) -> None:
     patient = case.patient()
     (result,) = send(case, BATCH, entry(patient, if_match="1"))
-    assert (judge(result).judgement is LANDED) is case.quirks.creates_despite_if_match
+    assert (judge(result).entry_status is ACCEPTED) is case.quirks.creates_despite_if_match
 
 
 @pytest.mark.parametrize("bundle_type", BundleType)
@@ -109,7 +109,7 @@ def test_bad_entry(case: Case, bundle_type: BundleType) -> None:
     bad = {**case.study(patient), "id": BAD_ID, "status": "nonsense"}
     judgements(case, BATCH, patient)
     if case.quirks.bad_entry == "taken":
-        assert judgements(case, bundle_type, good, bad) == [LANDED, LANDED]
+        assert judgements(case, bundle_type, good, bad) == [ACCEPTED, ACCEPTED]
         return
     if case.quirks.bad_entry == "whole" or bundle_type is TRANSACTION:
         with pytest.raises(Refused) as raised:
@@ -119,7 +119,7 @@ def test_bad_entry(case: Case, bundle_type: BundleType) -> None:
     else:
         first, second = send(case, bundle_type, entry(good), entry(bad))
         outcome = second.outcome
-        assert [judge(first).judgement, judge(second).judgement] == [LANDED, REFUSED]
+        assert [judge(first).entry_status, judge(second).entry_status] == [ACCEPTED, REFUSED]
     text = strip(outcome, [good, bad])
     assert text
     assert "nonsense" not in text
@@ -127,14 +127,14 @@ def test_bad_entry(case: Case, bundle_type: BundleType) -> None:
 
 def test_missing_patient_spoils_its_study_only(case: Case) -> None:
     orphan, good = case.study(case.patient()), case.patient()
-    expected = REFUSED if case.quirks.checks_references else LANDED
-    assert judgements(case, BATCH, good, orphan) == [LANDED, expected]
+    expected = REFUSED if case.quirks.checks_references else ACCEPTED
+    assert judgements(case, BATCH, good, orphan) == [ACCEPTED, expected]
 
 
 def test_refused_transaction_leaves_nothing(case: Case) -> None:
     orphan, good = case.study(case.patient()), case.patient()
     if not case.quirks.checks_references:
-        assert judgements(case, TRANSACTION, good, orphan) == [LANDED, LANDED]
+        assert judgements(case, TRANSACTION, good, orphan) == [ACCEPTED, ACCEPTED]
         return
     with pytest.raises(Refused):
         send(case, TRANSACTION, entry(good), entry(orphan))
@@ -147,11 +147,11 @@ def test_transaction_limit_is_learnt(case: Case) -> None:
     if case.quirks.transaction_limit is not None:
         with pytest.raises(Refused):
             send(case, policy.choose(len(patients)), *patients)
-        assert {judge(one).judgement for one in send(case, BATCH, *patients)} == {LANDED}
+        assert {judge(one).entry_status for one in send(case, BATCH, *patients)} == {ACCEPTED}
         policy = policy.only_batch_took(len(patients))
     some = patients[: policy.max_entries(len(patients))]
     assert policy.choose(len(some)) is TRANSACTION
-    assert {judge(one).judgement for one in send(case, TRANSACTION, *some)} == {LANDED}
+    assert {judge(one).entry_status for one in send(case, TRANSACTION, *some)} == {ACCEPTED}
 
 
 def test_fetch_says_what_is_not_there(case: Case) -> None:
@@ -166,7 +166,7 @@ def test_deleted_comes_back(case: Case) -> None:
     patient = case.patient()
     judgements(case, BATCH, patient)
     assert requests.delete(f"{case.url}/{reference(patient)}", timeout=30).ok
-    assert judgements(case, BATCH, patient) == [LANDED]
+    assert judgements(case, BATCH, patient) == [ACCEPTED]
     assert read(case, patient) == patient
 
 
@@ -263,7 +263,7 @@ def test_studies_at(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_large_study(case: Case) -> None:
     patient = case.patient()
     study = case.study(patient, instances=3000)
-    assert judgements(case, TRANSACTION, patient, study) == [LANDED, LANDED]
+    assert judgements(case, TRANSACTION, patient, study) == [ACCEPTED, ACCEPTED]
     assert read(case, study) == study
 
 
@@ -277,7 +277,7 @@ def test_committed_but_the_answer_was_lost(case: Case, fault: faults.Fault) -> N
         send(case, TRANSACTION, entry(patient), entry(study))
     assert case.proxy.faults_injected == 1
     assert [read(case, patient), read(case, study)] == [patient, study]
-    assert judgements(case, TRANSACTION, patient, study) == [LANDED, LANDED]
+    assert judgements(case, TRANSACTION, patient, study) == [ACCEPTED, ACCEPTED]
     assert [one.resource["id"] for one in case.server.find_studies([uid_of(study)])[uid_of(study)]] == [study["id"]]
 
 
@@ -289,7 +289,7 @@ def test_writers_that_meet(case: Case) -> None:
 
     def write(study: dict[str, Any]) -> None:
         try:
-            assert judgements(case, TRANSACTION, patient, study) == [LANDED, LANDED]
+            assert judgements(case, TRANSACTION, patient, study) == [ACCEPTED, ACCEPTED]
         except Conflict:
             failed.append(study)
 

@@ -20,7 +20,6 @@ from indexer.model import (
     Attributes,
     Change,
     ChangePage,
-    Copy,
     EntryResult,
     Fetched,
     Instance,
@@ -28,6 +27,7 @@ from indexer.model import (
     Lookup,
     Series,
     Study,
+    StudyLocation,
     TargetInfo,
 )
 from tests.fakes.memory_habits import Habits
@@ -94,33 +94,33 @@ class MemorySource:
 
     # -- what an archive goes through ------------------------------------------------------------------------------
 
-    def put(self, one: Study, *, stable: bool = True, orthanc_id: str | None = None) -> Copy:
+    def put(self, one: Study, *, stable: bool = True, location_id: str | None = None) -> StudyLocation:
         """Store a study or its new state, with the rows that Orthanc would log."""
-        stands = self._stands(one, orthanc_id)
+        stands = self._stands(one, location_id)
         with self._lock:
-            self.studies[stands.orthanc_id] = replace(one, source=self._name, last_update=self._now())
-        self.log("NewInstance", Level.INSTANCE, f"{stands.orthanc_id}/0/0")
-        self.log("NewStudy", Level.STUDY, stands.orthanc_id)
+            self.studies[stands.location_id] = replace(one, source=self._name, last_update=self._now())
+        self.log("NewInstance", Level.INSTANCE, f"{stands.location_id}/0/0")
+        self.log("NewStudy", Level.STUDY, stands.location_id)
         if stable:
-            self.log("StableStudy", Level.STUDY, stands.orthanc_id)
+            self.log("StableStudy", Level.STUDY, stands.location_id)
         return stands
 
-    def _stands(self, one: Study, orthanc_id: str | None = None) -> Copy:
-        return Copy(self._name, orthanc_id or f"orthanc-{one.study_instance_uid}", one.study_instance_uid)
+    def _stands(self, one: Study, location_id: str | None = None) -> StudyLocation:
+        return StudyLocation(self._name, location_id or f"orthanc-{one.study_instance_uid}", one.study_instance_uid)
 
-    def remove(self, orthanc_id: str) -> None:
+    def remove(self, location_id: str) -> None:
         """Delete a study: its rows go with it, and none is logged."""
         with self._lock:
-            del self.studies[orthanc_id]
-            self.rows = [row for row in self.rows if row.orthanc_id.split("/")[0] != orthanc_id]
+            del self.studies[location_id]
+            self.rows = [row for row in self.rows if row.location_id.split("/")[0] != location_id]
 
-    def log(self, change_type: str, level: Level | None, orthanc_id: str, *, is_late: bool = False) -> int:
+    def log(self, change_type: str, level: Level | None, location_id: str, *, is_late: bool = False) -> int:
         """Log a row; a late one has its Seq but is not seen before `commit`."""
         with self._lock:
             self.seq += 1
             if is_late:
                 self.uncommitted.add(self.seq)
-            row = Change(seq=self.seq, change_type=change_type, level=level, orthanc_id=orthanc_id, date=self._now())
+            row = Change(seq=self.seq, change_type=change_type, level=level, location_id=location_id, date=self._now())
             self.rows.append(row)
             return self.seq
 
@@ -156,12 +156,14 @@ class MemorySource:
     def _now(self) -> str:
         return datetime.fromtimestamp(self._clock(), UTC).strftime("%Y%m%dT%H%M%S")
 
-    def locate(self, orthanc_ids: Sequence[str]) -> tuple[Copy, ...]:
+    def locate(self, location_ids: Sequence[str]) -> tuple[StudyLocation, ...]:
         self.script.play("locate")
         with self._lock:
-            ids = dict.fromkeys(one.split("/")[0] for one in orthanc_ids)
+            ids = dict.fromkeys(one.split("/")[0] for one in location_ids)
             return tuple(
-                Copy(self._name, one, self.studies[one].study_instance_uid) for one in ids if one in self.studies
+                StudyLocation(self._name, one, self.studies[one].study_instance_uid)
+                for one in ids
+                if one in self.studies
             )
 
     # -- StudySource -----------------------------------------------------------------------------------------------
@@ -179,38 +181,38 @@ class MemorySource:
         with self._lock:
             return sorted(self.studies)
 
-    def find(self, study_instance_uid: str) -> tuple[Copy, ...]:
+    def find(self, study_instance_uid: str) -> tuple[StudyLocation, ...]:
         self.script.play("find")
         return tuple(one for one in self.locate(self.list_ids()) if one.study_instance_uid == study_instance_uid)
 
-    def holds(self, orthanc_id: str) -> bool:
+    def holds(self, location_id: str) -> bool:
         self.script.play("holds")
         with self._lock:
-            return orthanc_id in self.studies
+            return location_id in self.studies
 
-    def study_attributes(self, orthanc_ids: Sequence[str]) -> Mapping[str, Attributes]:
+    def study_attributes(self, location_ids: Sequence[str]) -> Mapping[str, Attributes]:
         self.script.play("study_attributes")
         with self._lock:
-            return {one: self.studies[one].attributes for one in orthanc_ids if one in self.studies}
+            return {one: self.studies[one].attributes for one in location_ids if one in self.studies}
 
-    def modalities(self, orthanc_ids: Sequence[str]) -> Mapping[str, frozenset[str]]:
+    def modalities(self, location_ids: Sequence[str]) -> Mapping[str, frozenset[str]]:
         self.script.play("modalities")
         with self._lock:
-            return {one: _modalities(self.studies[one]) for one in orthanc_ids if one in self.studies}
+            return {one: _modalities(self.studies[one]) for one in location_ids if one in self.studies}
 
-    def read(self, copy: Copy) -> Study:
+    def read(self, location: StudyLocation) -> Study:
         self.script.play("read")
-        self.script.play(f"read {copy.study_instance_uid}")
+        self.script.play(f"read {location.study_instance_uid}")
         with self._lock:
-            found = self.studies.get(copy.orthanc_id)
+            found = self.studies.get(location.location_id)
         if found is None:
             raise StudyVanished("the source does not hold it", cause="vanished")
         return found
 
-    def read_together(self, copies: Sequence[Copy]) -> Mapping[Copy, Study]:
-        self.script.play("read_together")
+    def read_batch(self, locations: Sequence[StudyLocation]) -> Mapping[StudyLocation, Study]:
+        self.script.play("read_batch")
         with self._lock:
-            held = {one: self.studies[one.orthanc_id] for one in copies if one.orthanc_id in self.studies}
+            held = {one: self.studies[one.location_id] for one in locations if one.location_id in self.studies}
         return held if self.reads_together else {}
 
     # -- AttributeSource -------------------------------------------------------------------------------------------
@@ -350,7 +352,7 @@ class MemoryTarget:
 
     def _bearers(self, lookup: Lookup) -> tuple[str, ...]:
         held = (one for one in self.of_type(lookup.type) if _is_identified(one, lookup))
-        return tuple(dict.fromkeys(_standing(one) for one in held))
+        return tuple(dict.fromkeys(_snapshot(one) for one in held))
 
     def studies_at(self, endpoint_id: str) -> Iterator[str]:
         self.script.play("studies_at")
@@ -376,7 +378,7 @@ def _is_identified(resource: Json, lookup: Lookup) -> bool:
     return any(value == lookup.value and lookup.system in (None, system) for system, value in held)
 
 
-def _standing(resource: Json) -> str:
+def _snapshot(resource: Json) -> str:
     links = [one["other"]["reference"] for one in resource.get("link", ()) if one["type"] == "replaced-by"]
     return str(links[0]) if links else f"{resource['resourceType']}/{resource['id']}"
 

@@ -32,7 +32,7 @@ from tests.servers.orthanc import Orthanc, orthanc_versions
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from indexer.model import Copy
+    from indexer.model import StudyLocation
 
 FOLDER: Final = Path(__file__).parents[1] / "data" / "golden"
 ENDPOINT_ID: Final = "5c7b2d1e-0000-5000-8000-000000000001"
@@ -68,12 +68,12 @@ def read(orthanc: Orthanc) -> Iterator[tuple[str, Study]]:
     """Every study of an Orthanc with its Orthanc id, as the program reads it."""
     source = OrthancSource(Transport(orthanc.url, peer="orthanc", timeout_s=60), "main")
     samples = DicomWebSamples(Transport(orthanc.dicomweb_url, peer="dicomweb", timeout_s=60), cap=_SAMPLES_CAP)
-    for copy in source.locate(source.list_ids()):
-        yield copy.orthanc_id, _sampled(source, samples, copy)
+    for location in source.locate(source.list_ids()):
+        yield location.location_id, _sampled(source, samples, location)
 
 
-def _sampled(source: OrthancSource, samples: DicomWebSamples, copy: Copy) -> Study:
-    study = source.read(copy)
+def _sampled(source: OrthancSource, samples: DicomWebSamples, location: StudyLocation) -> Study:
+    study = source.read(location)
     try:
         return replace(study, series=samples.sample(study), is_sampled=True)
     except StudyError:
@@ -174,9 +174,9 @@ def main() -> None:
         old.unlink()
     with Orthanc(orthanc_versions()[-1]) as orthanc:
         names = {study: name for name, files in all_cases().items() for study in store(orthanc, files)}
-        for orthanc_id, study in read(orthanc):
+        for location_id, study in read(orthanc):
             content = {"study": frozen(study)} | {name: result(study, of[0]) for name, of in RELEASES.items()}
-            path = FOLDER / f"{names[orthanc_id]}.json"
+            path = FOLDER / f"{names[location_id]}.json"
             path.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 

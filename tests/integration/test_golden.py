@@ -22,9 +22,9 @@ def recorded(name: str) -> dict[str, Any]:
 def test_real_orthancs_lead_to_the_records(orthanc: Orthanc) -> None:
     names = {study: name for name, files in all_cases().items() for study in store(orthanc, files)}
     differing = [
-        names[orthanc_id]
-        for orthanc_id, study in read(orthanc)
-        if {name: result(study, of[0]) for name, of in RELEASES.items()} != recorded(names[orthanc_id])
+        names[location_id]
+        for location_id, study in read(orthanc)
+        if {name: result(study, of[0]) for name, of in RELEASES.items()} != recorded(names[location_id])
     ]
     assert len(names) > 130
     assert differing == OTHERWISE[orthanc.label]

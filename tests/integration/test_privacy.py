@@ -51,8 +51,8 @@ def test_no_canary_sings(site: Site, proxy: Proxy) -> None:
     logged = done.stderr + status
     assert not [word for word in words if word in logged + shown]
     numbers = {str(dataset[keyword].value) for dataset in datasets for keyword in _UIDS}
-    orthanc_ids = {copy["ID"] for copy in site.orthanc_studies()}
-    assert not [one for one in numbers | orthanc_ids if one in logged]
+    location_ids = {location["ID"] for location in site.orthanc_studies()}
+    assert not [one for one in numbers | location_ids if one in logged]
 
 
 _UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")

@@ -143,7 +143,7 @@ def store_rest(orthanc: Archive, datasets: Sequence[Dataset], *, parallel: int =
     numbered = list(enumerate(datasets))
     with ThreadPoolExecutor(parallel) as pool:
         shares = pool.map(send, (numbered[start::parallel] for start in range(parallel)))
-        return [orthanc_id for _, orthanc_id in sorted(pair for share in shares for pair in share)]
+        return [location_id for _, location_id in sorted(pair for share in shares for pair in share)]
 
 
 def _post(session: requests.Session, orthanc: Archive, dataset: Dataset) -> str:

@@ -10,7 +10,8 @@ import pytest
 
 from indexer.cli import backfill
 from indexer.orthanc import OrthancSource
-from indexer.sync import drain, patience
+from indexer.sync import patience
+from indexer.sync.drain import drain
 from indexer.transport import Transport
 from tests.fakes.memory import MemoryTarget
 from tests.fakes.orthanc import FakeOrthanc

@@ -10,11 +10,11 @@ import orjson
 
 from indexer.bundle import Entry, Limits, Sizer, TypePolicy
 from indexer.errors import Conflict, Unavailable
-from indexer.sync.deliver import Deliverer
+from indexer.sync.drain.send import BundleSender
 from indexer.sync.patience import Patience
 
 if TYPE_CHECKING:
-    from indexer.sync import deliver
+    from indexer.sync.drain import send
     from tests.fakes.memory import MemoryTarget
 
 
@@ -23,11 +23,11 @@ BROKEN = Unavailable("broken", peer="fhir", status=500)
 CONFLICT = Conflict("409", peer="fhir", status=409)
 
 
-def deliverer(target: MemoryTarget, *, wanted: Any = "auto", **options: Any) -> Deliverer:
+def sender(target: MemoryTarget, *, wanted: Any = "auto", **options: Any) -> BundleSender:
     waiting = Patience(
         peer="fhir", stop=options.pop("stop", threading.Event()), clock=time.monotonic, first_s=0.001, most_s=0.002
     )
-    return Deliverer(
+    return BundleSender(
         target=target,
         sizer=Sizer.begin(Limits(), 1.0),
         types=TypePolicy(wanted=wanted),
@@ -62,8 +62,8 @@ def pairs(count: int) -> list[Entry]:
     return [entry for number in range(count) for entry in (patient(number), imaging(number))]
 
 
-def landed(answers: deliver.Answers) -> set[str]:
-    return {reference for reference, answer in answers.items() if answer.has_landed}
+def landed(answers: send.Answers) -> set[str]:
+    return {reference for reference, answer in answers.items() if answer.is_accepted}
 
 
 def references(entries: list[Entry]) -> set[str]:

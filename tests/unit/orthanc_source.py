@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from indexer.model import Copy
+    from indexer.model import StudyLocation
     from indexer.orthanc import OrthancSource
     from tests.fakes.orthanc import Reply
 
 
-def only_copy(source: OrthancSource) -> Copy:
-    (copy,) = source.locate(source.list_ids())
-    return copy
+def only_copy(source: OrthancSource) -> StudyLocation:
+    (location,) = source.locate(source.list_ids())
+    return location
 
 
 def edited(edit: Callable[[Any], object]) -> Callable[[Reply], Reply]:

@@ -77,7 +77,7 @@ def test_a_missing_file_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Pa
         (errors.LedgerBusy("Another process drains."), 75),
         (errors.Unavailable("GET to fhir: cannot connect", peer="fhir"), 69),
         (errors.AccessDenied("GET to fhir: status 401", peer="fhir"), 78),
-        (errors.StudyUnfit("no number", cause="no_patient_id"), 1),
+        (errors.StudyInvalid("no number", cause="no_patient_id"), 1),
         (errors.Interrupted("a stop was asked for"), 0),
     ],
 )

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from indexer import mapping
 from indexer.cli import progress
-from indexer.errors import StudyWaits, Unavailable
+from indexer.errors import StudyNotReady, Unavailable
 from indexer.model import Lane, Mark, Settled
 from tests.fakes.memory import study
 from tests.unit.world import wait_until
@@ -106,12 +106,15 @@ def test_a_date_that_is_none_is_told(archive: CommandLine, option: str, text: st
 
 
 def test_what_waits_is_left_for_later_and_the_next_call_goes_on(archive: CommandLine) -> None:
-    archive.source.script.next("sample", StudyWaits("away", cause="issuer_unread"))
+    archive.source.script.next("sample", StudyNotReady("away", cause="issuer_unread"))
     code, out, _ = archive.call("backfill")
     assert code == 75
     assert out.startswith("4 studies (8 instances) settled of 5.\n1 studies are still dirty; 'status' says why.")
     with archive.opened() as ledger:
-        ledger.mark([Mark(copy=copy, reason="replay", lane=Lane.LIVE) for copy in ledger.copies("main")], time.time())
+        ledger.mark(
+            [Mark(location=location, reason="replay", lane=Lane.LIVE) for location in ledger.locations("main")],
+            time.time(),
+        )
     assert archive.call("backfill")[0] == 0
     assert len(archive.target.of_type("ImagingStudy")) == 5
 
@@ -146,7 +149,7 @@ def test_a_wrong_setting_ends_it(archive: CommandLine) -> None:
 
 def _endpoint(line: CommandLine) -> str:
     line.call("status")
-    return f"Endpoint/{line.sites[-1].channels['main'].endpoint_id}"
+    return f"Endpoint/{line.sites[-1].pipelines['main'].endpoint_id}"
 
 
 # --- beside a daemon ------------------------------------------------------------------------------------------------
@@ -247,7 +250,7 @@ def test_a_dry_run_tells_what_would_become_of_each(archive: CommandLine) -> None
 
 
 def test_a_dry_run_tells_what_has_to_wait(archive: CommandLine) -> None:
-    archive.source.script.next("sample", StudyWaits("away", cause="issuer_unread"))
+    archive.source.script.next("sample", StudyNotReady("away", cause="issuer_unread"))
     code, out, _ = archive.call("backfill", "--dry-run", "--since", "2020-01-01")
     assert code == 0
     assert "wait (issuer_unread)  1.2.1" in out

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from indexer import mapping
-from indexer.errors import StudyWaits, Unavailable
+from indexer.errors import StudyNotReady, Unavailable
 from indexer.model import Mark, TargetInfo
 from tests.fakes.memory import study
 
@@ -30,7 +30,7 @@ def indexed(line: CommandLine) -> CommandLine:
 
 def mark(line: CommandLine, uid: str, **options: Any) -> None:
     with line.opened() as ledger:
-        ledger.mark([Mark(copy=line.source.find(uid)[0], reason="changes", **options)], time.time())
+        ledger.mark([Mark(location=line.source.find(uid)[0], reason="changes", **options)], time.time())
 
 
 # --- status ---------------------------------------------------------------------------------------------------------
@@ -55,7 +55,7 @@ def test_status_counts(indexed: CommandLine) -> None:
 
 def test_status_tells_what_waits_and_who_drains(line: CommandLine) -> None:
     line.source.put(study())
-    line.source.script.next("sample", StudyWaits("away", cause="issuer_unread"))
+    line.source.script.next("sample", StudyNotReady("away", cause="issuer_unread"))
     line.call("backfill")
     with line.opened() as ledger, ledger.drain_lock():
         _, out, _ = line.call("status")

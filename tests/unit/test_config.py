@@ -122,7 +122,7 @@ def test_several_sources_and_a_byte_order_mark(tmp_path: Path) -> None:
 
 def test_variables_are_resolved_after_parsing(tmp_path: Path) -> None:
     lines = ("timezone: ${ZONE:-UTC}", "readers: ${READERS}", "username: a$b $${c}", "password: ${PASSWORD}")
-    password = 'p: "#\n${READERS}'  # would change the file's shape, and is not looked through again
+    password = 'p: "#\n${READERS}'  # would change the file's encoding, and is not resolved through again
     loaded = load(one_source(*lines), tmp_path, READERS="4", PASSWORD=password, ZONE="")
     source = loaded.config.sources[0]
     assert (source.timezone, source.readers, source.username) == ("UTC", 4, "a$b ${c}")

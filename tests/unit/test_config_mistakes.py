@@ -25,7 +25,7 @@ ENVIRON = {"GREETING": "hello", "EMPTY": ""}
 
 
 def problems_of(text: str | bytes, folder: Path, **environ: str) -> list[str]:
-    """Load a file that must be refused; the problems without the folder's name."""
+    """Batch a file that must be refused; the problems without the folder's name."""
     path = folder / "config.yaml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(ConfigError) as caught:

@@ -46,7 +46,7 @@ def site(home: Path, fake: FakeOrthanc, **keys: Any) -> Iterator[Site]:
 
 
 def address(made: Site) -> str:
-    return str(made.channels["main"].endpoint_resource["address"])
+    return str(made.pipelines["main"].endpoint_resource["address"])
 
 
 def asked(fake: FakeOrthanc) -> int:
@@ -71,15 +71,15 @@ def test_a_root_that_is_set_is_not_asked_for(tmp_path: Path, fake: FakeOrthanc) 
 
 def test_the_endpoint_keeps_its_id_when_the_root_moves(tmp_path: Path, fake: FakeOrthanc) -> None:
     with site(tmp_path, fake) as made:
-        before = made.channels["main"]
+        before = made.pipelines["main"]
         made.ledger.open_target("http://127.0.0.1:9/fhir")
         made.ledger.put_endpoint("main", before.endpoint_id, before.endpoint_fingerprint)
     fake.inject(lambda _: FOUND, path="/plugins/", times=9)
 
     with site(tmp_path, fake) as made:
-        assert made.channels["main"].endpoint_id == before.endpoint_id
+        assert made.pipelines["main"].endpoint_id == before.endpoint_id
         assert address(made) == f"{fake.url}/pacs/dw"
-        assert made.channels["main"].endpoint_fingerprint != before.endpoint_fingerprint
+        assert made.pipelines["main"].endpoint_fingerprint != before.endpoint_fingerprint
 
 
 def test_a_public_address_needs_no_orthanc_and_a_study_asks_for_the_root_once(
@@ -90,12 +90,12 @@ def test_a_public_address_needs_no_orthanc_and_a_study_asks_for_the_root_once(
     with site(tmp_path, fake, dicomweb=PUBLIC) as made:
         assert address(made) == PUBLIC
         assert asked(fake) == 0
-        channel = made.channels["main"]
-        (copy,) = made.sources["main"].locate(made.sources["main"].list_ids())
+        pipeline = made.pipelines["main"]
+        (location,) = made.sources["main"].locate(made.sources["main"].list_ids())
         for _ in range(2):
-            study, _ = made.reader.read((copy,))
+            study, _ = made.reader.read((location,))
             assert [len(series.sampled) for series in study.series] == [1, 1]
-        assert channel.samples is not None
+        assert pipeline.samples is not None
         assert asked(fake) == 1
 
 
@@ -106,6 +106,6 @@ def test_no_root_is_guessed_while_orthanc_is_away(tmp_path: Path, fake: FakeOrth
     with site(tmp_path, fake) as made:
         with pytest.raises(Unavailable):
             address(made)
-        made.patience("orthanc", threading.Event()).persist(lambda: made.channels)
+        made.patience("orthanc", threading.Event()).persist(lambda: made.pipelines)
         assert address(made) == f"{fake.url}/pacs/dw"
         assert asked(fake) == 3

@@ -15,7 +15,7 @@ import typer.main
 
 import indexer
 from indexer import errors, log
-from indexer.bundle import Judgement, judge
+from indexer.bundle import EntryStatus, judge
 from indexer.cli import app
 from indexer.cli.compose import RELEASES
 from indexer.cli.options import EXIT_CODES
@@ -98,7 +98,7 @@ def causes() -> set[str]:
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
     verdicts = [judge(EntryResult(status=status, version_id=None, outcome=None)) for status in range(200, 600)]
-    judged = {one.cause or str(one.judgement) for one in verdicts if one.judgement is not Judgement.LANDED}
+    judged = {one.cause or str(one.entry_status) for one in verdicts if one.entry_status is not EntryStatus.ACCEPTED}
     return (written | judged) - {""}
 
 

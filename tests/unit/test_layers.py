@@ -27,18 +27,18 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     **dict.fromkeys(PURE, frozenset({"errors", "model"})),
     "log": frozenset({"errors"}),
     "config": frozenset({"errors"}),
-    "crew": frozenset({"errors"}),
+    "thread_group": frozenset({"errors"}),
     "transport": frozenset({"errors"}),
     **dict.fromkeys(SOURCES, frozenset({"errors", "model", "transport"})),
     # The one reading of a status of a FHIR entry stands in `bundle`; what it means is no matter of HTTP.
     "fhir": frozenset({"errors", "model", "transport", "bundle"}),
     "ledger": frozenset({"errors", "model"}),
-    "sync": frozenset({"errors", "model", "log", "crew"}) | PURE,
-    "service": frozenset({"errors", "log", "crew", "sync"}),
+    "sync": frozenset({"errors", "model", "log", "thread_group"}) | PURE,
+    "service": frozenset({"errors", "log", "thread_group", "sync"}),
 }
 """By first name below `indexer`; `cli` may import all."""
 
-FROM_BUNDLE = frozenset({"Judgement", "is_throttled", "judge"})
+FROM_BUNDLE = frozenset({"EntryStatus", "is_throttled", "judge"})
 """All that the FHIR edge may take of `bundle`."""
 
 IMPURE = frozenset(

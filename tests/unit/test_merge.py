@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from indexer.errors import StudyUnfit
+from indexer.errors import StudyInvalid
 from indexer.merge import Conflict, Merged, merge
 
 NOTE = {"url": "https://example.org/note", "valueString": "theirs"}
@@ -209,7 +209,7 @@ def test_a_single_element_that_both_changed_is_a_conflict(
         elements, found = merged(*versions, conflict)
         assert elements == elements_of(kind, expected)
         assert found.conflicts == (KINDS[kind],)
-    with pytest.raises(StudyUnfit) as raised:
+    with pytest.raises(StudyInvalid) as raised:
         merged(*versions, Conflict.QUARANTINE)
     assert raised.value.cause == "edited_by_others"
     assert KINDS[kind] in raised.value.message

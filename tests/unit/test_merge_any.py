@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from indexer.errors import StudyUnfit
+from indexer.errors import StudyInvalid
 from indexer.merge import Conflict, Merged, merge, pack, unpack
 from indexer.merge.identity import keys_in_lists
 from indexer.merge.three_way import COUNTS
@@ -105,7 +105,7 @@ def test_every_element_follows_its_rule(three: Versions, conflict: Conflict) -> 
     found = merged(before, ours, theirs, conflict)
     check((before, ours, theirs), found.resource, conflict)
     if found.conflicts:
-        with pytest.raises(StudyUnfit):
+        with pytest.raises(StudyInvalid):
             merge(before, ours, theirs, Conflict.QUARANTINE)
     else:
         assert merge(before, ours, theirs, Conflict.QUARANTINE) == found

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from indexer.errors import StudyUnfit
+from indexer.errors import StudyInvalid
 from indexer.merge import Conflict, Merged, merge
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "ownership.md").read_text()
@@ -27,7 +27,7 @@ def test_the_example_is_what_the_merge_does() -> None:
 
 def test_the_conflict_that_the_page_names() -> None:
     before, theirs, ours, _ = example()
-    with pytest.raises(StudyUnfit, match=r"too: ImagingStudy\.description\.$") as raised:
+    with pytest.raises(StudyInvalid, match=r"too: ImagingStudy\.description\.$") as raised:
         merge(before, ours, theirs | {"description": "Torso"}, Conflict.QUARANTINE)
     assert f"`{raised.value.cause}`" in PAGE
 

@@ -152,8 +152,8 @@ def test_an_answer_that_is_none(
 ) -> None:
     store_rest(fake, generate())
     if path == "/tools/find":
-        copy = only_copy(source)
-        call = lambda one: one.read(copy)  # noqa: E731
+        location = only_copy(source)
+        call = lambda one: one.read(location)  # noqa: E731
     fake.inject(change, path=path, times=2)
 
     with pytest.raises(expected):

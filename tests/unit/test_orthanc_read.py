@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from indexer import errors
-from indexer.model import Copy
+from indexer.model import StudyLocation
 from tests.samples import generate, store_rest
 from tests.unit.orthanc_source import edited, only_copy
 
@@ -30,12 +30,12 @@ def test_what_orthanc_can_do_is_asked_every_five_minutes(
     now = [0.0]
     source = connect(fake.url, clock=lambda: now[0])
     store_rest(fake, generate())
-    copy = only_copy(source)
+    location = only_copy(source)
     counts = []
     for moment in (0.0, 299.0, 300.0, 301.0, 700.0):
         now[0] = moment
         paths(fake)
-        source.read(copy)
+        source.read(location)
         counts.append(paths(fake).count("/system"))
 
     assert counts == [1, 0, 1, 0, 1]
@@ -55,15 +55,15 @@ def test_find_is_used_only_where_it_is_promised(
 def test_an_older_orthanc_takes_the_place_of_a_newer_one(fake: FakeOrthanc, source: OrthancSource) -> None:
     """ParentStudy is ignored then, and instances of other studies come back."""
     store_rest(fake, generate())
-    copy = only_copy(source)
-    source.read(copy)
+    location = only_copy(source)
+    source.read(location)
     foreign = {"ID": "x", "ParentSeries": "of another study", "MainDicomTags": {}, "Type": "Instance"}
     fake.inject(edited(lambda found: found.insert(0, foreign)), path="/tools/find")
 
     with pytest.raises(errors.StudyChanging):
-        source.read(copy)
+        source.read(location)
     paths(fake)
-    assert source.read(copy).number_of_instances == 1
+    assert source.read(location).number_of_instances == 1
     assert "/system" in paths(fake)
 
 
@@ -83,9 +83,9 @@ def test_sequences_in_the_database_are_read(fake: FakeOrthanc, source: OrthancSo
     requested = [{"0040,1001": "RP-1", "0032,1064": [{"0008,0100": "CTABD", "0008,0104": ""}]}]
     tags = {"0040,0275": requested, "0099,1001": "private", "0018,0015": ["HEAD"], "0008,1070": "A^B\\\\C^D"}
     at_the_end(fake, lambda found: found[0]["MainDicomTags"].update(tags))
-    copy = Copy("main", source.list_ids()[0], generate()[0].StudyInstanceUID)
+    location = StudyLocation("main", source.list_ids()[0], generate()[0].StudyInstanceUID)
 
-    attributes = source.read(copy).series[0].attributes
+    attributes = source.read(location).series[0].attributes
 
     item = attributes.item("RequestAttributesSequence")
     assert item.text("RequestedProcedureID") == "RP-1"
@@ -112,11 +112,11 @@ def test_a_study_that_is_told_brokenly(
     path: str, edit: Callable[[Any], object], fake: FakeOrthanc, source: OrthancSource
 ) -> None:
     store_rest(fake, generate())
-    copy = only_copy(source)
+    location = only_copy(source)
     fake.inject(edited(edit), path=path)
 
     with pytest.raises(errors.ProtocolViolation):
-        source.read(copy)
+        source.read(location)
 
 
 LATER = "20990101T000000"
@@ -145,11 +145,11 @@ def in_doubt(fake: FakeOrthanc) -> None:
 )
 def test_series_that_are_told_brokenly(edit: Callable[[Any], object], fake: FakeOrthanc, source: OrthancSource) -> None:
     store_rest(fake, generate())
-    copy = only_copy(source)
+    location = only_copy(source)
     at_the_end(fake, edit)
 
     with pytest.raises(errors.ProtocolViolation):
-        source.read(copy)
+        source.read(location)
 
 
 @pytest.mark.parametrize(
@@ -165,22 +165,22 @@ def test_an_end_that_is_told_brokenly_by_id(
     edit: Callable[[Any], object], fake: FakeOrthanc, source: OrthancSource
 ) -> None:
     store_rest(fake, generate())
-    copy = only_copy(source)
+    location = only_copy(source)
     in_doubt(fake)
     fake.inject(edited(edit), path="/tools/bulk-content")
 
     with pytest.raises(errors.ProtocolViolation):
-        source.read(copy)
+        source.read(location)
 
 
 def test_series_that_a_clock_ahead_touched_are_asked_for_by_id(fake: FakeOrthanc, source: OrthancSource) -> None:
     """Several Orthancs on one database: a series may be later than its study for ever, and nothing moves."""
     store_rest(fake, generate(series=2))
-    copy = only_copy(source)
+    location = only_copy(source)
     in_doubt(fake)
     paths(fake)
 
-    assert source.read(copy).number_of_instances == 2
+    assert source.read(location).number_of_instances == 2
     assert [path for path in paths(fake) if "/studies/" not in path][-2:] == ["/tools/find", "/tools/bulk-content"]
 
 
@@ -196,12 +196,12 @@ def test_a_study_that_moved_before_the_last_request(
     edit: Callable[[Any], object], fake: FakeOrthanc, source: OrthancSource
 ) -> None:
     store_rest(fake, generate())
-    copy = only_copy(source)
+    location = only_copy(source)
     in_doubt(fake)
     fake.inject(edited(edit), path="/tools/bulk-content")
 
     with pytest.raises(errors.StudyChanging):
-        source.read(copy)
+        source.read(location)
 
 
 def test_orthanc_says_null_for_what_is_gone(fake: FakeOrthanc, source: OrthancSource) -> None:
@@ -219,9 +219,9 @@ def untimed(found: dict[str, Any]) -> None:
 
 def test_a_source_without_last_update(fake: FakeOrthanc, source: OrthancSource) -> None:
     store_rest(fake, generate())
-    copy = only_copy(source)
+    location = only_copy(source)
     at_the_end(fake, lambda found: [untimed(one) for one in found])
     fake.inject(edited(lambda found: [untimed(one) for one in found]), path="/tools/bulk-content")
     fake.inject(edited(untimed), path="/studies/")
 
-    assert source.read(copy).last_update is None
+    assert source.read(location).last_update is None

@@ -44,8 +44,8 @@ def study_of(fake: FakeOrthanc, **options: Any) -> Study:
     store_rest(fake, generate(**options))
     transport = Transport(fake.url, peer="orthanc main")
     source = OrthancSource(transport, "main")
-    (copy,) = source.locate(source.list_ids())
-    study = source.read(copy)
+    (location,) = source.locate(source.list_ids())
+    study = source.read(location)
     transport.close()
     fake.requests.clear()
     return study
@@ -87,7 +87,7 @@ def test_a_study_without_a_file_that_can_be_read_waits(fake: FakeOrthanc, sample
     study = study_of(fake, instances=2)
     fake.inject(lambda _: Reply(500), path=WADO, times=9)
 
-    with pytest.raises(errors.StudyWaits) as raised:
+    with pytest.raises(errors.StudyNotReady) as raised:
         samples.sample(study)
 
     assert raised.value.cause == "dicomweb_unreadable"
@@ -100,7 +100,7 @@ def test_a_study_that_cannot_be_read_waits_although_a_series_has_a_uid_that_is_n
     fake.inject(lambda _: Reply(500), path=WADO, times=9)
     first, second = study.series
 
-    with pytest.raises(errors.StudyWaits):
+    with pytest.raises(errors.StudyNotReady):
         samples.sample(replace(study, series=(replace(first, series_instance_uid="x"), second)))
 
 
@@ -108,7 +108,7 @@ def test_a_refusal_of_one_file_makes_the_study_wait(fake: FakeOrthanc, samples: 
     study = study_of(fake)
     fake.inject(lambda _: Reply(400), path=WADO)
 
-    with pytest.raises(errors.StudyWaits):
+    with pytest.raises(errors.StudyNotReady):
         samples.sample(study)
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer import plan
-from indexer.model import Change, ChangePage, Copy, FeedPosition, Lane, Level
+from indexer.model import Change, ChangePage, FeedPosition, Lane, Level, StudyLocation
 
 GRACE_S = 60.0
 NOW = 1_700_000_000.0
@@ -22,10 +22,10 @@ def change(
     seq: int,
     change_type: str = "NewInstance",
     level: Level | None = Level.INSTANCE,
-    orthanc_id: str = "i",
+    location_id: str = "i",
     date: str = DATE,
 ) -> Change:
-    return Change(seq=seq, change_type=change_type, level=level, orthanc_id=orthanc_id, date=date)
+    return Change(seq=seq, change_type=change_type, level=level, location_id=location_id, date=date)
 
 
 def page(*seqs: int) -> ChangePage:
@@ -170,20 +170,20 @@ def test_only_levels_below_the_patient_tell() -> None:
     assert [row.seq for row in plan.telling(rows)] == [3]
 
 
-STUDY = Copy("main", "s1", "1.2.3")
-OTHER = Copy("main", "s2", "1.2.4")
+STUDY = StudyLocation("main", "s1", "1.2.3")
+OTHER = StudyLocation("main", "s2", "1.2.4")
 
 
 def test_one_mark_per_study_due_when_quiet() -> None:
-    rows = [change(seq, orthanc_id=f"i{seq}") for seq in range(1, 5)]
+    rows = [change(seq, location_id=f"i{seq}") for seq in range(1, 5)]
     (mark,) = plan.marks(rows, [STUDY], RULE, is_history=False)
-    assert (mark.copy, mark.reason, mark.lane) == (STUDY, "changes", Lane.LIVE)
+    assert (mark.location, mark.reason, mark.lane) == (STUDY, "changes", Lane.LIVE)
     assert (mark.quiet_s, mark.max_wait_s) == (70, 900)
 
 
 def test_a_stable_study_is_due_at_once_and_no_other() -> None:
     rows = [change(1, "StableStudy", Level.STUDY, "s1"), change(2), change(3, "StableSeries", Level.SERIES, "s2")]
-    marks = {mark.copy: mark for mark in plan.marks(rows, [OTHER, STUDY], RULE, is_history=False)}
+    marks = {mark.location: mark for mark in plan.marks(rows, [OTHER, STUDY], RULE, is_history=False)}
     assert (marks[STUDY].reason, marks[STUDY].quiet_s) == ("StableStudy", 0)
     assert (marks[OTHER].reason, marks[OTHER].quiet_s) == ("changes", 70)
 

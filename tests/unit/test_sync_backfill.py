@@ -9,8 +9,8 @@ import pytest
 
 from indexer.errors import Unavailable
 from indexer.model import Attributes, FeedPosition, Lane
-from indexer.sync import backfill
-from indexer.sync.backfill import Backfill, Seen, Selection, select
+from indexer.sync.changes import backfill
+from indexer.sync.changes.backfill import Backfill, Seen, Selection, select
 from tests.fakes.memory import MemorySource, study
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ DOWN = Unavailable("down", peer="orthanc")
 
 def chosen(world: World, selection: Selection, seen: Seen | None = None) -> list[str]:
     chunks = select(world.source, world.source, selection, seen or Seen())
-    return [copy.study_instance_uid for _, copies in chunks for copy in copies]
+    return [location.study_instance_uid for _, locations in chunks for location in locations]
 
 
 def run_of(world: World, selection: Selection = ALL, rate: float | None = None) -> BackfillRun:

@@ -9,7 +9,7 @@ import pytest
 
 from indexer.errors import LedgerFull, Unavailable
 from indexer.model import Change, FeedPosition, Lane, Level
-from indexer.sync.poll import CHECK_EVERY_S, Poller, located
+from indexer.sync.changes.poll import CHECK_EVERY_S, Poller, located
 from tests.fakes.memory import study
 
 if TYPE_CHECKING:
@@ -339,11 +339,11 @@ def test_located_goes_through_all_ids_in_chunks(world: World) -> None:
     ids = world.source.list_ids()
     world.source.remove(ids[2])
     chunks = list(located(world.source, ids, chunk=2))
-    assert [[copy.orthanc_id for copy in chunk] for chunk in chunks] == [ids[:2], ids[3:4], ids[4:]]
+    assert [[location.location_id for location in chunk] for chunk in chunks] == [ids[:2], ids[3:4], ids[4:]]
 
 
 def test_a_row_of_a_kind_that_is_not_known_is_passed_by(world: World) -> None:
-    row = Change(seq=1, change_type="Unheard", level=None, orthanc_id="x", date="20231114T221320")
+    row = Change(seq=1, change_type="Unheard", level=None, location_id="x", date="20231114T221320")
     world.source.rows.append(row)
     world.source.seq = 1
     assert world.poller.poll() == 1

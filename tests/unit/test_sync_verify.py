@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from indexer.errors import StudyWaits, Unavailable
+from indexer.errors import StudyNotReady, Unavailable
 from indexer.model import Mark
 from indexer.sync import verify
 from tests.fakes.memory import study
@@ -46,7 +46,7 @@ def test_a_true_index_is_equal(true_world: World) -> None:
 
 
 def test_an_empty_archive_is_equal_once_the_endpoint_stands(world: World) -> None:
-    assert findings(world) == {world.channels["main"].endpoint.reference: ("missing or wrong Endpoint",)}
+    assert findings(world) == {world.pipelines["main"].endpoint.reference: ("missing or wrong Endpoint",)}
     world.make_ready()
     assert world.verify().is_equal
 
@@ -102,7 +102,7 @@ def test_a_patient_of_another_number_is_named(true_world: World, identifier: obj
 
 @pytest.mark.parametrize("change", [{"address": "http://elsewhere.example"}, None])
 def test_a_missing_or_wrong_endpoint_is_named(true_world: World, change: Json | None) -> None:
-    reference = true_world.channels["main"].endpoint.reference
+    reference = true_world.pipelines["main"].endpoint.reference
     if change is None:
         del true_world.target.held[reference]
     else:
@@ -156,7 +156,7 @@ def test_quarantined_studies_are_listed_apart(true_world: World) -> None:
 def test_dirty_studies_are_listed_apart(true_world: World) -> None:
     true_world.source.put(study("1.3.1"))
     true_world.source.put(study("1.2.7", patient_id="P0", instances=5))
-    true_world.source.script.next("sample", StudyWaits("away", cause="issuer_unread"))
+    true_world.source.script.next("sample", StudyNotReady("away", cause="issuer_unread"))
     true_world.poller.poll()
     report = true_world.verify()
     assert report.is_equal
@@ -164,7 +164,7 @@ def test_dirty_studies_are_listed_apart(true_world: World) -> None:
 
 
 def test_a_removed_study_that_is_dirty_is_listed_apart(true_world: World) -> None:
-    true_world.mark(Mark(copy=true_world.source.locate(["orthanc-1.2.7"])[0], reason="backfill"))
+    true_world.mark(Mark(location=true_world.source.locate(["orthanc-1.2.7"])[0], reason="backfill"))
     true_world.source.remove("orthanc-1.2.7")
     report = true_world.verify()
     assert report.is_equal

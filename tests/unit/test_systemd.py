@@ -28,11 +28,11 @@ def test_systemd_finds_nothing_wrong(tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("there is no systemd-analyze on this machine; the other tests of the unit still run")
     # The program is not installed where the unit expects it; all else is checked as it is.
-    copy = tmp_path / UNIT.name
-    copy.write_text(UNIT.read_text().replace(_command(UNIT.read_text()), "/bin/true"))
-    assert _complaints(copy) == ""
-    copy.write_text(copy.read_text().replace("Restart=on-failure", "Restart=on-failed"))
-    assert "on-failed" in _complaints(copy)
+    location = tmp_path / UNIT.name
+    location.write_text(UNIT.read_text().replace(_command(UNIT.read_text()), "/bin/true"))
+    assert _complaints(location) == ""
+    location.write_text(location.read_text().replace("Restart=on-failure", "Restart=on-failed"))
+    assert "on-failed" in _complaints(location)
 
 
 def _command(text: str) -> str:

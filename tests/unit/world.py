@@ -13,17 +13,17 @@ from indexer.bundle import Limits, Sizer, TypePolicy
 from indexer.ledger import SqlLedger, open_ledger
 from indexer.mapping import Rules
 from indexer.merge import Conflict
-from indexer.sync.deliver import Deliverer
-from indexer.sync.drain import Drain
-from indexer.sync.lookup import Scout
-from indexer.sync.ownership import Keeper
+from indexer.sync.changes.poll import Poller
+from indexer.sync.drain.drain import Drain
+from indexer.sync.drain.patients import PatientPolicy
+from indexer.sync.drain.prepared import resource_entry
+from indexer.sync.drain.publish import Publisher
+from indexer.sync.drain.read import Reader, SourcePipeline
+from indexer.sync.drain.resolve import Resolver
+from indexer.sync.drain.send import BundleSender
+from indexer.sync.drain.targeting import make_ready, replaced
+from indexer.sync.drain.write import ResourceWriter
 from indexer.sync.patience import Patience
-from indexer.sync.patients import PatientPolicy
-from indexer.sync.poll import Poller
-from indexer.sync.prepare import Channel, Reader
-from indexer.sync.prepared import resource_entry
-from indexer.sync.publish import Publisher
-from indexer.sync.targeting import make_ready, replaced
 from indexer.sync.verify import Verifier
 from tests.fakes.memory import Clock, MemorySource, MemoryTarget
 
@@ -47,12 +47,12 @@ def wait_until(condition: Callable[[], object], what: str) -> None:
         pause.wait(0.005)
 
 
-def channel(source: MemorySource, *, address: str = "http://pacs.example/dicom-web", **rules: Any) -> Channel:
-    """A channel that samples; ``issuer="ignore"`` switches the samples off."""
+def pipeline(source: MemorySource, *, address: str = "http://pacs.example/dicom-web", **rules: Any) -> SourcePipeline:
+    """A pipeline that samples; ``issuer="ignore"`` switches the samples off."""
     applied = Rules(**{"site_key": SITE_KEY, "patient_id_system": "urn:oid:1.2.3.4", **rules})
     fhir_id = mapping.endpoint_id(address)
     resource = mapping.endpoint(address, endpoint_id=fhir_id, source=source.name, rules=applied)
-    return Channel(
+    return SourcePipeline(
         source=source,
         samples=source if applied.issuer == "read" else None,
         rules=applied,
@@ -73,27 +73,27 @@ class World:
     limits: Limits = field(default_factory=Limits)
     bundle_type: Any = "auto"
     source: MemorySource = field(init=False)
-    channels: dict[str, Channel] = field(init=False)
+    pipelines: dict[str, SourcePipeline] = field(init=False)
     reader: Reader = field(init=False)
     ownership: Any = "shared"
     conflict: Conflict = Conflict.OURS
     policy: PatientPolicy = field(default_factory=PatientPolicy)
-    deliverer: Deliverer = field(init=False)
+    sender: BundleSender = field(init=False)
     poller: Poller = field(init=False)
 
     def __post_init__(self) -> None:
         self.source = MemorySource(self.clock)
-        self.channels = {"main": channel(self.source)}
+        self.pipelines = {"main": pipeline(self.source)}
         self.reader = self.new_reader()
-        self.deliverer = self.new_deliverer()
+        self.sender = self.new_sender()
         self.poller = self.new_poller()
         self.ledger.open_target(self.target.base_url)
 
     def patience(self, peer: str = "fhir") -> Patience:
         return Patience(peer=peer, stop=self.stop, clock=time.monotonic, first_s=0.001, most_s=0.01)
 
-    def new_deliverer(self) -> Deliverer:
-        return Deliverer(
+    def new_sender(self) -> BundleSender:
+        return BundleSender(
             target=self.target,
             sizer=Sizer.begin(self.limits, 1.0),
             types=TypePolicy(wanted=self.bundle_type),
@@ -103,16 +103,16 @@ class World:
 
     def new_reader(self) -> Reader:
         return Reader(
-            ledger=self.ledger, channels=self.channels, policy=self.policy, clock=self.clock, site_key=SITE_KEY
+            ledger=self.ledger, pipelines=self.pipelines, policy=self.policy, clock=self.clock, site_key=SITE_KEY
         )
 
     @property
-    def keeper(self) -> Keeper:
-        return Keeper(ledger=self.ledger, deliverer=self.deliverer, ownership=self.ownership, conflict=self.conflict)
+    def writer(self) -> ResourceWriter:
+        return ResourceWriter(ledger=self.ledger, sender=self.sender, ownership=self.ownership, conflict=self.conflict)
 
     @property
-    def scout(self) -> Scout:
-        return Scout(
+    def resolver(self) -> Resolver:
+        return Resolver(
             ledger=self.ledger,
             target=self.target,
             patience=self.patience(),
@@ -127,10 +127,10 @@ class World:
 
     def move_endpoint(self, address: str) -> None:
         """Another public address of the source; the id of its Endpoint stays, as the ledger keeps it."""
-        former = self.channels["main"]
+        former = self.pipelines["main"]
         resource = {**former.endpoint_resource, "address": address}
         moved = replace(former, endpoint=resource_entry(resource, None, None), endpoint_resource=resource)
-        self.channels = {"main": moved}
+        self.pipelines = {"main": moved}
 
     def new_drain(self, *, readers: int = 2) -> Drain:
         """A drain whose server is ready; an earlier stop is forgotten."""
@@ -143,17 +143,17 @@ class World:
         return Drain(
             ledger=self.ledger,
             reader=self.reader,
-            publisher=Publisher(scout=self.scout, keeper=self.keeper),
+            publisher=Publisher(resolver=self.resolver, writer=self.writer),
             patience=self.patience("orthanc"),
             stop=self.stop,
-            on_replaced=lambda: replaced(self.ledger, self.target, self.keeper, self.channels, self.clock),
+            on_replaced=lambda: replaced(self.ledger, self.target, self.writer, self.pipelines, self.clock),
             clock=self.clock,
             readers=readers,
             site_key=SITE_KEY,
         )
 
     def make_ready(self) -> None:
-        make_ready(self.ledger, self.target, self.keeper, self.channels, self.clock)
+        make_ready(self.ledger, self.target, self.writer, self.pipelines, self.clock)
 
     def drain(self, **options: Any) -> Drain:
         """Drain until nothing is due; the ended drain."""

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from indexer.ledger import open_ledger
-from indexer.model import Copy, Lane, Mark
+from indexer.model import Lane, Mark, StudyLocation
 
 ROOT = Path(__file__).parents[3]
 CHUNK = 20
@@ -29,7 +29,9 @@ def mark(url: str, name: str, chunks: str) -> None:
         run = ledger.backfill_begin(name, 1000.0, None)
         for number in itertools.islice(itertools.count(), int(chunks) or None):
             uids = [f"{name}.{number}.{place}" for place in range(CHUNK)]
-            marks = [Mark(copy=Copy(name, uid, uid), reason="backfill", lane=Lane.BACKFILL) for uid in uids]
+            marks = [
+                Mark(location=StudyLocation(name, uid, uid), reason="backfill", lane=Lane.BACKFILL) for uid in uids
+            ]
             run = ledger.backfill_mark(run, marks, str(number), 1000.0)
             print(number, flush=True)
 

@@ -9,7 +9,7 @@ from indexer.model.ledger import Summary
 from tests.contract.ledger.values import (
     TARGET,
     backfill_mark,
-    copy,
+    location,
     mark,
     marks,
     patient,
@@ -33,10 +33,10 @@ def test_marks_and_position_move_together(ledger: SqlLedger) -> None:
 
 
 def test_a_poll_that_brings_nothing_is_heard_but_moves_nothing(ledger: SqlLedger) -> None:
-    ledger.heard("main", 1000.0)
+    ledger.record_poll("main", 1000.0)
     assert ledger.position("main") is None
     assert ledger.summary("main", 1001.0).last_poll_at == 1000.0
-    ledger.heard("main", 1010.0)
+    ledger.record_poll("main", 1010.0)
     assert ledger.summary("main", 1011.0).last_poll_at == 1010.0
 
 
@@ -63,7 +63,7 @@ def test_a_renewed_target_has_confirmed_nothing_and_keeps_nothing(
     ledger.mark(marks(f"1.{number}" for number in range(5)), 1000.0)
     ledger.settle([settled(task) for task in take(ledger, 1000.0)], 1001.0)
     ledger.put_endpoint("main", "endpoint-id", "e" * 64)
-    ledger.renew_target(TARGET)
+    ledger.reset_target(TARGET)
     assert ledger.published_uids() == frozenset()
     assert (ledger.endpoint("main"), ledger.endpoint_id("main")) == (None, "endpoint-id")
     with ledger._database.read() as transaction:
@@ -77,12 +77,12 @@ def test_a_renewal_by_another_process_counts_at_once(ledger: SqlLedger, url: str
     ledger.mark([mark()], 1000.0)
     ledger.settle([settled(take_one(ledger, 1000.0))], 1001.0)
     with open_ledger(url) as other:
-        other.renew_target(TARGET)
+        other.reset_target(TARGET)
     assert ledger.published_uids() == frozenset()
 
 
 def test_a_target_that_was_never_opened_can_be_renewed(ledger: SqlLedger) -> None:
-    ledger.renew_target(OTHER)
+    ledger.reset_target(OTHER)
     assert ledger.published_uids() == frozenset()
 
 
@@ -144,8 +144,8 @@ def test_a_summary_of_nothing(ledger: SqlLedger) -> None:
 
 def test_a_summary_counts_what_stands_in_its_source(ledger: SqlLedger) -> None:
     ledger.note("main", marks(["1.1", "1.2", "1.3", "1.4"]), POSITION, 1000.0)
-    ledger.mark([backfill_mark("1.5"), mark("1.1", copy=copy("1.1", "second"))], 1001.0)
-    ledger.mark([mark("9.9", copy=copy("9.9", "second"))], 1002.0)
+    ledger.mark([backfill_mark("1.5"), mark("1.1", location=location("1.1", "second"))], 1001.0)
+    ledger.mark([mark("9.9", location=location("9.9", "second"))], 1002.0)
     tasks = {task.study_instance_uid: task for task in take(ledger, 1002.0)}
     ledger.settle(
         [
@@ -156,7 +156,7 @@ def test_a_summary_counts_what_stands_in_its_source(ledger: SqlLedger) -> None:
         ],
         1003.0,
     )
-    ledger.heard("main", 1004.0)
+    ledger.record_poll("main", 1004.0)
     assert ledger.summary("main", 1005.0) == Summary(
         source="main",
         feed_low=41,

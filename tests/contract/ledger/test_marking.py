@@ -5,7 +5,7 @@ import pytest
 from indexer.ledger import SqlLedger
 from indexer.model import Deferred, Lane
 from indexer.model.ledger import DirtyRow
-from tests.contract.ledger.values import backfill_mark, copy, mark, settled, take, take_one, taken_uids
+from tests.contract.ledger.values import backfill_mark, location, mark, settled, take, take_one, taken_uids
 
 
 def dirty(ledger: SqlLedger, uid: str = "1.2.3") -> DirtyRow:
@@ -108,21 +108,21 @@ def test_a_study_that_was_not_published_has_waited_since_its_first_mark(ledger: 
 
 
 def test_one_study_in_two_places_is_one_task(ledger: SqlLedger) -> None:
-    here, there, other_patient = copy("1.2.3"), copy("1.2.3", "second"), copy("1.2.3", orthanc_id="other")
-    ledger.mark([mark(copy=here), mark(copy=there)], 1000.0)
-    ledger.mark([mark(copy=other_patient)], 1001.0)
+    here, there, other_patient = location("1.2.3"), location("1.2.3", "second"), location("1.2.3", location_id="other")
+    ledger.mark([mark(location=here), mark(location=there)], 1000.0)
+    ledger.mark([mark(location=other_patient)], 1001.0)
     task = take_one(ledger, 1001.0)
-    assert task.copies == (other_patient, here, there)
+    assert task.locations == (other_patient, here, there)
     assert task.generation == 3
 
 
 def test_copies_come_newest_first(ledger: SqlLedger) -> None:
     for now, uid in enumerate(["1.1", "1.2", "1.3", "1.1"]):
         ledger.mark([mark(uid)], float(now))
-    ledger.mark([mark(copy=copy("1.9", "second"))], 9.0)
-    assert ledger.copies("main") == (copy("1.1"), copy("1.3"), copy("1.2"))
-    assert ledger.copies("main", 2) == (copy("1.1"), copy("1.3"))
-    assert ledger.copies("nowhere") == ()
+    ledger.mark([mark(location=location("1.9", "second"))], 9.0)
+    assert ledger.locations("main") == (location("1.1"), location("1.3"), location("1.2"))
+    assert ledger.locations("main", 2) == (location("1.1"), location("1.3"))
+    assert ledger.locations("nowhere") == ()
 
 
 def test_marking_nothing_changes_nothing(ledger: SqlLedger) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import delete
 
 from indexer.ledger import SqlLedger, schema
 from indexer.model import Deferred, Dropped, Lane, Quarantined, Settlement, Task
-from tests.contract.ledger.values import LEASE_S, TARGET, copy, mark, settled, take
+from tests.contract.ledger.values import LEASE_S, TARGET, location, mark, settled, take
 
 UIDS = st.sampled_from(["1.1", "1.2", "1.3"])
 LANES = st.sampled_from(list(Lane))
@@ -41,7 +41,7 @@ class Generations(RuleBasedStateMachine):
         self.now = 1000.0
         self.generations: dict[str, int] = {}
         self.dirty: dict[str, Dirty] = {}
-        self.copies: set[str] = set()
+        self.locations: set[str] = set()
         self.published: set[str] = set()
         self.quarantined: set[str] = set()
 
@@ -59,7 +59,7 @@ class Generations(RuleBasedStateMachine):
     @rule(uid=UIDS, lane=LANES, quiet_s=st.sampled_from([0.0, 70.0]), force=st.booleans())
     def mark(self, uid: str, lane: Lane, quiet_s: float, force: bool) -> None:
         self.ledger.mark([mark(uid, lane=lane, quiet_s=quiet_s, max_wait_s=150.0, force=force)], self.now)
-        self.copies.add(uid)
+        self.locations.add(uid)
         self._expect_mark(uid, lane, quiet_s, force)
 
     def _expect_mark(self, uid: str, lane: Lane, quiet_s: float, force: bool) -> None:
@@ -97,7 +97,7 @@ class Generations(RuleBasedStateMachine):
         uid = task.study_instance_uid
         row = self.dirty[uid]
         assert (task.generation, task.attempts, task.force) == (row.generation, row.attempts, row.force)
-        assert bool(task.copies) == (uid in self.copies)
+        assert bool(task.locations) == (uid in self.locations)
         assert (task.published is not None) == (uid in self.published)
         self.dirty[uid] = replace(row, lease_until=self.now + LEASE_S, taken=row.generation)
 
@@ -130,7 +130,7 @@ class Generations(RuleBasedStateMachine):
             self.quarantined.add(uid)
         if ends == "dropped":
             self.quarantined.discard(uid)
-            self.copies.discard(uid)
+            self.locations.discard(uid)
 
     @rule()
     def begin_to_drain(self) -> None:
@@ -170,7 +170,7 @@ class Generations(RuleBasedStateMachine):
         }
         assert known == self.dirty
         assert {row.study_instance_uid for row in self.ledger.quarantine()} == self.quarantined
-        assert set(self.ledger.copies("main")) == {copy(uid) for uid in self.copies}
+        assert set(self.ledger.locations("main")) == {location(uid) for uid in self.locations}
         assert self.ledger.published_uids() == self.published
 
 

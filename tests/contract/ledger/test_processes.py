@@ -76,9 +76,9 @@ def test_a_kill_while_marking_leaves_whole_chunks_and_the_cursor_with_them(ledge
         run = ledger.backfill_begin(name, 1000.0, None)
         assert int(run.cursor) >= said, "a chunk that was reported as committed is gone"
         assert run.marked == (int(run.cursor) + 1) * CHUNK
-        assert len(ledger.copies(name)) == ledger.backfill_progress(run).remaining == run.marked
+        assert len(ledger.locations(name)) == ledger.backfill_progress(run).remaining == run.marked
 
 
 def _is_whole(ledger: SqlLedger, name: str) -> bool:
     run = ledger.backfill_begin(name, 1000.0, None)
-    return len(ledger.copies(name)) == run.marked
+    return len(ledger.locations(name)) == run.marked

@@ -7,7 +7,7 @@ import pytest
 from indexer.ledger import SqlLedger
 from indexer.model import Deferred, Dropped, Published, Quarantined, Settled, Settlement, Task
 from indexer.model.ledger import StudyRow
-from tests.contract.ledger.values import copy, mark, marks, patient, published, settled, take, take_one
+from tests.contract.ledger.values import location, mark, marks, patient, published, settled, take, take_one
 
 
 def row_of(ledger: SqlLedger, uid: str = "1.2.3") -> StudyRow:
@@ -55,14 +55,14 @@ def test_an_unchanged_study_is_clean_and_what_was_confirmed_stays(ledger: SqlLed
 
 
 def test_a_dropped_study_leaves_its_place_but_not_the_target(ledger: SqlLedger) -> None:
-    ledger.mark([mark(), mark(copy=copy("1.2.3", "second"))], 1000.0)
+    ledger.mark([mark(), mark(location=location("1.2.3", "second"))], 1000.0)
     task = take_one(ledger, 1000.0)
     ledger.settle([settled(task)], 1001.0)
     ledger.mark([mark()], 1002.0)
-    here = replace(take_one(ledger, 1002.0), copies=(copy("1.2.3"),))
+    here = replace(take_one(ledger, 1002.0), locations=(location("1.2.3"),))
     ledger.settle([Dropped(task=here)], 1003.0)
     row = row_of(ledger)
-    assert (row.dirty, row.copies, row.published) == (None, (copy("1.2.3", "second"),), published())
+    assert (row.dirty, row.locations, row.published) == (None, (location("1.2.3", "second"),), published())
 
 
 def test_a_quarantined_study_is_kept_aside_with_its_cause(ledger: SqlLedger) -> None:
@@ -71,7 +71,7 @@ def test_a_quarantined_study_is_kept_aside_with_its_cause(ledger: SqlLedger) -> 
     ledger.settle([quarantined(first)], 1001.0)
     ledger.settle([quarantined(second, "refused")], 1002.0)
     rows = ledger.quarantine()
-    assert [(row.cause, row.since, len(row.copies)) for row in rows] == [
+    assert [(row.cause, row.since, len(row.locations)) for row in rows] == [
         ("no-patient-id", 1001.0, 1),
         ("refused", 1002.0, 1),
     ]
@@ -122,7 +122,7 @@ def test_a_study_marked_meanwhile_stays_dirty_and_free(ledger: SqlLedger, ends: 
     assert row.dirty is not None
     assert (row.dirty.generation, row.dirty.due_at, row.dirty.is_leased) == (2, 1071.0, False)
     assert (row.dirty.attempts, row.dirty.last_cause) == (0, None)
-    assert (row.quarantine, row.copies) == (None, (copy("1.2.3"),))
+    assert (row.quarantine, row.locations) == (None, (location("1.2.3"),))
     assert row.published == (published() if ends == "settled" else None)
 
 
@@ -168,7 +168,7 @@ def test_many_kinds_end_in_one_settlement(ledger: SqlLedger) -> None:
     )
     rows = [row_of(ledger, uid) for uid in ("1.1", "1.2", "1.3", "1.4")]
     assert [row.dirty is not None for row in rows] == [False, False, True, False]
-    assert [len(row.copies) for row in rows] == [1, 0, 1, 1]
+    assert [len(row.locations) for row in rows] == [1, 0, 1, 1]
     assert [isinstance(row.published, Published) for row in rows] == [True, False, False, False]
     assert [row.quarantine is not None for row in rows] == [False, False, False, True]
 
@@ -184,7 +184,7 @@ def test_replay_makes_quarantined_studies_due(ledger: SqlLedger) -> None:
     ledger.settle([quarantined(task) for task in take(ledger, 1000.0)], 1001.0)
     assert ledger.replay(["1.1", "9.9"], 1002.0) == 1
     task = take_one(ledger, 1002.0)
-    assert (task.study_instance_uid, task.reason, task.copies) == ("1.1", "replay", (copy("1.1"),))
+    assert (task.study_instance_uid, task.reason, task.locations) == ("1.1", "replay", (location("1.1"),))
     assert len(ledger.quarantine()) == 3
     ledger.settle([settled(task)], 1003.0)
     assert ledger.replay([], 1004.0) == 2

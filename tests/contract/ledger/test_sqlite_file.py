@@ -214,7 +214,7 @@ def test_a_backup_is_whole_private_and_usable(sqlite_ledger: SqlLedger, tmp_path
         restored.open_target(TARGET)
         assert restored.site_key() == key
         assert restored.published_uids() == sqlite_ledger.published_uids()
-        assert len(restored.copies("main")) == 2
+        assert len(restored.locations("main")) == 2
 
 
 def test_a_backup_overwrites_nothing(sqlite_ledger: SqlLedger, tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def test_a_task_tells_all_that_its_reader_needs(ledger: SqlLedger) -> None:
     task = take_one(ledger, 1002.0)
     assert (task.generation, task.lane, task.reason, task.force) == (2, Lane.LIVE, "StableStudy", True)
     assert (task.attempts, task.first_event_at, task.published) == (0, 1002.0, published())
-    assert [one.study_instance_uid for one in task.copies] == ["1.2.3"]
+    assert [one.study_instance_uid for one in task.locations] == ["1.2.3"]
 
 
 def test_a_clock_that_was_set_back_holds_nothing_up(ledger: SqlLedger) -> None:

@@ -13,13 +13,13 @@ STUDY, PATIENT = "ImagingStudy/s", "Patient/p"
 
 def written(ledger: SqlLedger, *references: str) -> dict[str, Written]:
     """What was written, read by writing once more."""
-    return dict(ledger.intend(dict.fromkeys(references, b"next")))
+    return dict(ledger.record_pending(dict.fromkeys(references, b"next")))
 
 
 def test_what_is_sent_is_pending_until_it_is_confirmed(ledger: SqlLedger) -> None:
     ledger.mark([mark()], 1000.0)
     task = take_one(ledger, 1000.0)
-    assert ledger.intend({STUDY: b"one", PATIENT: b"two"}) == {}
+    assert ledger.record_pending({STUDY: b"one", PATIENT: b"two"}) == {}
     ledger.settle([replace(settled(task), written=(STUDY,))], 1001.0)
     assert written(ledger, STUDY, PATIENT) == {STUDY: Written(confirmed=b"one"), PATIENT: Written(pending=b"two")}
     assert written(ledger, STUDY) == {STUDY: Written(confirmed=b"one", pending=b"next")}
@@ -27,7 +27,7 @@ def test_what_is_sent_is_pending_until_it_is_confirmed(ledger: SqlLedger) -> Non
 
 def test_a_study_that_was_put_off_confirms_its_patient(ledger: SqlLedger) -> None:
     ledger.mark([mark()], 1000.0)
-    ledger.intend({STUDY: b"one", PATIENT: b"two"})
+    ledger.record_pending({STUDY: b"one", PATIENT: b"two"})
     put_off = Deferred(
         task=take_one(ledger, 1000.0), due_in_s=1.0, cause="retry", patient=patient(), written=(PATIENT,)
     )
@@ -38,7 +38,7 @@ def test_a_study_that_was_put_off_confirms_its_patient(ledger: SqlLedger) -> Non
 def test_what_was_not_sent_anew_is_not_forgotten(ledger: SqlLedger) -> None:
     """A study that is unchanged on the server is settled without a new intention."""
     ledger.mark([mark()], 1000.0)
-    ledger.intend({STUDY: b"one"})
+    ledger.record_pending({STUDY: b"one"})
     for now in (1001.0, 1002.0):
         ledger.mark([mark()], now)
         ledger.settle([replace(settled(take_one(ledger, now)), written=(STUDY,))], now)
@@ -46,13 +46,13 @@ def test_what_was_not_sent_anew_is_not_forgotten(ledger: SqlLedger) -> None:
 
 
 def test_an_endpoint_confirms_what_was_written_of_it(ledger: SqlLedger) -> None:
-    ledger.intend({"Endpoint/e": b"one"})
+    ledger.record_pending({"Endpoint/e": b"one"})
     ledger.put_endpoint("main", "e", "f" * 64)
     assert written(ledger, "Endpoint/e") == {"Endpoint/e": Written(confirmed=b"one")}
 
 
 def test_another_target_holds_nothing_of_us(ledger: SqlLedger) -> None:
-    ledger.intend({STUDY: b"one"})
+    ledger.record_pending({STUDY: b"one"})
     ledger.open_target("http://other.example/fhir")
     assert written(ledger, STUDY) == {}
     ledger.open_target(TARGET)
@@ -60,16 +60,16 @@ def test_another_target_holds_nothing_of_us(ledger: SqlLedger) -> None:
 
 
 def test_a_target_that_was_replaced_leaves_nothing_behind(ledger: SqlLedger) -> None:
-    ledger.intend({STUDY: b"one"})
-    ledger.renew_target(TARGET)
+    ledger.record_pending({STUDY: b"one"})
+    ledger.reset_target(TARGET)
     with ledger._database.read() as transaction:
         assert transaction.scalar(text("SELECT count(*) FROM written")) == 0
 
 
 def test_many_are_written_at_once(ledger: SqlLedger) -> None:
     many = {f"ImagingStudy/{number}": b"one" for number in range(2500)}
-    assert ledger.intend(many) == {}
-    assert ledger.intend(many) == dict.fromkeys(many, Written(pending=b"one"))
+    assert ledger.record_pending(many) == {}
+    assert ledger.record_pending(many) == dict.fromkeys(many, Written(pending=b"one"))
 
 
 def test_whose_a_patient_is_and_what_is_shared(ledger: SqlLedger) -> None:
@@ -100,7 +100,7 @@ def test_a_ledger_of_the_first_schema_is_brought_up(new_url: str) -> None:
         ledger.open_target(TARGET)
         assert ledger.published(["1.2.3"]) == {"1.2.3": published()}
         assert ledger.patients(["key"]) == {"key": patient()}
-        assert ledger.intend({STUDY: b"one"}) == {}
+        assert ledger.record_pending({STUDY: b"one"}) == {}
 
 
 def _downgrade(ledger: SqlLedger) -> None:

@@ -4,18 +4,18 @@ from collections.abc import Iterable
 from typing import Any
 
 from indexer.ledger import SqlLedger
-from indexer.model import Copy, Lane, Mark, Patient, Published, Settled, Task
+from indexer.model import Lane, Mark, Patient, Published, Settled, StudyLocation, Task
 
 TARGET = "http://fhir.example/fhir"
 LEASE_S = 600.0
 
 
-def copy(uid: str, source: str = "main", orthanc_id: str | None = None) -> Copy:
-    return Copy(source, orthanc_id or f"id-of-{uid}", uid)
+def location(uid: str, source: str = "main", location_id: str | None = None) -> StudyLocation:
+    return StudyLocation(source, location_id or f"id-of-{uid}", uid)
 
 
 def mark(uid: str = "1.2.3", **options: Any) -> Mark:
-    values: dict[str, Any] = {"reason": "NewInstance", "copy": copy(uid)}
+    values: dict[str, Any] = {"reason": "NewInstance", "copy": location(uid)}
     return Mark(**(values | options))
 
 

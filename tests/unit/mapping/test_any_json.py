@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from indexer import mapping
-from indexer.errors import StudyUnfit, StudyWaits
+from indexer.errors import StudyInvalid, StudyNotReady
 from indexer.model import Attributes, Study
 from indexer.model.attributes import tag_of
 from tests.unit.mapping.any_study import REFERENCES, RULES, SCALARS, STUDIES
@@ -37,7 +37,7 @@ def becomes(study: Study, applied: mapping.Rules, reference: str | None) -> str:
     """What a study becomes: how it names its patient, or the cause of the error; nothing else is allowed."""
     try:
         found = mapping.map_study(study, applied, endpoint_ids=["e1"])
-    except (StudyUnfit, StudyWaits) as error:
+    except (StudyInvalid, StudyNotReady) as error:
         return str(error.cause)
     assert_strict(found.imaging_study, applied.release)
     assert_strict(found.patient, applied.release)

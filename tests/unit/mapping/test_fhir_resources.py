@@ -1,4 +1,4 @@
-"""Shape of the golden resources by another independent model: R4B and R5."""
+"""ReleaseEncoding of the golden resources by another independent model: R4B and R5."""
 
 from __future__ import annotations
 

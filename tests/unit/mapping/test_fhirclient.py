@@ -1,4 +1,4 @@
-"""Shape of mapped R4 resources by an independent model; it knows no codes and no counts."""
+"""ReleaseEncoding of mapped R4 resources by an independent model; it knows no codes and no counts."""
 
 from __future__ import annotations
 

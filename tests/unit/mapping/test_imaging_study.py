@@ -4,7 +4,7 @@ import orjson
 import pytest
 
 from indexer import mapping
-from indexer.errors import StudyUnfit
+from indexer.errors import StudyInvalid
 from tests.unit.mapping.studies import STUDY_UID, code, dataset, instance, issues, mapped, sampled_study, series, study
 
 
@@ -76,7 +76,7 @@ ACCESSION_TYPE = {
 
 @pytest.mark.parametrize("uid", ["", "1.2.X", "1." + "2" * 63, "../1.2", "1..2", ".", "1.2.", "1.2/3"])
 def test_study_without_a_uid_is_unfit(uid: str) -> None:
-    with pytest.raises(StudyUnfit) as caught:
+    with pytest.raises(StudyInvalid) as caught:
         mapped(study(uid=uid))
     assert caught.value.cause == "bad_study_uid"
     assert uid not in caught.value.message or len(uid) < 2

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from indexer import mapping
-from indexer.errors import StudyUnfit, StudyWaits
+from indexer.errors import StudyInvalid, StudyNotReady
 from indexer.mapping.person_name import human_names, shown
 from indexer.model import Attributes, PersonName
 from tests.unit.mapping.studies import PATIENT, dataset, issues, mapped, rules, sampled_study, series, study
@@ -67,7 +67,7 @@ def test_patient_id_is_a_keyed_uuid() -> None:
 def test_no_patient_number(value: str | None) -> None:
     sample = dataset({key: text for key, text in PATIENT.items() if key != "PatientID"})
     sample = sample if value is None else dataset({"PatientID": value}).over(sample)
-    with pytest.raises(StudyUnfit) as caught:
+    with pytest.raises(StudyInvalid) as caught:
         mapped(study(None, series(sampled={"1.1": sample})))
     assert caught.value.cause == "no_patient_id"
 
@@ -81,7 +81,7 @@ def test_no_patient_number(value: str | None) -> None:
     ],
 )
 def test_identity_conflict(samples: list[dict[str, str]]) -> None:
-    with pytest.raises(StudyUnfit) as caught:
+    with pytest.raises(StudyInvalid) as caught:
         mapped(sampled_study(*(dataset(one) for one in samples)))
     assert caught.value.cause == "identity_conflict"
 
@@ -93,7 +93,7 @@ def test_an_unsaid_issuer_contradicts_none() -> None:
 
 def test_waits_while_the_issuer_is_unread() -> None:
     for one in (study(is_sampled=False), study(None, series(sampled={}))):
-        with pytest.raises(StudyWaits) as caught:
+        with pytest.raises(StudyNotReady) as caught:
             mapped(one)
         assert caught.value.cause == "issuer_unread"
 
@@ -226,7 +226,7 @@ def test_shown() -> None:
 
 def test_errors_hold_no_patient_data() -> None:
     secret = "SECRET-4711"
-    with pytest.raises(StudyUnfit) as caught:
+    with pytest.raises(StudyInvalid) as caught:
         mapped(sampled_study(dataset({"PatientID": secret}), dataset({"PatientID": "1"})))
     assert secret not in f"{caught.value.message} {caught.value.hint}"
     assert rules().site_key not in repr(caught.value).encode()

@@ -73,7 +73,7 @@ def _lasting() -> None:
 
 def _studies() -> None:
     _create("study", _text("study_instance_uid"), _large("generation"))
-    columns = (_text("source"), _text("orthanc_id"), _text("study_instance_uid"), _real("marked_at"))
+    columns = (_text("source"), _text("location_id"), _text("study_instance_uid"), _real("marked_at"))
     _create("copy", *columns, keys=2)
     op.create_index("ix_copy_study_instance_uid", "copy", ["study_instance_uid"])
     op.create_index("ix_copy_source_marked_at", "copy", ["source", "marked_at"])

@@ -8,26 +8,26 @@ from typing import TYPE_CHECKING
 import orjson
 import pytest
 
-from indexer.bundle import Entry, Judgement
+from indexer.bundle import Entry, EntryStatus
 from indexer.errors import (
     AnswerLost,
     Refused,
     TargetReplaced,
 )
-from indexer.sync import deliver
-from tests.unit.delivery import BROKEN, CONFLICT, DOWN, deliverer, imaging, landed, pairs, patient, references
+from indexer.sync.drain import send
+from tests.unit.delivery import BROKEN, CONFLICT, DOWN, imaging, landed, pairs, patient, references, sender
 
 if TYPE_CHECKING:
     from indexer.model import EntryResult
-    from indexer.sync.deliver import Deliverer
+    from indexer.sync.drain.send import BundleSender
     from tests.fakes.memory import MemoryTarget
 
 # --- a server that stumbles -----------------------------------------------------------------------------------------
 
 
 def test_a_server_that_fails_for_a_moment_gets_the_same_bundle_again(target: MemoryTarget) -> None:
-    target.script.next("send", *[BROKEN] * (deliver.FAILURES - 1))
-    assert landed(deliverer(target).deliver(pairs(3))) == references(pairs(3))
+    target.script.next("send", *[BROKEN] * (send.FAILURES - 1))
+    assert landed(sender(target).deliver(pairs(3))) == references(pairs(3))
     assert [kind for kind, _ in target.sent] == ["transaction"]
 
 
@@ -49,18 +49,18 @@ def test_an_entry_that_breaks_the_server_does_not_stop_the_others(
     target: MemoryTarget, monkeypatch: pytest.MonkeyPatch, wanted: str
 ) -> None:
     stumbles_over(target, monkeypatch, "ImagingStudy/s7")
-    answers = deliverer(target, wanted=wanted).deliver(pairs(20))
+    answers = sender(target, wanted=wanted).deliver(pairs(20))
     assert references(pairs(20)) - landed(answers) == {"ImagingStudy/s7"}
     answer = answers["ImagingStudy/s7"]
-    assert (answer.judgement, answer.cause, answer.is_final) == (Judgement.RETRY, "server_error", False)
+    assert (answer.entry_status, answer.cause, answer.is_final) == (EntryStatus.RETRY, "server_error", False)
     assert target.script.calls["stumbled"] < 12
 
 
 def test_a_server_that_fails_at_reading_as_well_is_waited_for(target: MemoryTarget) -> None:
     target.put({"resourceType": "Endpoint", "id": "e"})
-    target.script.next("send", *[BROKEN] * deliver.FAILURES)
+    target.script.next("send", *[BROKEN] * send.FAILURES)
     target.script.next("fetch", *[BROKEN] * 20)
-    assert landed(deliverer(target, witness=("Endpoint/e",)).deliver(pairs(2))) == references(pairs(2))
+    assert landed(sender(target, sentinel=("Endpoint/e",)).deliver(pairs(2))) == references(pairs(2))
     assert target.script.calls["fetch"] == 21
 
 
@@ -75,7 +75,7 @@ def test_after_a_lost_answer_only_what_is_missing_is_sent_again(target: MemoryTa
     for entry in (entries[0], entries[1]):
         target.put({**orjson.loads(entry.body), "meta": {"versionId": "1"}, "text": {"status": "theirs"}})
     target.script.next("send", LOST)
-    answers = deliverer(target).deliver(entries)
+    answers = sender(target).deliver(entries)
     assert landed(answers) == references(entries)
     assert set(target.sent[0][1]) == references(entries[2:])
     assert answers["Patient/p0"].version_id == "1"
@@ -83,7 +83,7 @@ def test_after_a_lost_answer_only_what_is_missing_is_sent_again(target: MemoryTa
 
 def test_after_a_lost_answer_to_a_commit_nothing_is_sent_again(target: MemoryTarget) -> None:
     target.script.next("sent", LOST)
-    one = deliverer(target)
+    one = sender(target)
     before = one.sizer.aim_bytes
     assert landed(one.deliver(pairs(3))) == references(pairs(3))
     assert len(target.sent) == 1
@@ -93,7 +93,7 @@ def test_after_a_lost_answer_to_a_commit_nothing_is_sent_again(target: MemoryTar
 def test_what_the_server_holds_otherwise_has_to_be_merged(target: MemoryTarget) -> None:
     target.put({"resourceType": "Patient", "id": "p1", "active": False})
     target.script.next("send", LOST)
-    assert deliverer(target).deliver([patient(1)])["Patient/p1"].judgement is Judgement.CONFLICT
+    assert sender(target).deliver([patient(1)])["Patient/p1"].entry_status is EntryStatus.CONFLICT
 
 
 def test_the_former_version_is_not_taken_for_what_was_sent(target: MemoryTarget) -> None:
@@ -102,21 +102,21 @@ def test_the_former_version_is_not_taken_for_what_was_sent(target: MemoryTarget)
     version = target.put({**resource, "gender": "female"})
     target.script.next("send", LOST)
     update = replace(patient(1), if_match=str(version))
-    assert deliverer(target).deliver([update])["Patient/p1"].has_landed
+    assert sender(target).deliver([update])["Patient/p1"].is_accepted
     assert target.held["Patient/p1"] == resource
 
 
 def test_what_cannot_be_read_back_is_sent_again(target: MemoryTarget) -> None:
     target.script.next("sent", LOST)
     target.script.always("fetch", Refused("no batch of reads here", peer="fhir", status=405))
-    assert landed(deliverer(target).deliver(pairs(2))) == references(pairs(2))
+    assert landed(sender(target).deliver(pairs(2))) == references(pairs(2))
     assert [kind for kind, _ in target.sent] == ["transaction"] * 2
 
 
 def test_reading_back_waits_for_the_server(target: MemoryTarget) -> None:
     target.script.next("sent", LOST)
     target.script.next("fetch", DOWN, CONFLICT, DOWN)
-    deliverer(target).deliver(pairs(2))
+    sender(target).deliver(pairs(2))
     assert target.script.calls["fetch"] == 4
     assert len(target.sent) == 1
 
@@ -124,10 +124,10 @@ def test_reading_back_waits_for_the_server(target: MemoryTarget) -> None:
 # --- another server -------------------------------------------------------------------------------------------------
 
 
-def emptied(target: MemoryTarget) -> Deliverer:
+def emptied(target: MemoryTarget) -> BundleSender:
     """The server lost its Endpoint and its Patients."""
     target.habits.checks_references = True
-    return deliverer(target, witness=("Endpoint/e",))
+    return sender(target, sentinel=("Endpoint/e",))
 
 
 @pytest.mark.parametrize(
@@ -148,5 +148,5 @@ def test_a_batch_refused_whole_by_another_server_is_seen_too(target: MemoryTarge
 
 def test_a_refusal_of_the_server_that_we_know_is_a_refusal(target: MemoryTarget) -> None:
     target.put({"resourceType": "Endpoint", "id": "e"})
-    answers = deliverer(target, witness=("Endpoint/e",)).deliver([imaging(1)])
+    answers = sender(target, sentinel=("Endpoint/e",)).deliver([imaging(1)])
     assert answers["ImagingStudy/s1"].is_final

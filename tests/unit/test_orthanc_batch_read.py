@@ -14,48 +14,50 @@ from tests.unit.orthanc_source import edited
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from indexer.model import Copy
+    from indexer.model import StudyLocation
     from indexer.orthanc import OrthancSource
     from tests.fakes.orthanc import FakeOrthanc
 
 
 @pytest.fixture
-def copies(fake: FakeOrthanc, source: OrthancSource) -> list[Copy]:
+def locations(fake: FakeOrthanc, source: OrthancSource) -> list[StudyLocation]:
     store_rest(fake, [*generate(seed="a"), *generate(seed="b"), *generate(seed="c")])
     return list(source.locate(source.list_ids()))
 
 
 @pytest.mark.parametrize("said", [None, {}, {"0020,1208": None}, {"0020,1208": "many"}])
 def test_a_study_that_was_not_counted_is_left_for_later(
-    said: object, fake: FakeOrthanc, source: OrthancSource, copies: list[Copy]
+    said: object, fake: FakeOrthanc, source: OrthancSource, locations: list[StudyLocation]
 ) -> None:
     fake.inject(edited(lambda found: found[0].update(RequestedTags=said)), path="/tools/find")
 
-    assert len(source.read_together(copies)) == 2
+    assert len(source.read_batch(locations)) == 2
 
 
 def test_nothing_more_is_asked_where_no_study_is_small(
-    fake: FakeOrthanc, source: OrthancSource, copies: list[Copy]
+    fake: FakeOrthanc, source: OrthancSource, locations: list[StudyLocation]
 ) -> None:
     fake.inject(edited(lambda found: [one.pop("RequestedTags") for one in found]), path="/tools/find")
     fake.requests.clear()
 
-    assert source.read_together(copies) == {}
+    assert source.read_batch(locations) == {}
     assert [path for _, path in fake.requests].count("/tools/find") == 1
 
 
 @pytest.mark.parametrize("uid", ["*", "1.2.?", "1.2\\\\1.3", "", "1" * 65])
-def test_what_is_no_uid_is_never_searched_for(uid: str, source: OrthancSource, copies: list[Copy]) -> None:
-    odd = replace(copies[0], study_instance_uid=uid)
+def test_what_is_no_uid_is_never_searched_for(uid: str, source: OrthancSource, locations: list[StudyLocation]) -> None:
+    odd = replace(locations[0], study_instance_uid=uid)
 
-    assert set(source.read_together([odd, *copies[1:]])) == set(copies[1:])
+    assert set(source.read_batch([odd, *locations[1:]])) == set(locations[1:])
 
 
-def test_what_was_not_asked_for_is_left_out(fake: FakeOrthanc, source: OrthancSource, copies: list[Copy]) -> None:
+def test_what_was_not_asked_for_is_left_out(
+    fake: FakeOrthanc, source: OrthancSource, locations: list[StudyLocation]
+) -> None:
     foreign = {"ID": "x", "MainDicomTags": {}, "Type": "Study", "Series": [], "RequestedTags": {"0020,1208": "0"}}
     fake.inject(edited(lambda found: found.insert(0, foreign)), path="/tools/find")
 
-    assert set(source.read_together(copies)) == set(copies)
+    assert set(source.read_batch(locations)) == set(locations)
 
 
 @pytest.mark.parametrize(
@@ -72,10 +74,10 @@ def test_what_was_not_asked_for_is_left_out(fake: FakeOrthanc, source: OrthancSo
     ],
 )
 def test_studies_that_are_told_brokenly(
-    number: int, edit: Callable[[Any], object], fake: FakeOrthanc, source: OrthancSource, copies: list[Copy]
+    number: int, edit: Callable[[Any], object], fake: FakeOrthanc, source: OrthancSource, locations: list[StudyLocation]
 ) -> None:
     fake.inject(lambda reply: reply, path="/tools/find", times=number)
     fake.inject(edited(edit), path="/tools/find")
 
     with pytest.raises(errors.ProtocolViolation):
-        source.read_together(copies)
+        source.read_batch(locations)

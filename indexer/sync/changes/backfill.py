@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import orjson
 
 from indexer.model import Attributes, FeedPosition, Lane, Mark
-from indexer.sync.poll import CHUNK
+from indexer.sync.changes.poll import CHUNK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from indexer.model import BackfillRun, Copy
+    from indexer.model import BackfillRun, StudyLocation
     from indexer.sync.protocols import ChangeFeed, Ledger, StudySource
 
 
@@ -64,7 +64,7 @@ class Seen:
 
 def select(
     feed: ChangeFeed, source: StudySource, selection: Selection, seen: Seen, *, after: str = ""
-) -> Iterator[tuple[str, tuple[Copy, ...]]]:
+) -> Iterator[tuple[str, tuple[StudyLocation, ...]]]:
     """Chosen studies of one source, chunk by chunk in the order of Orthanc ids, each chunk with its last id.
 
     Parameters
@@ -74,35 +74,37 @@ def select(
     after
         Orthanc id to begin after, from an earlier run that was cut short.
     """
-    orthanc_ids = [one for one in _listed(source, selection) if one > after]
-    for start in range(0, len(orthanc_ids), CHUNK):
-        chunk = orthanc_ids[start : start + CHUNK]
-        copies = tuple(sorted(feed.locate(chunk), key=lambda copy: copy.orthanc_id))
-        yield chunk[-1], _chosen(source, copies, selection, seen)
+    location_ids = [one for one in _listed(source, selection) if one > after]
+    for start in range(0, len(location_ids), CHUNK):
+        chunk = location_ids[start : start + CHUNK]
+        locations = tuple(sorted(feed.locate(chunk), key=lambda location: location.location_id))
+        yield chunk[-1], _chosen(source, locations, selection, seen)
 
 
 def _listed(source: StudySource, selection: Selection) -> list[str]:
     """Sorted ids to look at; for a few studies that are named the whole archive is not gone through."""
     if not selection.study_instance_uids:
         return source.list_ids()
-    found = (copy for uid in selection.study_instance_uids for copy in source.find(uid))
-    return sorted({copy.orthanc_id for copy in found})
+    found = (location for uid in selection.study_instance_uids for location in source.find(uid))
+    return sorted({location.location_id for location in found})
 
 
-def _chosen(source: StudySource, copies: tuple[Copy, ...], selection: Selection, seen: Seen) -> tuple[Copy, ...]:
-    if selection.has_dates and copies:
-        attributes = source.study_attributes([copy.orthanc_id for copy in copies])
-        seen.undated += sum(1 for copy in copies if _date(attributes, copy) is None)
-        copies = tuple(copy for copy in copies if _is_within(_date(attributes, copy), selection))
-    if selection.modalities and copies:
-        found = source.modalities([copy.orthanc_id for copy in copies])
+def _chosen(
+    source: StudySource, locations: tuple[StudyLocation, ...], selection: Selection, seen: Seen
+) -> tuple[StudyLocation, ...]:
+    if selection.has_dates and locations:
+        attributes = source.study_attributes([location.location_id for location in locations])
+        seen.undated += sum(1 for location in locations if _date(attributes, location) is None)
+        locations = tuple(location for location in locations if _is_within(_date(attributes, location), selection))
+    if selection.modalities and locations:
+        found = source.modalities([location.location_id for location in locations])
         wanted = frozenset(selection.modalities)
-        copies = tuple(copy for copy in copies if wanted & found.get(copy.orthanc_id, frozenset()))
-    return copies
+        locations = tuple(location for location in locations if wanted & found.get(location.location_id, frozenset()))
+    return locations
 
 
-def _date(attributes: Mapping[str, Attributes], copy: Copy) -> str | None:
-    held = attributes.get(copy.orthanc_id)
+def _date(attributes: Mapping[str, Attributes], location: StudyLocation) -> str | None:
+    held = attributes.get(location.location_id)
     text = held.text("StudyDate") if held else None
     digits = text.replace(".", "") if text else ""
     return digits if len(digits) == 8 and digits.isdigit() else None
@@ -138,16 +140,21 @@ class Backfill:
         for feed, source in todo[names.index(name) if name in names else 0 :]:
             begins_after = after if source.name == name else ""
             start = None if begins_after else self._start(feed, source)
-            for last, copies in select(feed, source, self.selection, seen, after=begins_after):
-                run = self._mark(run, source, copies, last)
+            for last, locations in select(feed, source, self.selection, seen, after=begins_after):
+                run = self._mark(run, source, locations, last)
                 if self.is_stopped():
                     return run
             if start is not None and self.ledger.position(source.name) is None:
                 self.ledger.note(source.name, (), start, self.clock())
         return self.ledger.backfill_marked(run)
 
-    def _mark(self, run: BackfillRun, source: StudySource, copies: Sequence[Copy], last: str) -> BackfillRun:
-        marks = [Mark(copy=copy, reason="backfill", lane=Lane.BACKFILL, force=self.selection.force) for copy in copies]
+    def _mark(
+        self, run: BackfillRun, source: StudySource, locations: Sequence[StudyLocation], last: str
+    ) -> BackfillRun:
+        marks = [
+            Mark(location=location, reason="backfill", lane=Lane.BACKFILL, force=self.selection.force)
+            for location in locations
+        ]
         return self.ledger.backfill_mark(run, marks, f"{source.name}/{last}", self.clock())
 
     def _start(self, feed: ChangeFeed, source: StudySource) -> FeedPosition | None:

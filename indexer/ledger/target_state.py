@@ -80,7 +80,7 @@ def _written(transaction: Connection, target_id: int, references: Sequence[str])
     return found
 
 
-def intend(transaction: Connection, target_id: int, bodies: Mapping[str, bytes]) -> dict[str, Written]:
+def record_pending(transaction: Connection, target_id: int, bodies: Mapping[str, bytes]) -> dict[str, Written]:
     """Record what is about to be sent; what was written before."""
     before = _written(transaction, target_id, list(bodies))
     rows = [{"target_id": target_id, "reference": reference, "pending": body} for reference, body in bodies.items()]

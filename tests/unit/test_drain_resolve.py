@@ -10,10 +10,10 @@ import pytest
 from indexer.errors import Refused
 from indexer.mapping import Subject
 from indexer.model import Deferred, Quarantined
-from indexer.sync.patients import Mode, PatientPolicy
-from indexer.sync.prepared import Prepared
+from indexer.sync.drain.patients import Mode, PatientPolicy
+from indexer.sync.drain.prepared import Prepared
 from tests.fakes.memory import study
-from tests.unit.world import SITE_KEY, channel
+from tests.unit.world import SITE_KEY, pipeline
 
 if TYPE_CHECKING:
     from tests.unit.world import World
@@ -30,7 +30,7 @@ def theirs(fhir_id: str = "ehr-1", value: str = "P1", **elements: Any) -> dict[s
 def adopt(world: World, mode: Mode, update: Any = "when_ours", **rules: Any) -> None:
     """Give the world another policy and other rules."""
     world.policy = PatientPolicy(mode=mode, update=update)
-    world.channels = {"main": channel(world.source, **rules)}
+    world.pipelines = {"main": pipeline(world.source, **rules)}
     world.reader = world.new_reader()
 
 
@@ -277,7 +277,7 @@ def test_the_wait_for_a_patient_grows(world: World) -> None:
     adopt(world, Mode.MATCH)
     one = _prepared(world, study())
     one = replace(one, task=replace(one.task, first_event_at=world.clock() - 4000))
-    (settlement,) = world.scout.look([one], world.clock()).settled
+    (settlement,) = world.resolver.resolve([one], world.clock()).settled
     assert isinstance(settlement, Deferred)
     assert settlement.due_in_s == 1000.0
 
@@ -285,7 +285,7 @@ def test_the_wait_for_a_patient_grows(world: World) -> None:
 def test_an_ambiguous_patient_is_told_without_its_number(world: World) -> None:
     world.target.put(theirs("ehr-1"))
     world.target.put(theirs("ehr-2"))
-    (settlement,) = world.scout.look([_prepared(world, study())], world.clock()).settled
+    (settlement,) = world.resolver.resolve([_prepared(world, study())], world.clock()).settled
     assert isinstance(settlement, Quarantined)
     assert "P1" not in settlement.text + settlement.hint
 

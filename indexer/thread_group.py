@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Crew:
+class ThreadGroup:
     """Loops that run side by side until a stop is asked for.
 
     Threads are daemons: a request that hangs cannot keep the process from ending.

@@ -16,7 +16,7 @@ from indexer.errors import (
     LedgerFull,
     Unavailable,
 )
-from indexer.sync import drain
+from indexer.sync.drain import drain
 from tests.fakes.memory import study
 from tests.unit.world import World, wait_until
 

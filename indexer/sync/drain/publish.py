@@ -5,33 +5,33 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from indexer.bundle import Judgement
-from indexer.sync.outbox import Outcome, drafts_of, plan_patients
+from indexer.bundle import EntryStatus
+from indexer.sync.drain.write_plan import Outcome, drafts_of, plan_patients
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from indexer.model import Patient, Settlement
-    from indexer.sync.deliver import Answers, Deliverer
-    from indexer.sync.lookup import Looked, Scout
-    from indexer.sync.outbox import PatientPlan
-    from indexer.sync.ownership import Keeper
-    from indexer.sync.prepared import Prepared
+    from indexer.sync.drain.prepared import Prepared
+    from indexer.sync.drain.resolve import Resolved, Resolver
+    from indexer.sync.drain.send import Answers, BundleSender
+    from indexer.sync.drain.write import ResourceWriter
+    from indexer.sync.drain.write_plan import PatientPlan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publisher:
     """Brings a Bundle's worth of studies to their end."""
 
-    scout: Scout
-    keeper: Keeper
+    resolver: Resolver
+    writer: ResourceWriter
 
     @property
-    def deliverer(self) -> Deliverer:
+    def sender(self) -> BundleSender:
         """Who sends, and knows what size of Bundle suits."""
-        return self.keeper.deliverer
+        return self.writer.sender
 
-    def write(self, looked: Looked, now: float, chance: float) -> list[Settlement]:
+    def write(self, resolved: Resolved, now: float, chance: float) -> list[Settlement]:
         """Write what is due of studies that were looked up; how each of them ends.
 
         Parameters
@@ -48,19 +48,19 @@ class Publisher:
         TargetReplaced
             If the server refuses entries and does not hold what it confirmed before.
         """
-        if not looked.ready:
+        if not resolved.ready:
             return []
-        patients = plan_patients(looked.ready, self._known(looked), self.scout.policy)
-        answers = self.keeper.write(drafts_of(looked.ready, patients, looked.there))
-        gone = self._gone(looked.ready, patients, answers)
+        patients = plan_patients(resolved.ready, self._known(resolved), self.resolver.policy)
+        answers = self.writer.write(drafts_of(resolved.ready, patients, resolved.there))
+        gone = self._gone(resolved.ready, patients, answers)
         outcome = Outcome(patients=patients, answers=answers, now=now, chance=chance, gone=gone)
-        return [outcome.of(one) for one in looked.ready]
+        return [outcome.of(one) for one in resolved.ready]
 
-    def _known(self, looked: Looked) -> Mapping[str, Patient]:
+    def _known(self, resolved: Resolved) -> Mapping[str, Patient]:
         """Patients that the server holds by now: the Bundle before this one may have made some of them."""
-        keys = sorted({one.patient.row.patient_key for one in looked.ready if one.patient is not None})
-        ledger = self.scout.ledger
-        return {**looked.patients, **self.scout.patience.with_ledger(lambda: ledger.patients(keys))}
+        keys = sorted({one.patient.row.patient_key for one in resolved.ready if one.patient is not None})
+        ledger = self.resolver.ledger
+        return {**resolved.patients, **self.resolver.patience.with_ledger(lambda: ledger.patients(keys))}
 
     def _gone(
         self, prepared: Sequence[Prepared], patients: Mapping[str, PatientPlan], answers: Answers
@@ -74,10 +74,10 @@ class Publisher:
             for one in prepared
             if one.patient is not None and _is_suspect(one, patients[one.patient.row.patient_key], answers)
         }
-        held = self.deliverer.read([f"Patient/{row.fhir_id}" for row in suspects.values()])
+        held = self.sender.read([f"Patient/{row.fhir_id}" for row in suspects.values()])
         gone = [key for key, found in zip(suspects, held, strict=True) if found is None]
         if gone:
-            self.scout.patience.with_ledger(lambda: self.scout.ledger.forget_patients(gone))
+            self.resolver.patience.with_ledger(lambda: self.resolver.ledger.forget_patients(gone))
         return frozenset(gone)
 
 
@@ -86,4 +86,4 @@ def _is_suspect(one: Prepared, patient: PatientPlan, answers: Answers) -> bool:
     if patient.draft is not None and not patient.draft.is_foreign:
         return False
     references = [*([patient.draft.reference] if patient.draft else []), *([one.entry.reference] * one.is_changed)]
-    return any(answers[reference].judgement is Judgement.REFUSED for reference in references)
+    return any(answers[reference].entry_status is EntryStatus.REFUSED for reference in references)

@@ -15,14 +15,14 @@ from indexer.errors import (
     ProtocolViolation,
     Refused,
     StudyChanging,
-    StudyWaits,
+    StudyNotReady,
     Unavailable,
 )
 from indexer.model import Deferred, Dropped, Quarantined, Settled
-from indexer.sync import prepare
-from indexer.sync.prepared import Prepared
+from indexer.sync.drain import read
+from indexer.sync.drain.prepared import Prepared
 from tests.fakes.memory import MemorySource, study
-from tests.unit.world import SITE_KEY, channel
+from tests.unit.world import SITE_KEY, pipeline
 
 if TYPE_CHECKING:
     from indexer.model import Task
@@ -93,7 +93,7 @@ def test_a_study_that_is_gone_is_dropped(world: World) -> None:
 def test_a_study_that_changes_is_read_again_soon(world: World) -> None:
     task = taken(world)
     world.source.script.next("read", StudyChanging("moved", cause="changing"))
-    assert world.reader.prepare(task) == Deferred(task=task, due_in_s=prepare.AGAIN_S, cause="changing")
+    assert world.reader.prepare(task) == Deferred(task=task, due_in_s=read.AGAIN_S, cause="changing")
 
 
 @pytest.mark.parametrize(("waited_s", "due_in_s"), [(0, 30), (100, 30), (4000, 1000), (10**6, 6 * 3600)])
@@ -101,7 +101,7 @@ def test_a_study_whose_issuer_cannot_be_read_waits_and_is_asked_for_ever_more_ra
     world: World, waited_s: float, due_in_s: float
 ) -> None:
     task = taken(world)
-    world.source.script.next("sample", StudyWaits("DICOMweb is away", cause="issuer_unread"))
+    world.source.script.next("sample", StudyNotReady("DICOMweb is away", cause="issuer_unread"))
     world.clock.pass_by(waited_s)
     assert world.reader.prepare(task) == Deferred(task=task, due_in_s=due_in_s, cause="issuer_unread")
 
@@ -125,7 +125,7 @@ def test_a_resource_that_breaks_our_own_rules_is_never_sent(world: World, monkey
 
 def test_without_samples_the_issuer_is_not_asked_for(world: World) -> None:
     task = taken(world)
-    world.channels["main"] = channel(world.source, issuer="ignore")
+    world.pipelines["main"] = pipeline(world.source, issuer="ignore")
     one = world.reader.prepare(task)
     assert isinstance(one, Prepared)
     assert world.source.script.calls["sample"] == 0
@@ -175,13 +175,13 @@ def test_a_source_that_fails_on_everything_is_an_outage(world: World, error: Pee
         world.reader.prepare(task)
 
 
-# --- copies ---------------------------------------------------------------------------------------------------------
+# --- locations ----------------------------------------
 
 
 def test_one_study_under_two_patients_is_an_identity_conflict(world: World) -> None:
     world.source.put(study())
-    task = taken(world, study(patient_id="P2"), orthanc_id="second")
-    assert len(task.copies) == 2
+    task = taken(world, study(patient_id="P2"), location_id="second")
+    assert len(task.locations) == 2
     done = world.reader.prepare(task)
     assert isinstance(done, Quarantined)
     assert done.cause == "identity_conflict"
@@ -189,7 +189,7 @@ def test_one_study_under_two_patients_is_an_identity_conflict(world: World) -> N
 
 def test_a_copy_that_is_gone_is_no_conflict(world: World) -> None:
     world.source.put(study())
-    task = taken(world, study(patient_id="P2"), orthanc_id="second")
+    task = taken(world, study(patient_id="P2"), location_id="second")
     world.source.remove("orthanc-1.2.3")
     one = world.reader.prepare(task)
     assert isinstance(one, Prepared)
@@ -199,20 +199,20 @@ def test_a_copy_that_is_gone_is_no_conflict(world: World) -> None:
 
 def test_a_study_is_read_from_the_first_source_that_holds_it(world: World) -> None:
     second = MemorySource(world.clock, "second")
-    other = channel(second, address="http://second.example/dicom-web")
-    world.channels["second"] = other
+    other = pipeline(second, address="http://second.example/dicom-web")
+    world.pipelines["second"] = other
     world.source.put(study())
-    copies = (second.put(study(series=2)), world.source.locate(["orthanc-1.2.3"])[0])
-    assert world.reader.read(copies)[1] is world.channels["main"]
+    locations = (second.put(study(series=2)), world.source.locate(["orthanc-1.2.3"])[0])
+    assert world.reader.read(locations)[1] is world.pipelines["main"]
     world.source.remove("orthanc-1.2.3")
-    found, by = world.reader.read(copies)
+    found, by = world.reader.read(locations)
     assert (by, len(found.series)) == (other, 2)
 
 
 def test_a_study_of_a_source_that_is_not_configured_waits(world: World) -> None:
     """It was not heard to be gone; when the source is back, its feed does not tell of the study again."""
     task = taken(world)
-    del world.channels["main"]
+    del world.pipelines["main"]
     done = world.reader.prepare(task)
     assert isinstance(done, Deferred)
     assert done.cause == "source_not_configured"

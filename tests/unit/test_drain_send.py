@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from indexer.bundle import BundleType, Judgement, TypePolicy
+from indexer.bundle import BundleType, EntryStatus, TypePolicy
 from indexer.errors import (
     AccessDenied,
     Interrupted,
@@ -17,8 +17,8 @@ from indexer.errors import (
     Unavailable,
 )
 from indexer.model import EntryResult
-from indexer.sync import deliver
-from tests.unit.delivery import CONFLICT, DOWN, deliverer, imaging, landed, pairs, patient, references
+from indexer.sync.drain import send
+from tests.unit.delivery import CONFLICT, DOWN, imaging, landed, pairs, patient, references, sender
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,30 +29,30 @@ if TYPE_CHECKING:
 
 
 def test_many_entries_go_as_one_transaction(target: MemoryTarget) -> None:
-    answers = deliverer(target).deliver(pairs(3))
+    answers = sender(target).deliver(pairs(3))
     assert landed(answers) == references(pairs(3))
     assert [kind for kind, _ in target.sent] == ["transaction"]
     assert answers["ImagingStudy/s1"].version_id == "1"
 
 
 def test_batches_go_in_waves_patients_before_studies(target: MemoryTarget) -> None:
-    deliverer(target, wanted="batch").deliver(pairs(2))
+    sender(target, wanted="batch").deliver(pairs(2))
     assert target.sent == [("batch", ("Patient/p0", "Patient/p1")), ("batch", ("ImagingStudy/s0", "ImagingStudy/s1"))]
 
 
 def test_one_entry_needs_no_transaction(target: MemoryTarget) -> None:
-    deliverer(target).deliver([patient(1)])
+    sender(target).deliver([patient(1)])
     assert target.sent == [("batch", ("Patient/p1",))]
 
 
 def test_nothing_to_deliver_sends_nothing(target: MemoryTarget) -> None:
-    assert deliverer(target).deliver([]) == {}
+    assert sender(target).deliver([]) == {}
     assert target.sent == []
 
 
 def test_the_limit_of_transactions_is_learnt(target: MemoryTarget) -> None:
     target.habits.transaction_limit = 4
-    one = deliverer(target)
+    one = sender(target)
     assert landed(one.deliver(pairs(4))) == references(pairs(4))
     assert one.types.choose(4) is BundleType.TRANSACTION
     assert one.max_entries == 4
@@ -63,7 +63,7 @@ def test_the_limit_of_transactions_is_learnt(target: MemoryTarget) -> None:
 
 def test_a_server_without_transactions_gets_batches(target: MemoryTarget) -> None:
     target.habits.transaction_limit = 0
-    one = deliverer(target)
+    one = sender(target)
     one.deliver(pairs(1))
     target.sent.clear()
     one.deliver(pairs(4))
@@ -73,7 +73,7 @@ def test_a_server_without_transactions_gets_batches(target: MemoryTarget) -> Non
 
 def test_a_guilty_entry_teaches_no_limit(target: MemoryTarget) -> None:
     target.habits.refused["ImagingStudy/s1"] = 422
-    one = deliverer(target)
+    one = sender(target)
     one.deliver(pairs(3))
     assert one.types == TypePolicy()
 
@@ -84,10 +84,10 @@ def test_a_guilty_entry_teaches_no_limit(target: MemoryTarget) -> None:
 def test_a_guilty_entry_in_a_transaction_does_not_stop_the_others(target: MemoryTarget) -> None:
     target.habits.refused["ImagingStudy/s7"] = 422
     entries = pairs(50)
-    answers = deliverer(target).deliver(entries)
+    answers = sender(target).deliver(entries)
     assert references(entries) - landed(answers) == {"ImagingStudy/s7"}
     answer = answers["ImagingStudy/s7"]
-    assert (answer.judgement, answer.cause, answer.is_final) == (Judgement.REFUSED, "invalid", True)
+    assert (answer.entry_status, answer.cause, answer.is_final) == (EntryStatus.REFUSED, "invalid", True)
     assert answer.text.startswith("status 422: error invalid: this entry is bad")
     assert [kind for kind, _ in target.sent] == ["transaction", "batch", "batch"]
 
@@ -97,7 +97,7 @@ def test_a_guilty_entry_that_spoils_batches_too_is_found_by_halving(target: Memo
     target.habits.refused[guilty] = 400
     target.habits.refuses_whole = True
     entries = pairs(50)
-    answers = deliverer(target).deliver(entries)
+    answers = sender(target).deliver(entries)
     assert references(entries) - landed(answers) == {guilty}
     assert answers[guilty].is_final
     assert answers[guilty].text.startswith("status 400: error invalid: a bad entry")
@@ -108,14 +108,14 @@ def test_several_guilty_entries_are_all_named(target: MemoryTarget) -> None:
     guilty = {f"ImagingStudy/s{number}" for number in (3, 4, 17)}
     target.habits.refused = dict.fromkeys(guilty, 400)
     target.habits.refuses_whole = True
-    answers = deliverer(target).deliver(pairs(20))
+    answers = sender(target).deliver(pairs(20))
     assert references(pairs(20)) - landed(answers) == guilty
 
 
 def test_a_refused_patient_keeps_its_studies_back_and_no_others(target: MemoryTarget) -> None:
     target.habits.refused["Patient/p1"] = 422
     entries = [*pairs(3), imaging(8, of=1)]
-    answers = deliverer(target).deliver(entries)
+    answers = sender(target).deliver(entries)
     assert references(entries) - landed(answers) == {"Patient/p1", "ImagingStudy/s1", "ImagingStudy/s8"}
     assert answers["ImagingStudy/s8"] == answers["Patient/p1"]
     assert target.written["ImagingStudy/s8"] == 1, "only the transaction held it"
@@ -123,7 +123,7 @@ def test_a_refused_patient_keeps_its_studies_back_and_no_others(target: MemoryTa
 
 def test_a_refused_patient_leaves_nothing_to_send_of_its_only_study(target: MemoryTarget) -> None:
     target.habits.refused["Patient/p0"] = 422
-    answers = deliverer(target, wanted="batch").deliver(pairs(1))
+    answers = sender(target, wanted="batch").deliver(pairs(1))
     assert landed(answers) == set()
     assert target.sent == [("batch", ("Patient/p0",))]
 
@@ -131,7 +131,7 @@ def test_a_refused_patient_leaves_nothing_to_send_of_its_only_study(target: Memo
 def test_an_outcome_is_told_without_what_was_sent(target: MemoryTarget) -> None:
     said = {"issue": [{"severity": "error", "code": "invalid", "diagnostics": 'Patient "p1" is unknown'}]}
     target.script.next("send", Refused("no", peer="fhir", status=422, outcome=said))
-    answers = deliverer(target).deliver([imaging(1)])
+    answers = sender(target).deliver([imaging(1)])
     assert "p1" not in answers["ImagingStudy/s1"].text
     assert answers["ImagingStudy/s1"].text.startswith("status 422: ")
 
@@ -142,7 +142,7 @@ def test_an_outcome_is_told_without_what_was_sent(target: MemoryTarget) -> None:
 def test_a_bundle_that_is_too_large_is_halved_until_it_fits(target: MemoryTarget) -> None:
     target.habits.max_bytes = 900
     entries = pairs(20)
-    one = deliverer(target)
+    one = sender(target)
     before = one.sizer.aim_bytes
     assert landed(one.deliver(entries)) == references(entries)
     assert one.sizer.aim_bytes < before
@@ -151,7 +151,7 @@ def test_a_bundle_that_is_too_large_is_halved_until_it_fits(target: MemoryTarget
 
 def test_one_entry_that_is_too_large_is_named(target: MemoryTarget) -> None:
     target.script.always("send", TooLarge("413", peer="fhir", status=413))
-    answers = deliverer(target).deliver(pairs(2))
+    answers = sender(target).deliver(pairs(2))
     assert {answer.cause for answer in answers.values()} == {"too_large"}
     assert all(answer.is_final for answer in answers.values())
 
@@ -161,16 +161,16 @@ def test_one_entry_that_is_too_large_is_named(target: MemoryTarget) -> None:
 
 def test_a_conflict_is_repeated_and_never_bisected(target: MemoryTarget) -> None:
     target.script.next("send", CONFLICT, CONFLICT)
-    assert landed(deliverer(target).deliver(pairs(3))) == references(pairs(3))
+    assert landed(sender(target).deliver(pairs(3))) == references(pairs(3))
     assert target.script.calls["send"] == 3
     assert len(target.sent) == 1
 
 
 def test_a_lasting_conflict_puts_the_entries_off(target: MemoryTarget) -> None:
     target.script.always("send", CONFLICT)
-    answers = deliverer(target).deliver(pairs(2))
-    assert {(answer.judgement, answer.is_final) for answer in answers.values()} == {(Judgement.RETRY, False)}
-    assert target.script.calls["send"] == deliver.CONFLICTS + 1
+    answers = sender(target).deliver(pairs(2))
+    assert {(answer.entry_status, answer.is_final) for answer in answers.values()} == {(EntryStatus.RETRY, False)}
+    assert target.script.calls["send"] == send.CONFLICTS + 1
 
 
 @pytest.mark.parametrize(
@@ -184,15 +184,15 @@ def test_a_lasting_conflict_puts_the_entries_off(target: MemoryTarget) -> None:
 )
 def test_an_outage_is_waited_out(target: MemoryTarget, error: Exception) -> None:
     target.script.next("send", *[error] * 10)
-    assert landed(deliverer(target).deliver(pairs(2))) == references(pairs(2))
+    assert landed(sender(target).deliver(pairs(2))) == references(pairs(2))
     assert len(target.sent) == 1
 
 
 def test_an_entry_that_is_put_off_is_told_with_the_wait(target: MemoryTarget, monkeypatch: pytest.MonkeyPatch) -> None:
     result = (EntryResult(status=429, retry_after_s=7.0),)
     monkeypatch.setattr(target, "send", lambda bundle, count: result)
-    answer = deliverer(target).deliver([patient(1)])["Patient/p1"]
-    assert (answer.judgement, answer.cause, answer.retry_after_s) == (Judgement.RETRY, "retry", 7.0)
+    answer = sender(target).deliver([patient(1)])["Patient/p1"]
+    assert (answer.entry_status, answer.cause, answer.retry_after_s) == (EntryStatus.RETRY, "retry", 7.0)
     assert not answer.is_final
 
 
@@ -200,7 +200,7 @@ def test_a_stop_ends_the_waiting(target: MemoryTarget) -> None:
     stop = threading.Event()
     target.script.always("send", DOWN)
     target.script.next("send", None)
-    one = deliverer(target, stop=stop)
+    one = sender(target, stop=stop)
     one.deliver(pairs(1))
     stop.set()
     with pytest.raises(Interrupted):
@@ -212,7 +212,7 @@ def test_a_stop_ends_the_waiting(target: MemoryTarget) -> None:
 
 def test_the_size_follows_the_time_and_busy_time_is_counted(target: MemoryTarget) -> None:
     now = [0.0]
-    one = deliverer(target)
+    one = sender(target)
     one.clock = lambda: now[0]
     slow: Callable[[], None] = lambda: now.__setitem__(0, now[0] + 4.0)  # noqa: E731
     target.script.next("send", slow, DOWN)

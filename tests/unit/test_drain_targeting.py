@@ -9,7 +9,7 @@ import pytest
 from indexer.errors import Refused, Unavailable
 from indexer.model import EntryResult
 from tests.fakes.memory import MemoryTarget, study
-from tests.unit.world import channel
+from tests.unit.world import pipeline
 
 if TYPE_CHECKING:
     from tests.unit.world import World
@@ -21,12 +21,12 @@ def test_the_endpoint_is_published_once(world: World) -> None:
     (endpoint,) = world.target.of_type("Endpoint")
     assert endpoint["address"] == "http://pacs.example/dicom-web"
     assert world.target.written == {f"Endpoint/{endpoint['id']}": 1}
-    assert world.deliverer.witness == (f"Endpoint/{endpoint['id']}",)
+    assert world.sender.sentinel == (f"Endpoint/{endpoint['id']}",)
 
 
 def test_a_changed_endpoint_is_written_in_place(world: World) -> None:
     world.make_ready()
-    fhir_id = world.channels["main"].endpoint_id
+    fhir_id = world.pipelines["main"].endpoint_id
     world.move_endpoint("http://new.example/dicom-web")
     world.source.put(study())
     world.poller.poll()
@@ -57,7 +57,7 @@ def test_a_return_to_a_former_target_brings_what_changed_meanwhile(world: World)
     first, second = world.target, MemoryTarget(base_url="http://second.example/fhir")
     for target in (second, first):
         world.target = target
-        world.deliverer = world.new_deliverer()
+        world.sender = world.new_sender()
         world.make_ready()
         assert world.dirty_uids(["1.2.1", "1.2.2"]) == ["1.2.1", "1.2.2"]
         world.drain()
@@ -67,7 +67,7 @@ def test_a_return_to_a_former_target_brings_what_changed_meanwhile(world: World)
 
 
 def test_an_endpoint_that_is_refused_is_told(world: World) -> None:
-    world.target.habits.refused[world.channels["main"].endpoint.reference] = 403
+    world.target.habits.refused[world.pipelines["main"].endpoint.reference] = 403
     with pytest.raises(Refused, match="does not take the Endpoint of source main: status 403"):
         world.make_ready()
 
@@ -85,7 +85,7 @@ def test_an_endpoint_that_is_put_off_is_no_refusal(world: World, monkeypatch: py
 
 def test_a_source_that_joins_does_not_mark_the_others(world: World) -> None:
     world.publish(study("1.2.1"))
-    world.channels["second"] = channel(world.source, address="http://second.example/dicom-web")
+    world.pipelines["second"] = pipeline(world.source, address="http://second.example/dicom-web")
     world.make_ready()
     assert len(world.target.of_type("Endpoint")) == 2
     assert world.dirty_uids(["1.2.1"]) == []

@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from indexer.bundle import Entry, Judgement
-from indexer.model import Copy, Deferred, Lane, Lookup, Patient, Published, Quarantined, Settled, Task
-from indexer.sync import outbox
-from indexer.sync.deliver import Answer
-from indexer.sync.outbox import MANY_NAMES, PatientPlan, plan_patients
-from indexer.sync.patients import PatientPolicy, StatedPatient
-from indexer.sync.prepared import Prepared
+from indexer.bundle import Entry, EntryStatus
+from indexer.model import Deferred, Lane, Lookup, Patient, Published, Quarantined, Settled, StudyLocation, Task
+from indexer.sync.drain import write_plan
+from indexer.sync.drain.patients import PatientPolicy, StatedPatient
+from indexer.sync.drain.prepared import Prepared
+from indexer.sync.drain.send import Answer
+from indexer.sync.drain.write_plan import MANY_NAMES, PatientPlan, plan_patients
 
-LANDED = Answer(judgement=Judgement.LANDED, version_id="4")
-REFUSED = Answer(judgement=Judgement.REFUSED, cause="invalid", text="status 422: error")
-RETRY = Answer(judgement=Judgement.RETRY, cause="retry")
+ACCEPTED = Answer(entry_status=EntryStatus.ACCEPTED, version_id="4")
+REFUSED = Answer(entry_status=EntryStatus.REFUSED, cause="invalid", text="status 422: error")
+RETRY = Answer(entry_status=EntryStatus.RETRY, cause="retry")
 NOW = 1000.0
 
 
@@ -35,7 +35,7 @@ def prepared(
     task = Task(
         study_instance_uid=f"1.2.{number}",
         generation=1,
-        copies=(Copy("main", "o", f"1.2.{number}"),),
+        locations=(StudyLocation("main", "o", f"1.2.{number}"),),
         lane=Lane.LIVE,
         reason="changes",
         attempts=attempts,
@@ -79,7 +79,7 @@ def patient(words: str, basis: str, *, key: str = "key", names: tuple[str, ...] 
 
 def settle(one: Prepared, answers: dict[str, Answer], known: Patient | None = None) -> Any:
     plans = plans_of([one], {"key": known} if known else {})
-    return outbox.Outcome(patients=plans, answers=answers, now=NOW, chance=1.0).of(one)
+    return write_plan.Outcome(patients=plans, answers=answers, now=NOW, chance=1.0).of(one)
 
 
 def plans_of(some: list[Prepared], known: dict[str, Patient]) -> dict[str, PatientPlan]:
@@ -92,7 +92,7 @@ def plans_of(some: list[Prepared], known: dict[str, Patient]) -> dict[str, Patie
 def test_a_new_patient_goes_once_with_all_its_studies() -> None:
     some = [prepared(1), prepared(2), prepared(3, key="other")]
     plans = plans_of(some, {})
-    references = [draft.reference for draft in outbox.drafts_of(some, plans)]
+    references = [draft.reference for draft in write_plan.drafts_of(some, plans)]
     assert references == ["Patient/key", "Patient/other", "ImagingStudy/s1", "ImagingStudy/s2", "ImagingStudy/s3"]
 
 
@@ -163,7 +163,7 @@ def test_a_study_without_a_name_counts_as_none(caplog: pytest.LogCaptureFixture)
 
 
 def test_a_study_that_landed_is_published() -> None:
-    done = settle(prepared(), {"Patient/key": LANDED, "ImagingStudy/s1": LANDED})
+    done = settle(prepared(), {"Patient/key": ACCEPTED, "ImagingStudy/s1": ACCEPTED})
     assert isinstance(done, Settled)
     assert done.published is not None
     assert (done.published.version_id, done.published.published_at) == ("4", NOW)
@@ -171,7 +171,7 @@ def test_a_study_that_landed_is_published() -> None:
 
 
 def test_only_the_patient_was_due() -> None:
-    done = settle(prepared(is_changed=False), {"Patient/key": LANDED})
+    done = settle(prepared(is_changed=False), {"Patient/key": ACCEPTED})
     assert isinstance(done, Settled)
     assert done.published is None
     assert done.patient is not None
@@ -179,14 +179,14 @@ def test_only_the_patient_was_due() -> None:
 
 def test_nothing_was_due_any_more_when_it_was_sent() -> None:
     one = prepared(is_changed=False)
-    assert outbox.drafts_of([one], plans_of([one], {"key": row_of(one)})) == []
+    assert write_plan.drafts_of([one], plans_of([one], {"key": row_of(one)})) == []
     done = settle(one, {}, known=row_of(one))
     assert isinstance(done, Settled)
     assert done.published is None
 
 
 def test_a_refused_study_goes_to_quarantine_with_the_server_s_words() -> None:
-    done = settle(prepared(), {"Patient/key": LANDED, "ImagingStudy/s1": REFUSED})
+    done = settle(prepared(), {"Patient/key": ACCEPTED, "ImagingStudy/s1": REFUSED})
     assert isinstance(done, Quarantined)
     assert (done.cause, done.text) == ("invalid", "status 422: error")
     assert "quarantine replay" in done.hint
@@ -199,7 +199,7 @@ def test_a_study_of_a_refused_patient_goes_to_quarantine() -> None:
 
 @pytest.mark.parametrize(("attempts", "expected_s"), [(0, 30.0), (3, 240.0), (20, 6 * 3600.0)])
 def test_what_is_put_off_waits_longer_each_time(attempts: int, expected_s: float) -> None:
-    done = settle(prepared(attempts=attempts), {"Patient/key": LANDED, "ImagingStudy/s1": RETRY})
+    done = settle(prepared(attempts=attempts), {"Patient/key": ACCEPTED, "ImagingStudy/s1": RETRY})
     assert isinstance(done, Deferred)
     assert (done.due_in_s, done.cause, done.counts) == (expected_s, "retry", True)
 
@@ -214,7 +214,7 @@ def test_what_is_put_off_waits_as_long_as_the_server_asks() -> None:
 @pytest.mark.parametrize("answer", [REFUSED, RETRY])
 def test_a_patient_that_landed_is_known_although_its_study_did_not(answer: Answer) -> None:
     one = prepared()
-    done = settle(one, {"Patient/key": LANDED, "ImagingStudy/s1": answer})
+    done = settle(one, {"Patient/key": ACCEPTED, "ImagingStudy/s1": answer})
     assert done.patient == replace(row_of(one), version_id="4")
     done = settle(one, {"Patient/key": answer, "ImagingStudy/s1": answer})
     assert done.patient is None

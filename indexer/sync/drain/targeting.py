@@ -10,13 +10,13 @@ from indexer.errors import Refused, Unavailable
 from indexer.log import Event
 from indexer.merge import Conflict
 from indexer.model import Lane, Mark
-from indexer.sync.ownership import Draft
+from indexer.sync.drain.write import Draft
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from indexer.sync.ownership import Keeper
-    from indexer.sync.prepare import Channel
+    from indexer.sync.drain.read import SourcePipeline
+    from indexer.sync.drain.write import ResourceWriter
     from indexer.sync.protocols import FhirTarget, Ledger
 
 _log = logging.getLogger(__name__)
@@ -27,8 +27,8 @@ CHUNK = 1000
 def make_ready(
     ledger: Ledger,
     target: FhirTarget,
-    keeper: Keeper,
-    channels: Mapping[str, Channel],
+    writer: ResourceWriter,
+    pipelines: Mapping[str, SourcePipeline],
     clock: Callable[[], float],
 ) -> None:
     """Open the ledger's view of this target and publish each source's Endpoint if it is new or changed.
@@ -44,16 +44,16 @@ def make_ready(
         If it does not take it now.
     """
     ledger.open_target(target.base_url)
-    held = {name: known[0] for name in channels if (known := ledger.endpoint(name)) is not None}
+    held = {name: known[0] for name in pipelines if (known := ledger.endpoint(name)) is not None}
     if held and None in target.fetch([f"Endpoint/{fhir_id}" for fhir_id in held.values()]):
-        replaced(ledger, target, keeper, channels, clock)
+        replaced(ledger, target, writer, pipelines, clock)
         return
-    keeper.deliverer.witness = ()
-    for name, channel in channels.items():
-        _publish(ledger, keeper, name, channel, clock)
-    keeper.deliverer.witness = tuple(channel.endpoint.reference for channel in channels.values())
+    writer.sender.sentinel = ()
+    for name, pipeline in pipelines.items():
+        _publish(ledger, writer, name, pipeline, clock)
+    writer.sender.sentinel = tuple(pipeline.endpoint.reference for pipeline in pipelines.values())
     if ledger.drained_target() not in (None, target.base_url):
-        for name in channels:
+        for name in pipelines:
             mark_known(ledger, name, clock)
     ledger.put_drained_target(target.base_url)
 
@@ -61,39 +61,41 @@ def make_ready(
 def replaced(
     ledger: Ledger,
     target: FhirTarget,
-    keeper: Keeper,
-    channels: Mapping[str, Channel],
+    writer: ResourceWriter,
+    pipelines: Mapping[str, SourcePipeline],
     clock: Callable[[], float],
 ) -> None:
     """The server turned out to be another or an emptied one: begin anew with it."""
     _log.warning("the FHIR server lost what it had confirmed", extra={"event": Event.TARGET_REPLACED})
-    ledger.renew_target(target.base_url)
-    make_ready(ledger, target, keeper, channels, clock)
+    ledger.reset_target(target.base_url)
+    make_ready(ledger, target, writer, pipelines, clock)
 
 
-def _publish(ledger: Ledger, keeper: Keeper, name: str, channel: Channel, clock: Callable[[], float]) -> None:
+def _publish(
+    ledger: Ledger, writer: ResourceWriter, name: str, pipeline: SourcePipeline, clock: Callable[[], float]
+) -> None:
     known = ledger.endpoint(name)
-    if known == (channel.endpoint.fhir_id, channel.endpoint_fingerprint):
+    if known == (pipeline.endpoint.fhir_id, pipeline.endpoint_fingerprint):
         return
     # There is no quarantine for it: our address holds.
-    ours = replace(keeper, conflict=Conflict.OURS)
-    answer = ours.write([Draft(entry=channel.endpoint)])[channel.endpoint.reference]
-    if not answer.has_landed and not answer.is_final:
+    ours = replace(writer, conflict=Conflict.OURS)
+    answer = ours.write([Draft(entry=pipeline.endpoint)])[pipeline.endpoint.reference]
+    if not answer.is_accepted and not answer.is_final:
         raise Unavailable("the FHIR server put the Endpoint off", peer="fhir", retry_after_s=answer.retry_after_s)
-    if not answer.has_landed:
+    if not answer.is_accepted:
         raise Refused(
             f"the FHIR server does not take the Endpoint of source {name}: {answer.text}",
             peer="fhir",
             hint="Check that this account may create Endpoint, Patient and ImagingStudy with ids of its own.",
         )
-    ledger.put_endpoint(name, channel.endpoint.fhir_id, channel.endpoint_fingerprint)
+    ledger.put_endpoint(name, pipeline.endpoint.fhir_id, pipeline.endpoint_fingerprint)
     if known is None:
         mark_known(ledger, name, clock)
 
 
 def mark_known(ledger: Ledger, source: str, clock: Callable[[], float]) -> None:
     """Every study of a source that the ledger knows has to be sent to this target."""
-    copies = ledger.copies(source)
-    for start in range(0, len(copies), CHUNK):
-        chunk = copies[start : start + CHUNK]
-        ledger.mark([Mark(copy=copy, reason="target", lane=Lane.BACKFILL) for copy in chunk], clock())
+    locations = ledger.locations(source)
+    for start in range(0, len(locations), CHUNK):
+        chunk = locations[start : start + CHUNK]
+        ledger.mark([Mark(location=location, reason="target", lane=Lane.BACKFILL) for location in chunk], clock())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from indexer import plan
 from indexer.log import Event
-from indexer.model import ChangePage, Copy, FeedPosition, Lane, Mark
+from indexer.model import ChangePage, FeedPosition, Lane, Mark, StudyLocation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -73,7 +73,7 @@ class Poller:
         for page in self._pages(first):
             position, fresh = self._note(position, page, asked_at)
             count += fresh
-        self.ledger.heard(self.source.name, self.clock())
+        self.ledger.record_poll(self.source.name, self.clock())
         return count
 
     def _position(self) -> FeedPosition:
@@ -110,9 +110,9 @@ class Poller:
         told = plan.telling(changes)
         if not told:
             return ()
-        copies = self.feed.locate(sorted({one.orthanc_id for one in told}))
+        locations = self.feed.locate(sorted({one.location_id for one in told}))
         is_history = told[-1].date < plan.earlier(server_time, self.rule.max_wait_s)
-        return plan.marks(told, copies, self.rule, is_history=is_history)
+        return plan.marks(told, locations, self.rule, is_history=is_history)
 
     def _is_replaced(self, position: FeedPosition, first: ChangePage) -> bool:
         """Whether another database stands behind the source now.
@@ -143,8 +143,8 @@ class Poller:
         return row if row is not None and row.seq == seq else None
 
     def _holds_known(self) -> bool:
-        known = self.ledger.copies(self.source.name, KNOWN_STUDIES)
-        return any(self.source.holds(copy.orthanc_id) for copy in known)
+        known = self.ledger.locations(self.source.name, KNOWN_STUDIES)
+        return any(self.source.holds(location.location_id) for location in known)
 
     def _begin_epoch(self, position: FeedPosition) -> FeedPosition:
         """Note every study again and read the new feed from its start; nothing is deleted."""
@@ -153,13 +153,15 @@ class Poller:
             "the source's database was replaced: every study is noted again",
             extra={"event": Event.FEED_EPOCH, "source": self.source.name, "epoch": begun.epoch},
         )
-        for copies in located(self.feed, self.source.list_ids()):
-            self.ledger.mark([Mark(copy=copy, reason="epoch", lane=Lane.BACKFILL) for copy in copies], self.clock())
+        for locations in located(self.feed, self.source.list_ids()):
+            self.ledger.mark(
+                [Mark(location=location, reason="epoch", lane=Lane.BACKFILL) for location in locations], self.clock()
+            )
         self.ledger.note(self.source.name, (), begun, self.clock())
         return begun
 
 
-def located(feed: ChangeFeed, orthanc_ids: Sequence[str], chunk: int = CHUNK) -> Iterator[tuple[Copy, ...]]:
+def located(feed: ChangeFeed, location_ids: Sequence[str], chunk: int = CHUNK) -> Iterator[tuple[StudyLocation, ...]]:
     """Copies of studies, chunk by chunk, in the order of the ids."""
-    for start in range(0, len(orthanc_ids), chunk):
-        yield feed.locate(orthanc_ids[start : start + chunk])
+    for start in range(0, len(location_ids), chunk):
+        yield feed.locate(location_ids[start : start + chunk])

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 from indexer import plan
 from indexer.errors import Refused, TooLarge
 from indexer.model import Deferred, Lookup, Patient, Quarantined
-from indexer.sync.patients import Mode
-from indexer.sync.prepare import WAIT_S
-from indexer.sync.prepared import complete
+from indexer.sync.drain.patients import Mode
+from indexer.sync.drain.prepared import complete
+from indexer.sync.drain.read import WAIT_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from indexer.model import Settlement
+    from indexer.sync.drain.patients import PatientPolicy, StatedPatient
+    from indexer.sync.drain.prepared import Prepared
     from indexer.sync.patience import Patience
-    from indexer.sync.patients import PatientPolicy, StatedPatient
-    from indexer.sync.prepared import Prepared
     from indexer.sync.protocols import FhirTarget, Ledger
 
 FIRST_LOOK_S = 60.0
@@ -31,7 +31,7 @@ _Found = dict[Lookup, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Looked:
+class Resolved:
     """What the looks came to.
 
     Attributes
@@ -53,7 +53,7 @@ class Looked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scout:
+class Resolver:
     """Asks what has to be known of the FHIR server before studies can be sent.
 
     Attributes
@@ -68,7 +68,7 @@ class Scout:
     policy: PatientPolicy
     looks_for_studies: bool = True
 
-    def look(self, prepared: Sequence[Prepared], now: float) -> Looked:
+    def resolve(self, prepared: Sequence[Prepared], now: float) -> Resolved:
         """Answer every open question of these studies.
 
         Parameters
@@ -90,14 +90,14 @@ class Scout:
         looks = self.policy.mode is not Mode.CREATE
         hits = {key: found.get(one.lookup) for key, one in unknown.items()} if looks else {}
         known |= {key: _matched(unknown[key], some[0]) for key, some in hits.items() if some and len(some) == 1}
-        looked = Looked(ready=[], settled=[], patients=known, there=_there(prepared, found))
+        resolved = Resolved(ready=[], settled=[], patients=known, there=_there(prepared, found))
         for one in prepared:
             settlement = self._without_patient(one, known, hits, now)
             if settlement is not None:
-                looked.settled.append(settlement)
+                resolved.settled.append(settlement)
             else:
-                looked.ready.append(self._completed(one, known, found))
-        return looked
+                resolved.ready.append(self._completed(one, known, found))
+        return resolved
 
     def _found(self, prepared: Sequence[Prepared], unknown: Mapping[str, StatedPatient]) -> _Found:
         lookups = [lookup for one in prepared for lookup in one.lookups]

@@ -10,30 +10,30 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 from indexer.model import is_uid_like
-from indexer.orthanc.standing import assembled, keep, unmoved
+from indexer.orthanc.snapshot import assembled, keep, unmoved
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from indexer.model import Copy, Study
+    from indexer.model import Study, StudyLocation
     from indexer.orthanc.answers import Answer
     from indexer.orthanc.client import Client
-    from indexer.orthanc.standing import Found
+    from indexer.orthanc.snapshot import Found
 
 _NUMBER_OF_STUDY_RELATED_INSTANCES: Final = "0020,1208"
 
 
-def read(client: Client, copies: Iterable[Copy], page_size: int) -> dict[Copy, Study]:
+def read(client: Client, locations: Iterable[StudyLocation], page_size: int) -> dict[StudyLocation, Study]:
     """Those of these studies that could be read whole, and certainly did not move meanwhile.
 
     What is left out says nothing of a study: `studies.read` reads it, and tells what is wrong with it.
     """
-    askable = [copy for copy in copies if is_uid_like(copy.study_instance_uid)]
+    askable = [location for location in locations if is_uid_like(location.study_instance_uid)]
     if len(askable) < 2 or not client.has_extended_find():
         return {}
     opened = _opened(client, askable)
-    counts = {copy: _instances(answer) for copy, answer in opened.items()}
-    small = {copy: count for copy, count in counts.items() if count is not None and count <= page_size}
+    counts = {location: _instances(answer) for location, answer in opened.items()}
+    small = {location: count for location, count in counts.items() if count is not None and count <= page_size}
     if not small:
         return {}
     found: Found = {}
@@ -41,12 +41,12 @@ def read(client: Client, copies: Iterable[Copy], page_size: int) -> dict[Copy, S
         for answer in client.find_instances_of(_uids(page), page_size):
             keep(found, answer)
     closed = _by_study(client.find_series_of(_uids(small)))
-    return dict(_whole(((copy, opened[copy]) for copy in small), closed, found))
+    return dict(_whole(((location, opened[location]) for location in small), closed, found))
 
 
-def _opened(client: Client, copies: Sequence[Copy]) -> dict[Copy, Answer]:
-    found = {answer.text("ID"): answer for answer in client.find_studies(_uids(copies))}
-    return {copy: found[copy.orthanc_id] for copy in copies if copy.orthanc_id in found}
+def _opened(client: Client, locations: Sequence[StudyLocation]) -> dict[StudyLocation, Answer]:
+    found = {answer.text("ID"): answer for answer in client.find_studies(_uids(locations))}
+    return {location: found[location.location_id] for location in locations if location.location_id in found}
 
 
 def _instances(opened: Answer) -> int | None:
@@ -56,15 +56,15 @@ def _instances(opened: Answer) -> int | None:
     return int(said) if isinstance(said, str) and said.isdecimal() else None
 
 
-def _pages(counts: Mapping[Copy, int], page_size: int) -> Iterator[list[Copy]]:
+def _pages(counts: Mapping[StudyLocation, int], page_size: int) -> Iterator[list[StudyLocation]]:
     """Studies whose instances fit into one page together."""
-    page: list[Copy] = []
+    page: list[StudyLocation] = []
     room = page_size
-    for copy, count in counts.items():
+    for location, count in counts.items():
         if count > room:
             yield page
             page, room = [], page_size
-        page.append(copy)
+        page.append(location)
         room -= count
     yield page
 
@@ -77,14 +77,14 @@ def _by_study(closed: Iterable[Answer]) -> Mapping[str, list[Answer]]:
 
 
 def _whole(
-    opened: Iterable[tuple[Copy, Answer]], closed: Mapping[str, list[Answer]], found: Found
-) -> Iterator[tuple[Copy, Study]]:
-    for copy, answer in opened:
+    opened: Iterable[tuple[StudyLocation, Answer]], closed: Mapping[str, list[Answer]], found: Found
+) -> Iterator[tuple[StudyLocation, Study]]:
+    for location, answer in opened:
         mine = {series_id: found[series_id] for series_id in answer.texts("Series") if series_id in found}
-        standing = unmoved(answer, closed.get(copy.orthanc_id, ()), mine)
-        if standing is not None:
-            yield copy, assembled(copy, answer, standing, mine)
+        snapshot = unmoved(answer, closed.get(location.location_id, ()), mine)
+        if snapshot is not None:
+            yield location, assembled(location, answer, snapshot, mine)
 
 
-def _uids(copies: Iterable[Copy]) -> list[str]:
-    return [copy.study_instance_uid for copy in copies]
+def _uids(locations: Iterable[StudyLocation]) -> list[str]:
+    return [location.study_instance_uid for location in locations]

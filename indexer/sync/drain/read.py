@@ -15,23 +15,23 @@ from indexer.errors import (
     PeerError,
     StudyChanging,
     StudyError,
-    StudyUnfit,
+    StudyInvalid,
+    StudyNotReady,
     StudyVanished,
-    StudyWaits,
     Unavailable,
 )
 from indexer.log import Event, study_key
 from indexer.model import Deferred, Dropped, Quarantined, Settled
-from indexer.sync.prepared import complete, reference_to, untold
+from indexer.sync.drain.prepared import complete, reference_to, untold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from indexer.bundle import Entry
     from indexer.mapping import Mapped, Rules
-    from indexer.model import Copy, Patient, Settlement, Study, Task
-    from indexer.sync.patients import PatientPolicy
-    from indexer.sync.prepared import Prepared
+    from indexer.model import Patient, Settlement, Study, StudyLocation, Task
+    from indexer.sync.drain.patients import PatientPolicy
+    from indexer.sync.drain.prepared import Prepared
     from indexer.sync.protocols import AttributeSource, Ledger, StudySource
 
 _log = logging.getLogger(__name__)
@@ -42,12 +42,12 @@ WAIT_S = (30.0, 6 * 3600.0)
 AGAIN_S = 5.0
 """A study that changed under the reader's eyes is read again after this long."""
 
-NOTHING: Final[Mapping[Copy, Study]] = MappingProxyType({})
+NOTHING: Final[Mapping[StudyLocation, Study]] = MappingProxyType({})
 """Where nothing was read ahead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Channel:
+class SourcePipeline:
     """All that is needed to turn one source's studies into resources.
 
     Attributes
@@ -77,34 +77,34 @@ class Reader:
 
     Attributes
     ----------
-    channels
+    pipelines
         By the name of the source; their order decides which copy of a study is read.
     wait_s
         First and longest delay before a study is tried again, in seconds.
     """
 
     ledger: Ledger
-    channels: Mapping[str, Channel]
+    pipelines: Mapping[str, SourcePipeline]
     policy: PatientPolicy
     clock: Callable[[], float]
     wait_s: tuple[float, float] = WAIT_S
     site_key: bytes = field(repr=False)
 
-    def read_ahead(self, tasks: Sequence[Task]) -> dict[Copy, Study]:
+    def read_ahead(self, tasks: Sequence[Task]) -> dict[StudyLocation, Study]:
         """What the sources could read at one go of these tasks; what is not in it is read alone, as a single task is.
 
         A server that fails here fails there, too, where it shows on which study.
         """
-        ahead: dict[Copy, Study] = {}
-        for name, channel in self.channels.items():
-            here = [[copy for copy in task.copies if copy.source == name] for task in tasks]
-            alone = [copies[0] for copies in here if len(copies) == 1]
+        ahead: dict[StudyLocation, Study] = {}
+        for name, pipeline in self.pipelines.items():
+            here = [[location for location in task.locations if location.source == name] for task in tasks]
+            alone = [locations[0] for locations in here if len(locations) == 1]
             if len(alone) > 1:
                 with suppress(PeerError):
-                    ahead |= channel.source.read_together(alone)
+                    ahead |= pipeline.source.read_batch(alone)
         return ahead
 
-    def prepare(self, task: Task, ahead: Mapping[Copy, Study] = NOTHING) -> Prepared | Settlement:
+    def prepare(self, task: Task, ahead: Mapping[StudyLocation, Study] = NOTHING) -> Prepared | Settlement:
         """Read and map one study.
 
         Parameters
@@ -118,53 +118,50 @@ class Reader:
             If a server as a whole is out of reach; that is no failure of the study.
         """
         try:
-            return self._prepared(task, *self.read(task.copies, ahead))
+            return self._prepared(task, *self.read(task.locations, ahead))
         except StudyVanished:
             return Dropped(task=task)
         except StudyChanging as error:
             return Deferred(task=task, due_in_s=AGAIN_S, cause=error.cause)
-        except StudyWaits as error:
+        except StudyNotReady as error:
             return Deferred(task=task, due_in_s=self._patience_s(task), cause=error.cause)
         except StudyError as error:
             return Quarantined(task=task, cause=error.cause, text=error.message, hint=error.hint)
         except PeerError as error:
             return self._failed(task, error)
 
-    def read(self, copies: tuple[Copy, ...], ahead: Mapping[Copy, Study] = NOTHING) -> tuple[Study, Channel]:
+    def read(
+        self, locations: tuple[StudyLocation, ...], ahead: Mapping[StudyLocation, Study] = NOTHING
+    ) -> tuple[Study, SourcePipeline]:
         """The study from the first source that holds it, with its samples.
-
-        Parameters
-        ----------
-        ahead
-            What was read already.
 
         Raises
         ------
         StudyVanished
             If no source holds it.
-        StudyUnfit
+        StudyInvalid
             If one source holds it twice, under two patients.
-        StudyWaits
+        StudyNotReady
             If it stands in a source only that is not configured now.
         """
-        for name, channel in self.channels.items():
-            here = [copy for copy in copies if copy.source == name]
+        for name, pipeline in self.pipelines.items():
+            here = [location for location in locations if location.source == name]
             if len(here) > 1:
-                here = [copy for copy in here if channel.source.holds(copy.orthanc_id)]
+                here = [location for location in here if pipeline.source.holds(location.location_id)]
             if len(here) > 1:
-                raise StudyUnfit(
+                raise StudyInvalid(
                     "one source holds this study under two patients",
                     cause="identity_conflict",
                     hint="Merge or delete the wrong copy in the archive, then replay.",
                 )
             if here:
                 try:
-                    study = ahead.get(here[0]) or channel.source.read(here[0])
-                    return self._sampled(channel, study), channel
+                    study = ahead.get(here[0]) or pipeline.source.read(here[0])
+                    return self._sampled(pipeline, study), pipeline
                 except StudyVanished:
                     continue
-        if any(copy.source not in self.channels for copy in copies):
-            raise StudyWaits(
+        if any(location.source not in self.pipelines for location in locations):
+            raise StudyNotReady(
                 "the source of this study is not configured",
                 cause="source_not_configured",
                 hint="Put the source back under its former name; its studies are known by it.",
@@ -172,20 +169,20 @@ class Reader:
         raise StudyVanished("no source holds this study", cause="vanished")
 
     @staticmethod
-    def _sampled(channel: Channel, study: Study) -> Study:
-        if channel.samples is None:
+    def _sampled(pipeline: SourcePipeline, study: Study) -> Study:
+        if pipeline.samples is None:
             return study
-        return replace(study, series=channel.samples.sample(study), is_sampled=True)
+        return replace(study, series=pipeline.samples.sample(study), is_sampled=True)
 
-    def map(self, study: Study, channel: Channel) -> Mapped:
+    def map(self, study: Study, pipeline: SourcePipeline) -> Mapped:
         """Map a study so that it refers to the Patient that the ledger knows.
 
         Raises
         ------
-        StudyWaits, StudyUnfit
+        StudyNotReady, StudyInvalid
             As `mapping.map_study`.
         """
-        mapped = _mapped(study, channel)
+        mapped = _mapped(study, pipeline)
         known = self._known(mapped)
         if known is None or known.is_ours:
             return mapped
@@ -194,14 +191,14 @@ class Reader:
     def _known(self, mapped: Mapped) -> Patient | None:
         return self.ledger.patients([mapped.patient_key]).get(mapped.patient_key) if mapped.has_patient else None
 
-    def _prepared(self, task: Task, study: Study, channel: Channel) -> Prepared | Settlement:
-        mapped = _mapped(study, channel)
+    def _prepared(self, task: Task, study: Study, pipeline: SourcePipeline) -> Prepared | Settlement:
+        mapped = _mapped(study, pipeline)
         problems = [
-            *mapping.check(mapped.imaging_study, channel.rules.release),
-            *mapping.check(mapped.patient, channel.rules.release),
+            *mapping.check(mapped.imaging_study, pipeline.rules.release),
+            *mapping.check(mapped.patient, pipeline.rules.release),
         ]
         if problems:
-            raise StudyUnfit("; ".join(problems[:5]), cause="invalid_resource")
+            raise StudyInvalid("; ".join(problems[:5]), cause="invalid_resource")
         one = untold(task, mapped, study)
         if task.published is None or one.lookups:
             return one
@@ -228,9 +225,9 @@ class Reader:
         return Deferred(task=task, due_in_s=self._backoff_s(task), cause="source_error", counts=True)
 
     def _ping(self, task: Task, error: PeerError) -> None:
-        for source in {copy.source for copy in task.copies} & self.channels.keys():
+        for source in {location.source for location in task.locations} & self.pipelines.keys():
             try:
-                self.channels[source].source.ping()
+                self.pipelines[source].source.ping()
             except PeerError:
                 raise error from None
 
@@ -243,8 +240,8 @@ class Reader:
         return plan.backoff_s(task.attempts, first_s=first_s, most_s=most_s, chance=random.random())  # noqa: S311
 
 
-def _mapped(study: Study, channel: Channel) -> Mapped:
-    return mapping.map_study(study, channel.rules, endpoint_ids=(channel.endpoint_id,))
+def _mapped(study: Study, pipeline: SourcePipeline) -> Mapped:
+    return mapping.map_study(study, pipeline.rules, endpoint_ids=(pipeline.endpoint_id,))
 
 
 def _is_outage(error: PeerError) -> bool:

@@ -9,8 +9,8 @@ import pytest
 from indexer.errors import AnswerLost, Interrupted, Refused
 from indexer.merge import Conflict
 from indexer.model import Lane, Mark
-from indexer.sync import ownership
-from indexer.sync.ownership import Draft
+from indexer.sync.drain import write
+from indexer.sync.drain.write import Draft
 from tests.fakes.memory import study
 from tests.unit.delivery import imaging, patient
 from tests.unit.test_sync_lookup import quarantined
@@ -36,7 +36,7 @@ def reads(world: World) -> int:
 @pytest.mark.parametrize("bundle_type", ["auto", "batch", "transaction"])
 def test_what_others_wrote_survives_an_update(world: World, stale_status: int, bundle_type: str) -> None:
     world.bundle_type = bundle_type
-    world.deliverer = world.new_deliverer()
+    world.sender = world.new_sender()
     world.target.habits.stale_status = stale_status
     world.publish(study("1.2.3", StudyDescription="Chest"), study("1.2.4"))
     annotate(world)
@@ -114,7 +114,7 @@ def test_a_conflict_goes_to_quarantine_where_that_is_wanted(world: World) -> Non
 def test_a_lost_ledger_loses_nothing_of_others(world: World) -> None:
     world.publish(study())
     annotate(world)
-    world.ledger.renew_target(world.target.base_url)
+    world.ledger.reset_target(world.target.base_url)
     sent = len(world.target.sent)
     world.publish(study(series=2))
     held = world.target.imaging_study("1.2.3")
@@ -141,7 +141,7 @@ def test_our_patient_keeps_what_others_wrote_into_it(world: World) -> None:
 
 def test_an_endpoint_keeps_what_others_wrote_into_it(world: World) -> None:
     world.make_ready()
-    reference = world.channels["main"].endpoint.reference
+    reference = world.pipelines["main"].endpoint.reference
     held = world.target.held[reference]
     contact = [{"system": "phone", "value": "1"}]
     world.target.put({**held, "contact": contact})
@@ -153,11 +153,11 @@ def test_an_endpoint_keeps_what_others_wrote_into_it(world: World) -> None:
 def test_force_sends_what_would_not_change(world: World) -> None:
     world.publish(study())
     annotate(world)
-    keeper, (held,) = world.keeper, world.target.of_type("ImagingStudy")
+    writer, (held,) = world.writer, world.target.of_type("ImagingStudy")
     draft = Draft(entry=imaging(1), force=True)
-    assert keeper.write([Draft(entry=patient(1)), draft])[draft.reference].has_landed
+    assert writer.write([Draft(entry=patient(1)), draft])[draft.reference].is_accepted
     sent = world.target.written[draft.reference]
-    assert keeper.write([draft])[draft.reference].has_landed
+    assert writer.write([draft])[draft.reference].is_accepted
     assert world.target.written[draft.reference] == sent + 1
     assert world.target.held[f"ImagingStudy/{held['id']}"] == held
 
@@ -166,7 +166,7 @@ def test_force_brings_our_values_back_and_leaves_what_others_added(world: World)
     world.conflict = Conflict.THEIRS
     world.publish(study(StudyDescription="Chest"))
     annotate(world, description="By hand", status="cancelled")
-    world.mark(Mark(copy=world.source.find("1.2.3")[0], reason="backfill", lane=Lane.BACKFILL, force=True))
+    world.mark(Mark(location=world.source.find("1.2.3")[0], reason="backfill", lane=Lane.BACKFILL, force=True))
     world.drain()
     held = world.target.imaging_study("1.2.3")
     assert (held["description"], held["status"]) == ("Chest", "available")
@@ -262,14 +262,14 @@ def test_a_study_that_breaks_the_merge_stops_no_other(world: World, monkeypatch:
     for number in range(6):
         annotate(world, f"1.2.{number}")
     broken = world.target.imaging_study("1.2.3")["id"]
-    merge = ownership.merge.merge
+    merge = write.merge.merge
 
     def breaking(before: Any, ours: Any, theirs: Any, conflict: Any) -> Any:
         if ours["id"] == broken:
             raise RecursionError("too deep")
         return merge(before, ours, theirs, conflict)
 
-    monkeypatch.setattr(ownership.merge, "merge", breaking)
+    monkeypatch.setattr(write.merge, "merge", breaking)
     world.publish(*[study(f"1.2.{number}", series=2) for number in range(6)])
     counts = [world.target.imaging_study(f"1.2.{number}")["numberOfSeries"] for number in range(6)]
     assert counts == [2, 2, 2, 1, 2, 2]

@@ -15,21 +15,21 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from indexer.crew import Crew
 from indexer.errors import IndexerError, PeerError, TargetReplaced
 from indexer.log import Event, study_key
 from indexer.model import Deferred, Dropped, Lane, Quarantined, Settled
-from indexer.sync.prepared import Prepared
+from indexer.sync.drain.prepared import Prepared
+from indexer.thread_group import ThreadGroup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from indexer.model import Copy, Settlement, Study, Task
-    from indexer.sync.lookup import Looked
+    from indexer.model import Settlement, Study, StudyLocation, Task
+    from indexer.sync.drain.publish import Publisher
+    from indexer.sync.drain.read import Reader
+    from indexer.sync.drain.resolve import Resolved
     from indexer.sync.patience import Patience
-    from indexer.sync.prepare import Reader
     from indexer.sync.protocols import Ledger
-    from indexer.sync.publish import Publisher
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ LINGER_S = 1.0
 
 
 @dataclass(slots=True)
-class Tally:
+class Stats:
     """What a drain did so far."""
 
     published: int = 0
@@ -81,7 +81,7 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
+class Batch:
     """A Bundle's worth of studies that were looked up, and others that end without being sent.
 
     Attributes
@@ -91,7 +91,7 @@ class Load:
     """
 
     settled: tuple[Settlement, ...]
-    looked: Looked | None = None
+    resolved: Resolved | None = None
     epoch: int = 0
 
 
@@ -118,10 +118,10 @@ class Drain:
     clock: Callable[[], float] = time.time
     readers: int = 2
     site_key: bytes = field(repr=False)
-    tally: Tally = field(default_factory=Tally)
+    stats: Stats = field(default_factory=Stats)
     _tasks: queue.Queue[Task] = field(init=False)
     _ready: queue.Queue[Prepared | Settlement] = field(init=False)
-    _loads: queue.Queue[Load] = field(init=False)
+    _loads: queue.Queue[Batch] = field(init=False)
     _kept: Prepared | Settlement | None = field(default=None, init=False)
     _epoch: int = field(default=0, init=False)
     _under_way: set[str] = field(default_factory=set, init=False)
@@ -142,29 +142,29 @@ class Drain:
         IndexerError
             Whatever ended a thread; the other threads are ended too.
         """
-        deliverer = self.publisher.deliverer
-        began, busy_s = time.monotonic(), deliverer.busy_s
-        crew = Crew(self.stop)
+        sender = self.publisher.sender
+        began, busy_s = time.monotonic(), sender.busy_s
+        threads = ThreadGroup(self.stop)
         for loop in (self._write_loop, self._look_loop, *[self._read_loop] * self.readers):
-            crew.start(loop)
-        crew.keep(lambda: self._take_loop(is_done))
-        self._tell_end(time.monotonic() - began, deliverer.busy_s - busy_s)
-        crew.join(ABANDON_S)
+            threads.start(loop)
+        threads.keep(lambda: self._take_loop(is_done))
+        self._tell_end(time.monotonic() - began, sender.busy_s - busy_s)
+        threads.join(ABANDON_S)
 
     def _tell_end(self, duration_s: float, busy_s: float) -> None:
         facts = {
             "event": Event.DRAIN_ENDED,
             "duration_ms": round(1000 * duration_s),
             "busy_ms": round(1000 * busy_s),
-            "published": self.tally.published,
-            "quarantined": self.tally.quarantined,
+            "published": self.stats.published,
+            "quarantined": self.stats.quarantined,
         }
         _log.info("the drain ended", extra=facts)
 
     # --- take -----------------------------------------------------------------------------------------------------
 
     def _take_loop(self, is_done: Callable[[], bool] | None) -> None:
-        pace = Pace(self.clock)
+        pace = RateLimiter(self.clock)
         while not self.stop.is_set():
             self._news.clear()
             tasks = self.patience.with_ledger(lambda: self._take(pace))
@@ -176,7 +176,7 @@ class Drain:
                 return
             self._news.wait(self.patience.with_ledger(self._idle_s))
 
-    def _take(self, pace: Pace) -> list[Task]:
+    def _take(self, pace: RateLimiter) -> list[Task]:
         if not self._has_room():
             return []
         allowed = pace.allowed(self.ledger.backfill_rate())
@@ -216,7 +216,7 @@ class Drain:
         ahead = self.reader.read_ahead(tasks)
         return [self._prepared(task, ahead) for task in tasks]
 
-    def _prepared(self, task: Task, ahead: Mapping[Copy, Study]) -> Prepared | Settlement:
+    def _prepared(self, task: Task, ahead: Mapping[StudyLocation, Study]) -> Prepared | Settlement:
         self.patience.stopped(0)
         try:
             prepared = self.patience.with_ledger(lambda: self.reader.prepare(task, ahead))
@@ -256,19 +256,19 @@ class Drain:
             items = self._collect()
             settled = tuple(item for item in items if not isinstance(item, Prepared))
             if settled:
-                self._put(self._loads, Load(settled=settled))
+                self._put(self._loads, Batch(settled=settled))
             prepared = [item for item in items if isinstance(item, Prepared)]
             for load in self._guarded(self._looked, prepared) if prepared else ():
-                self._put(self._loads, load if isinstance(load, Load) else Load(settled=(load,)))
+                self._put(self._loads, load if isinstance(load, Batch) else Batch(settled=(load,)))
 
-    def _looked(self, prepared: Sequence[Prepared]) -> list[Load]:
+    def _looked(self, prepared: Sequence[Prepared]) -> list[Batch]:
         epoch = self._epoch
-        looked = self.publisher.scout.look(prepared, self.clock())
-        return [Load(settled=tuple(looked.settled), looked=looked, epoch=epoch)]
+        resolved = self.publisher.resolver.resolve(prepared, self.clock())
+        return [Batch(settled=tuple(resolved.settled), resolved=resolved, epoch=epoch)]
 
     def _collect(self) -> list[Prepared | Settlement]:
         """The next Bundle's worth: full, or nobody else is coming, or the first has waited long enough."""
-        deliverer = self.publisher.deliverer
+        sender = self.publisher.sender
         items: list[Prepared | Settlement] = []
         size = entries = 0
         deadline = float("inf")
@@ -280,7 +280,7 @@ class Drain:
                     return items
                 continue
             count, more = _weight(item)
-            aim, most = deliverer.sizer.aim_bytes, deliverer.max_entries
+            aim, most = sender.sizer.aim_bytes, sender.max_entries
             self._kept = item if entries and (size + more > aim or entries + count > most) else None
             if self._kept is not None:
                 return items
@@ -298,22 +298,22 @@ class Drain:
         while not self.stop.is_set():
             with suppress(queue.Empty):
                 load = self._loads.get(timeout=POLL_S)
-                self._settle([*load.settled, *(self._written(load) if load.looked else ())])
+                self._settle([*load.settled, *(self._written(load) if load.resolved else ())])
 
-    def _written(self, load: Load) -> list[Settlement]:
-        looked = load.looked
-        if looked is None or load.epoch != self._epoch:
-            return [_put_off(one) for one in looked.ready] if looked else []
+    def _written(self, load: Batch) -> list[Settlement]:
+        resolved = load.resolved
+        if resolved is None or load.epoch != self._epoch:
+            return [_put_off(one) for one in resolved.ready] if resolved else []
         try:
-            return self._guarded(lambda some: self._write(replace(looked, ready=[*some])), looked.ready)
+            return self._guarded(lambda some: self._write(replace(resolved, ready=[*some])), resolved.ready)
         except TargetReplaced:
             self._epoch += 1
             self.patience.with_ledger(self.on_replaced)
-            return [_put_off(one) for one in looked.ready]
+            return [_put_off(one) for one in resolved.ready]
 
-    def _write(self, looked: Looked) -> list[Settlement]:
+    def _write(self, resolved: Resolved) -> list[Settlement]:
         chance = random.random()  # noqa: S311 - jitter, not a secret
-        return self.publisher.write(looked, self.clock(), chance)
+        return self.publisher.write(resolved, self.clock(), chance)
 
     def _settle(self, settlements: Sequence[Settlement]) -> None:
         self.patience.with_ledger(lambda: self.ledger.settle(settlements, self.clock()))
@@ -321,7 +321,7 @@ class Drain:
             self._under_way.difference_update(one.task.study_instance_uid for one in settlements)
         self._news.set()
         for one in settlements:
-            self.tally.count(one)
+            self.stats.count(one)
             self._tell(one)
 
     def _tell(self, one: Settlement) -> None:
@@ -369,7 +369,7 @@ def _weight(item: Prepared | Settlement) -> tuple[int, int]:
 
 
 @dataclass(slots=True)
-class Pace:
+class RateLimiter:
     """Holds backfill marks back to a rate; live changes are never held back."""
 
     clock: Callable[[], float]

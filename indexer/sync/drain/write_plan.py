@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 from indexer import plan
 from indexer.log import Event
 from indexer.model import Deferred, Patient, Quarantined, Settled
-from indexer.sync.ownership import Draft
-from indexer.sync.patients import Mode
-from indexer.sync.prepare import WAIT_S
+from indexer.sync.drain.patients import Mode
+from indexer.sync.drain.read import WAIT_S
+from indexer.sync.drain.write import Draft
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from indexer.model import Published, Settlement
-    from indexer.sync.deliver import Answer, Answers
-    from indexer.sync.patients import PatientPolicy, StatedPatient
-    from indexer.sync.prepared import Prepared
+    from indexer.sync.drain.patients import PatientPolicy, StatedPatient
+    from indexer.sync.drain.prepared import Prepared
+    from indexer.sync.drain.send import Answer, Answers
 
 _log = logging.getLogger(__name__)
 
@@ -151,11 +151,11 @@ class Outcome:
         of_study = self.answers[one.entry.reference] if one.is_changed else None
         row = _confirmed(plan_of.row, of_patient) if plan_of and plan_of.row.patient_key not in self.gone else None
         written = _landed({one.entry.reference: of_study, _reference(plan_of): of_patient})
-        bad = next((answer for answer in (of_patient, of_study) if answer and not answer.has_landed), None)
+        bad = next((answer for answer in (of_patient, of_study) if answer and not answer.is_accepted), None)
         if bad is None:
             published = self._published(one, of_study) if of_study else None
             return Settled(task=one.task, published=published, patient=row, written=written)
-        is_patient_in = of_patient is not None and of_patient.has_landed
+        is_patient_in = of_patient is not None and of_patient.is_accepted
         settlement = self._failed(one, bad)
         return replace(settlement, patient=row if is_patient_in else None, written=written)
 
@@ -174,13 +174,13 @@ def _reference(patient: PatientPlan | None) -> str:
 
 
 def _confirmed(row: Patient, answer: Answer | None) -> Patient:
-    if answer is None or not answer.has_landed:
+    if answer is None or not answer.is_accepted:
         return row
     return replace(row, version_id=answer.version_id, is_shared=answer.is_shared)
 
 
 def _landed(answers: Mapping[str, Answer | None]) -> tuple[str, ...]:
-    return tuple(reference for reference, answer in answers.items() if answer and answer.has_landed)
+    return tuple(reference for reference, answer in answers.items() if answer and answer.is_accepted)
 
 
 def _refused(one: Prepared, answer: Answer) -> Quarantined:

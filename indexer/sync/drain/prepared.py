@@ -10,14 +10,14 @@ import orjson
 from indexer import mapping
 from indexer.bundle import Entry
 from indexer.model import Patient, Published
-from indexer.sync.patients import StatedPatient
+from indexer.sync.drain.patients import StatedPatient
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from indexer.mapping import Mapped
     from indexer.model import Lookup, Study, Task
-    from indexer.sync.patients import PatientPolicy
+    from indexer.sync.drain.patients import PatientPolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from indexer import bundle
-from indexer.bundle import BundleType, Judgement
+from indexer.bundle import BundleType, EntryStatus
 from indexer.errors import (
     AccessDenied,
     AnswerLost,
@@ -56,7 +56,7 @@ class Answer:
         Whether what landed holds what others wrote.
     """
 
-    judgement: Judgement
+    entry_status: EntryStatus
     cause: str = ""
     text: str = ""
     hint: str = ""
@@ -65,13 +65,13 @@ class Answer:
     is_shared: bool = False
 
     @property
-    def has_landed(self) -> bool:
-        return self.judgement is Judgement.LANDED
+    def is_accepted(self) -> bool:
+        return self.entry_status is EntryStatus.ACCEPTED
 
     @property
     def is_final(self) -> bool:
         """Whether sending the same again is of no use."""
-        return self.judgement in (Judgement.REFUSED, Judgement.TOO_LARGE)
+        return self.entry_status in (EntryStatus.REFUSED, EntryStatus.TOO_LARGE)
 
 
 Answers = dict[str, Answer]
@@ -82,7 +82,7 @@ Read = Fetched | Refused | TooLarge | None
 
 
 @dataclass(slots=True, kw_only=True)
-class Deliverer:
+class BundleSender:
     """Brings entries to one FHIR server.
 
     Attributes
@@ -91,7 +91,7 @@ class Deliverer:
         What size and type of Bundle suits the server, as learnt so far.
     patience
         How outages are waited out.
-    witness
+    sentinel
         References (``Endpoint/id``) that the server must hold; if it does not, it is not the server that we know.
     clock
         Monotonic seconds.
@@ -104,7 +104,7 @@ class Deliverer:
     types: TypePolicy
     patience: Patience
     clock: Callable[[], float]
-    witness: tuple[str, ...] = ()
+    sentinel: tuple[str, ...] = ()
     busy_s: float = 0.0
 
     @property
@@ -123,9 +123,9 @@ class Deliverer:
             If the server refuses entries and does not hold what it confirmed before.
         """
         answers = self._answers(entries) if entries else {}
-        refused = [entry for entry in entries if answers[entry.reference].judgement is Judgement.REFUSED]
+        refused = [entry for entry in entries if answers[entry.reference].entry_status is EntryStatus.REFUSED]
         if refused:
-            self._check_witness()
+            self._check_sentinel()
         # Some servers refuse another version with 400, and with it a whole transaction.
         return answers | self._stale(refused)
 
@@ -135,9 +135,9 @@ class Deliverer:
         try:
             return self._post(entries, BundleType.TRANSACTION)
         except Refused as error:
-            self._check_witness()
+            self._check_sentinel()
             answers = self._waves(entries, 1 if error.status == _FAILED else FAILURES)
-            if all(answer.has_landed for answer in answers.values()):
+            if all(answer.is_accepted for answer in answers.values()):
                 self.types = self.types.only_batch_took(len(entries))
             return answers
 
@@ -166,7 +166,7 @@ class Deliverer:
             failed |= {
                 entry.patient_key: sent[entry.reference]
                 for entry in wave
-                if entry.resource_type == "Patient" and entry.patient_key and not sent[entry.reference].has_landed
+                if entry.resource_type == "Patient" and entry.patient_key and not sent[entry.reference].is_accepted
             }
         return answers
 
@@ -179,7 +179,7 @@ class Deliverer:
         except Refused as error:
             facts = {"event": Event.BUNDLE_REFUSED, "entries": len(entries), "status": error.status}
             _log.warning("bundle refused", extra=facts)
-            self._check_witness()
+            self._check_sentinel()
             if len(entries) == 1:
                 return {entries[0].reference: _refused(error, entries[0])}
             first, second = bundle.halves(entries)
@@ -240,7 +240,9 @@ class Deliverer:
     def _halved(self, entries: Sequence[Entry], bundle_type: BundleType, error: TooLarge) -> Answers:
         self.sizer = self.sizer.too_large(sum(entry.size for entry in entries))
         if len(entries) == 1:
-            return {entries[0].reference: Answer(judgement=Judgement.TOO_LARGE, cause="too_large", text=error.message)}
+            return {
+                entries[0].reference: Answer(entry_status=EntryStatus.TOO_LARGE, cause="too_large", text=error.message)
+            }
         first, second = bundle.halves(entries)
         return self._post(first, bundle_type) | self._post(second, bundle_type)
 
@@ -260,25 +262,25 @@ class Deliverer:
             if not isinstance(found, Fetched) or found.version_id != entry.if_match
         }
 
-    def _check_witness(self) -> None:
-        if None in self.read(self.witness):
+    def _check_sentinel(self) -> None:
+        if None in self.read(self.sentinel):
             raise TargetReplaced("the FHIR server no longer holds what it confirmed", peer="fhir")
 
 
 _FAILED = 500
 
-_CONFLICT = Answer(judgement=Judgement.RETRY, cause="conflict")
+_CONFLICT = Answer(entry_status=EntryStatus.RETRY, cause="conflict")
 
-_OVERTAKEN = Answer(judgement=Judgement.CONFLICT, cause="conflict")
+_OVERTAKEN = Answer(entry_status=EntryStatus.CONFLICT, cause="conflict")
 
 
 def _answer(result: EntryResult, entry: Entry) -> Answer:
     verdict = bundle.judge(result)
-    if verdict.judgement is Judgement.LANDED:
-        return Answer(judgement=verdict.judgement, version_id=result.version_id)
+    if verdict.entry_status is EntryStatus.ACCEPTED:
+        return Answer(entry_status=verdict.entry_status, version_id=result.version_id)
     return Answer(
-        judgement=verdict.judgement,
-        cause=verdict.cause or str(verdict.judgement),
+        entry_status=verdict.entry_status,
+        cause=verdict.cause or str(verdict.entry_status),
         text=f"status {result.status}: {bundle.strip(result.outcome, entry.sent)}",
         retry_after_s=verdict.retry_after_s,
     )
@@ -287,8 +289,8 @@ def _answer(result: EntryResult, entry: Entry) -> Answer:
 def _refused(error: Refused, entry: Entry) -> Answer:
     said = bundle.strip(error.outcome, entry.sent)
     if error.status == _FAILED:
-        return Answer(judgement=Judgement.RETRY, cause="server_error", text=f"status {error.status}: {said}")
-    return Answer(judgement=Judgement.REFUSED, cause="invalid", text=f"status {error.status}: {said}")
+        return Answer(entry_status=EntryStatus.RETRY, cause="server_error", text=f"status {error.status}: {said}")
+    return Answer(entry_status=EntryStatus.REFUSED, cause="invalid", text=f"status {error.status}: {said}")
 
 
 def _arrived(entry: Entry, held: Read) -> Answer | None:
@@ -300,7 +302,7 @@ def _arrived(entry: Entry, held: Read) -> Answer | None:
     if not isinstance(held, Fetched) or (entry.if_match is not None and held.version_id == entry.if_match):
         return None
     if is_alike(orjson.loads(entry.body), held.resource):
-        return Answer(judgement=Judgement.LANDED, version_id=held.version_id, is_shared=True)
+        return Answer(entry_status=EntryStatus.ACCEPTED, version_id=held.version_id, is_shared=True)
     return _OVERTAKEN
 
 

@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from indexer.model import Lane, Task
-from indexer.sync.prepared import Prepared
+from indexer.sync.drain.prepared import Prepared
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from indexer.model import Copy, Settlement
-    from indexer.sync.lookup import Scout
-    from indexer.sync.prepare import Reader
+    from indexer.model import Settlement, StudyLocation
+    from indexer.sync.drain.read import Reader
+    from indexer.sync.drain.resolve import Resolver
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Foreteller:
+class Preview:
     """Prepares and looks, and writes nothing.
 
     Attributes
@@ -27,15 +27,15 @@ class Foreteller:
     """
 
     reader: Reader
-    scout: Scout
+    resolver: Resolver
     clock: Callable[[], float]
 
-    def foretell(self, copies: tuple[Copy, ...], *, force: bool) -> Prepared | Settlement:
+    def preview(self, locations: tuple[StudyLocation, ...], *, force: bool) -> Prepared | Settlement:
         """The study as it would be sent, or how it would end without being sent.
 
         Parameters
         ----------
-        copies
+        locations
             Where the study stands, at least one place.
         force
             Whether it would be sent even if unchanged.
@@ -45,11 +45,11 @@ class Foreteller:
         PeerError
             If a server does not answer as it should.
         """
-        uid, now = copies[0].study_instance_uid, self.clock()
+        uid, now = locations[0].study_instance_uid, self.clock()
         task = Task(
             study_instance_uid=uid,
             generation=0,
-            copies=copies,
+            locations=locations,
             lane=Lane.LIVE,
             reason="foretold",
             attempts=0,
@@ -60,5 +60,5 @@ class Foreteller:
         one = self.reader.prepare(task)
         if not isinstance(one, Prepared):
             return one
-        looked = self.scout.look([one], now)
-        return looked.ready[0] if looked.ready else looked.settled[0]
+        resolved = self.resolver.resolve([one], now)
+        return resolved.ready[0] if resolved.ready else resolved.settled[0]

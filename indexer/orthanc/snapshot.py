@@ -11,7 +11,7 @@ from indexer.orthanc import answers
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from indexer.model import Copy
+    from indexer.model import StudyLocation
     from indexer.orthanc.answers import Answer
 
 Found = dict[str, dict[str, Instance]]
@@ -19,7 +19,7 @@ Found = dict[str, dict[str, Instance]]
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Snapshot:
     """What stands at one moment: the study's LastUpdate and each series with its list of instances."""
 
     last_update: str | None
@@ -49,21 +49,21 @@ def keep(found: Found, answer: Answer) -> None:
     found.setdefault(answer.text("ParentSeries"), {})[answer.text("ID")] = answers.instance(answer)
 
 
-def unmoved(opened: Answer, closed: Sequence[Answer], found: Found) -> Standing | None:
+def unmoved(opened: Answer, closed: Sequence[Answer], found: Found) -> Snapshot | None:
     """How the series stand at the end, if it is certain that nothing moved; None where it has to be asked by id.
 
     Whatever moves a series moves its LastUpdate, and its study's with it. So one that is not later than what the study
     said at first did not move. Where several Orthancs with different clocks share a database it may be later for ever,
     and ``LimitFindResults`` may cut the list: the study's own LastUpdate and the ids of the series decide then.
     """
-    standing = Standing(last_update(opened), {answer.text("ID"): answer for answer in closed})
-    began = standing.last_update or ""
+    snapshot = Snapshot(last_update(opened), {answer.text("ID"): answer for answer in closed})
+    began = snapshot.last_update or ""
     touched = [answer.part("Metadata").json.get("LastUpdate") for answer in closed]
     is_certain = all(isinstance(moment, str) and moment <= began for moment in touched)
-    return standing if is_certain and standing.fits(opened, found) else None
+    return snapshot if is_certain and snapshot.fits(opened, found) else None
 
 
-def assembled(copy: Copy, opened: Answer, standing: Standing, found: Found) -> Study:
+def assembled(location: StudyLocation, opened: Answer, snapshot: Snapshot, found: Found) -> Study:
     """The study, its series and their instances in the order of their UIDs."""
     made = [
         Series(
@@ -71,14 +71,14 @@ def assembled(copy: Copy, opened: Answer, standing: Standing, found: Found) -> S
             attributes=answer.tags("MainDicomTags"),
             instances=tuple(sorted(found.get(series_id, {}).values(), key=lambda one: one.sop_instance_uid)),
         )
-        for series_id, answer in standing.series.items()
+        for series_id, answer in snapshot.series.items()
     ]
     return Study(
-        study_instance_uid=copy.study_instance_uid,
-        source=copy.source,
+        study_instance_uid=location.study_instance_uid,
+        source=location.source,
         attributes=opened.tags("PatientMainDicomTags", "MainDicomTags"),
         series=tuple(sorted(made, key=lambda one: one.series_instance_uid)),
-        last_update=standing.last_update,
+        last_update=snapshot.last_update,
     )
 
 

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any, Literal
 import orjson
 
 from indexer import mapping, merge
-from indexer.bundle import Judgement
-from indexer.errors import PeerError, StudyUnfit
+from indexer.bundle import EntryStatus
+from indexer.errors import PeerError, StudyInvalid
 from indexer.merge import Conflict, Merged
 from indexer.model import Written
-from indexer.sync.deliver import Answer, Deliverer, is_alike
+from indexer.sync.drain.send import Answer, BundleSender, is_alike
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from indexer.bundle import Entry
     from indexer.model import Fetched
-    from indexer.sync.deliver import Answers
+    from indexer.sync.drain.send import Answers
     from indexer.sync.protocols import Ledger
 
 ROUNDS = 4
@@ -63,7 +63,7 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Keeper:
+class ResourceWriter:
     """Writes drafts so that what others wrote stays.
 
     Attributes
@@ -75,7 +75,7 @@ class Keeper:
     """
 
     ledger: Ledger
-    deliverer: Deliverer
+    sender: BundleSender
     ownership: Literal["shared", "exclusive"] = "shared"
     conflict: Conflict = Conflict.OURS
 
@@ -90,17 +90,17 @@ class Keeper:
             If the server refuses entries and does not hold what it confirmed before.
         """
         left = {draft.reference: draft for draft in drafts}
-        before = self._intend(drafts)
+        before = self._record_pending(drafts)
         entries = [self._over_known(draft) for draft in drafts if not self._is_read_first(draft)]
         answers = self._write(entries, [draft for draft in drafts if self._is_read_first(draft)], before)
         for _ in range(ROUNDS):
-            stale = [left[key] for key, one in answers.items() if one.judgement is Judgement.CONFLICT]
+            stale = [left[key] for key, one in answers.items() if one.entry_status is EntryStatus.CONFLICT]
             if not stale:
                 break
             answers |= self._write([], stale, before)
         return answers
 
-    def _intend(self, drafts: Sequence[Draft]) -> Mapping[str, Written]:
+    def _record_pending(self, drafts: Sequence[Draft]) -> Mapping[str, Written]:
         """Remember what is written before it is sent, for a process may die before it can tell that it arrived.
 
         Returns
@@ -111,7 +111,7 @@ class Keeper:
         if self.ownership == "exclusive":
             return {}
         bodies = {draft.reference: merge.pack(draft.entry.body) for draft in drafts if not draft.is_foreign}
-        return self.deliverer.patience.with_ledger(lambda: self.ledger.intend(bodies))
+        return self.sender.patience.with_ledger(lambda: self.ledger.record_pending(bodies))
 
     def _is_read_first(self, draft: Draft) -> bool:
         if draft.is_foreign or draft.is_abandoned:
@@ -127,17 +127,17 @@ class Keeper:
         done: Answers = {}
         shared: set[str] = set()
         merged: list[Entry] = []
-        held = self.deliverer.read([draft.reference for draft in to_read])
+        held = self.sender.read([draft.reference for draft in to_read])
         for draft, found in zip(to_read, held, strict=True):
             if isinstance(found, PeerError):
-                done[draft.reference] = Answer(judgement=Judgement.RETRY, cause="unreadable", text=found.message)
+                done[draft.reference] = Answer(entry_status=EntryStatus.RETRY, cause="unreadable", text=found.message)
                 continue
             if found is None:
                 self._absent(draft, merged, done)
                 continue
             try:
                 result = self._merged(draft, found.resource, before.get(draft.reference, Written()))
-            except StudyUnfit as error:
+            except StudyInvalid as error:
                 done[draft.reference] = _unfit(error)
                 continue
             if result.is_shared:
@@ -145,14 +145,16 @@ class Keeper:
             if result.is_changed or draft.force:
                 merged.append(_over(draft.entry, result, found))
             else:
-                done[draft.reference] = Answer(judgement=Judgement.LANDED, version_id=found.version_id)
-        done |= self.deliverer.deliver([*entries, *merged])
+                done[draft.reference] = Answer(entry_status=EntryStatus.ACCEPTED, version_id=found.version_id)
+        done |= self.sender.deliver([*entries, *merged])
         return {key: replace(one, is_shared=one.is_shared or key in shared) for key, one in done.items()}
 
     def _absent(self, draft: Draft, merged: list[Entry], done: Answers) -> None:
         """Nothing stands there (any more): ours is created; what others made is theirs to create."""
         if draft.is_foreign:
-            done[draft.reference] = Answer(judgement=Judgement.REFUSED, cause="patient_gone", text="not there any more")
+            done[draft.reference] = Answer(
+                entry_status=EntryStatus.REFUSED, cause="patient_gone", text="not there any more"
+            )
         else:
             merged.append(replace(draft.entry, if_match=None))
 
@@ -175,5 +177,5 @@ def _over(entry: Entry, result: Merged, held: Fetched) -> Entry:
     return replace(entry, body=orjson.dumps(result.resource), if_match=held.version_id)
 
 
-def _unfit(error: StudyUnfit) -> Answer:
-    return Answer(judgement=Judgement.REFUSED, cause=error.cause, text=error.message, hint=error.hint)
+def _unfit(error: StudyInvalid) -> Answer:
+    return Answer(entry_status=EntryStatus.REFUSED, cause=error.cause, text=error.message, hint=error.hint)

@@ -10,11 +10,11 @@ from indexer import mapping, plan
 from indexer.bundle import Limits
 from indexer.errors import (
     StudyChanging,
-    StudyWaits,
+    StudyNotReady,
     Unavailable,
 )
 from indexer.model import Lane, Mark
-from indexer.sync.drain import Pace
+from indexer.sync.drain.drain import RateLimiter
 from tests.fakes.memory import Clock, study
 from tests.unit.world import SITE_KEY, World, wait_until
 
@@ -44,7 +44,7 @@ def test_small_studies_are_read_at_one_go(world: World) -> None:
 @pytest.mark.parametrize("error", [DOWN, BROKEN, ValueError("a bug")])
 def test_what_cannot_be_read_at_one_go_is_read_alone(world: World, error: Exception) -> None:
     world.source.reads_together = True
-    world.source.script.always("read_together", error)
+    world.source.script.always("read_batch", error)
     world.publish(*many(20))
     assert world.source.script.calls["read"] >= 20
     assert quarantined(world) == {}
@@ -53,7 +53,7 @@ def test_what_cannot_be_read_at_one_go_is_read_alone(world: World, error: Except
 
 def test_a_study_under_two_patients_is_not_read_with_others(world: World) -> None:
     world.source.reads_together = True
-    world.source.put(study("1.2.1", patient_id="OTHER"), orthanc_id="second")
+    world.source.put(study("1.2.1", patient_id="OTHER"), location_id="second")
     world.publish(*many(3))
     assert quarantined(world) == {"1.2.1": "identity_conflict"}
     assert len(world.target.of_type("ImagingStudy")) == 2
@@ -83,9 +83,9 @@ def test_unchanged_sends_nothing(world: World) -> None:
         world.source.log("NewInstance", None, "x")
         world.source.put(world.source.studies[f"orthanc-1.2.{number}"])
     world.poller.poll()
-    tally = world.drain().tally
+    stats = world.drain().stats
     assert world.target.sent == []
-    assert (tally.unchanged, tally.published) == (5, 0)
+    assert (stats.unchanged, stats.published) == (5, 0)
     assert world.ledger.next_due(world.clock()) is None
 
 
@@ -111,13 +111,13 @@ def test_the_tally_counts(world: World) -> None:
     world.source.put(study("1.2.3"))
     world.source.script.always("read 1.2.3", StudyChanging("moved", cause="changing"))
     world.poller.poll()
-    tally = world.drain().tally
-    assert (tally.published, tally.quarantined, tally.deferred, tally.instances) == (1, 1, 1, 3)
+    stats = world.drain().stats
+    assert (stats.published, stats.quarantined, stats.deferred, stats.instances) == (1, 1, 1, 3)
 
 
 def test_what_is_gone_is_dropped_and_nothing_is_removed(world: World, caplog: pytest.LogCaptureFixture) -> None:
     world.publish(study())
-    world.mark(Mark(copy=world.source.locate(["orthanc-1.2.3"])[0], reason="backfill"))
+    world.mark(Mark(location=world.source.locate(["orthanc-1.2.3"])[0], reason="backfill"))
     world.source.remove("orthanc-1.2.3")
     caplog.set_level("DEBUG")
     world.drain()
@@ -223,7 +223,7 @@ def _id(uid: str) -> str:
 
 
 def test_a_study_that_waits_for_its_issuer_is_published_when_it_can_be_read(world: World) -> None:
-    world.source.script.next("sample", StudyWaits("away", cause="issuer_unread"))
+    world.source.script.next("sample", StudyNotReady("away", cause="issuer_unread"))
     world.publish(study())
     assert world.target.of_type("ImagingStudy") == []
     assert world.ledger.summary("main", world.clock()).waiting == {"issuer_unread": 1}
@@ -238,7 +238,7 @@ def test_a_study_that_waits_for_its_issuer_is_published_when_it_can_be_read(worl
 @pytest.mark.parametrize("most", [1, 2, 3, 10])
 def test_a_bundle_keeps_within_its_entries(world: World, most: int) -> None:
     world.limits = Limits(max_entries=most)
-    world.deliverer = world.new_deliverer()
+    world.sender = world.new_sender()
     world.publish(*many(30))
     assert max(len(references) for _, references in world.target.sent) <= max(most, 2)
     assert world.verify().is_equal
@@ -246,7 +246,7 @@ def test_a_bundle_keeps_within_its_entries(world: World, most: int) -> None:
 
 def test_a_bundle_keeps_within_its_bytes(world: World) -> None:
     world.limits = Limits(max_bytes=20_000)
-    world.deliverer = world.new_deliverer()
+    world.sender = world.new_sender()
     send, sizes = world.target.send, []
 
     def weigh(bundle: bytes, count: int) -> Any:
@@ -262,7 +262,7 @@ def test_a_bundle_keeps_within_its_bytes(world: World) -> None:
 
 def test_a_study_larger_than_a_bundle_may_be_goes_alone(world: World) -> None:
     world.limits = Limits(max_bytes=5000)
-    world.deliverer = world.new_deliverer()
+    world.sender = world.new_sender()
     world.publish(*many(3), study("1.2.99", instances=300))
     assert world.verify().is_equal
 
@@ -278,7 +278,7 @@ def test_two_bundles_in_flight_never_share_a_patient(world: World) -> None:
     world.target.script.always("send", begin)
     world.target.script.always("sent", lambda: flying.__setitem__(0, flying[0] - 1))
     world.limits = Limits(max_entries=3)
-    world.deliverer = world.new_deliverer()
+    world.sender = world.new_sender()
     world.publish(*[study(f"1.2.{number}") for number in range(20)])
     assert most == [1]
     assert flying == [0]
@@ -288,21 +288,21 @@ def test_two_bundles_in_flight_never_share_a_patient(world: World) -> None:
 
 
 def test_live_changes_go_before_a_backfill_that_is_held_back(world: World) -> None:
-    copies = [world.source.put(one) for one in many(30)]
+    locations = [world.source.put(one) for one in many(30)]
     run = world.ledger.backfill_begin("digest", world.clock(), 0.01)
-    marks = [Mark(copy=copy, reason="backfill", lane=Lane.BACKFILL) for copy in copies]
+    marks = [Mark(location=location, reason="backfill", lane=Lane.BACKFILL) for location in locations]
     world.ledger.backfill_mark(run, marks, "main/z", world.clock())
     with world.draining(readers=1):
         wait_until(lambda: len(world.target.of_type("ImagingStudy")) >= 1, "the first study of the backfill")
         world.source.put(study("1.9.9"))
-        world.mark(Mark(copy=world.source.locate(["orthanc-1.9.9"])[0], reason="StableStudy"))
+        world.mark(Mark(location=world.source.locate(["orthanc-1.9.9"])[0], reason="StableStudy"))
         wait_until(lambda: "1.9.9" in world.ledger.published_uids(), "the live study")
         assert len(world.target.of_type("ImagingStudy")) == 2
 
 
 def test_pace_allows_a_rate_on_average() -> None:
     clock = Clock()
-    pace = Pace(clock)
+    pace = RateLimiter(clock)
     assert pace.allowed(None) == float("inf")
     taken = 0
     for _ in range(1000):
@@ -315,7 +315,7 @@ def test_pace_allows_a_rate_on_average() -> None:
 
 def test_pace_saves_nothing_up_and_a_clock_set_back_owes_nothing() -> None:
     clock = Clock()
-    pace = Pace(clock)
+    pace = RateLimiter(clock)
     pace.allowed(2.0)
     clock.pass_by(10_000)
     assert pace.allowed(2.0) == 2.0

@@ -1,0 +1,1 @@
+"""What learns of changes and marks studies dirty: the feed, a backfill."""

@@ -1,0 +1,1 @@
+"""What drains dirty studies: take, read, map, resolve, plan, send, settle."""

@@ -23,7 +23,7 @@ from indexer.log import Event
 from indexer.mapping import Element, Instances, Release, Rules, Subject
 from indexer.merge import Conflict
 from indexer.orthanc import OrthancSource
-from indexer.plan import SettlingRule
+from indexer.schedule import SettlingRule
 from indexer.sync.changes.poll import Poller
 from indexer.sync.drain.drain import Drain
 from indexer.sync.drain.patients import Mode, PatientPolicy

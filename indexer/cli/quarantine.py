@@ -10,7 +10,7 @@ import typer
 from indexer.cli.compose import Site
 from indexer.cli.options import OUTPUT, of_site
 from indexer.errors import UsageError
-from indexer.plan import epoch_text
+from indexer.schedule import epoch_text
 
 app = typer.Typer(help="Studies that could not be published: list, show, replay.", no_args_is_help=True)
 

@@ -13,7 +13,7 @@ from indexer.cli.options import ERRORS, OUTPUT, of_site
 from indexer.difference import differences
 from indexer.errors import StudyError, StudyVanished, UsageError
 from indexer.model import Deferred, Quarantined
-from indexer.plan import epoch_text
+from indexer.schedule import epoch_text
 from indexer.sync.drain.prepared import Prepared
 
 if TYPE_CHECKING:

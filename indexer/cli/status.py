@@ -13,7 +13,7 @@ from rich.table import Table
 from indexer.cli.compose import Site
 from indexer.cli.options import OUTPUT, of_site
 from indexer.errors import PeerError
-from indexer.plan import epoch_text
+from indexer.schedule import epoch_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from indexer import plan
+from indexer import schedule
 from indexer.errors import AccessDenied, Conflict, Interrupted, LedgerBusy, LedgerFull, ProtocolViolation, Unavailable
 from indexer.log import Event
 
@@ -102,7 +102,7 @@ class Patience:
             self._since = self.clock()
             facts = {"event": Event.PEER_LOST, "peer": self.peer, "status": error.status, "cause": type(error).__name__}
             _log.warning("a server does not do what it is asked; trying again", extra=facts)
-        delay_s = plan.backoff_s(self.failures, first_s=self.first_s, most_s=self.most_s, chance=random.random())  # noqa: S311
+        delay_s = schedule.backoff_s(self.failures, first_s=self.first_s, most_s=self.most_s, chance=random.random())  # noqa: S311
         self.failures += 1
         if isinstance(error, AccessDenied):
             return max(delay_s, self.most_s / 5)  # so that no account is locked out

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize(
     ("nodeid", "unit"),
     [
-        ("tests/unit/test_plan.py::test_hole[a-b]", "tests/unit/test_plan.py"),
+        ("tests/unit/test_schedule.py::test_hole[a-b]", "tests/unit/test_schedule.py"),
         ("tests/chaos/test_kills.py::test_kill[x]", "tests/chaos/test_kills.py::test_kill[x]"),
         ("tests/contract/test_target.py::test_info[hapi-r4]", "tests/contract/test_target.py[hapi-r4]"),
         ("tests/contract/test_target.py::test_x[b-fake-like-hapi]", "tests/contract/test_target.py[fake-like-hapi]"),
@@ -27,7 +27,7 @@ def test_what_stays_together(nodeid: str, unit: str) -> None:
 
 
 def test_the_longest_begin_first() -> None:
-    files = ["tests/unit/test_plan.py", "tests/contract/test_source.py", "tests/chaos/test_kills.py"]
+    files = ["tests/unit/test_schedule.py", "tests/contract/test_source.py", "tests/chaos/test_kills.py"]
     assert sorted(files, key=rank) == files[::-1]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from indexer import mapping, plan
+from indexer import mapping, schedule
 from indexer.bundle import Limits
 from indexer.errors import (
     StudyChanging,
@@ -183,7 +183,7 @@ def test_a_study_that_the_source_cannot_read_does_not_stop_the_others(world: Wor
     world.publish(*many(20))
     assert len(world.target.of_type("ImagingStudy")) == 19
     assert world.dirty_uids(["1.2.7"]) == ["1.2.7"]
-    for _ in range(plan.ATTEMPTS):
+    for _ in range(schedule.ATTEMPTS):
         world.clock.pass_by(24 * 3600)
         world.drain()
     assert quarantined(world) == {"1.2.7": "source_error"}

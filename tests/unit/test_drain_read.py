@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
-from indexer import mapping, plan
+from indexer import mapping, schedule
 from indexer.errors import (
     AccessDenied,
     PeerError,
@@ -160,7 +160,7 @@ def test_a_study_that_the_source_fails_on_is_tried_again_then_quarantined(world:
     assert isinstance(done, Deferred)
     assert (done.cause, done.counts) == ("source_error", True)
     assert 15 <= done.due_in_s <= 30
-    done = world.reader.prepare(replace(task, attempts=plan.ATTEMPTS - 1))
+    done = world.reader.prepare(replace(task, attempts=schedule.ATTEMPTS - 1))
     assert isinstance(done, Quarantined)
     assert done.cause == "source_error"
 
@@ -170,7 +170,7 @@ def test_a_source_that_fails_on_everything_is_an_outage(world: World, error: Pee
     """Else a proxy's login page would send the whole archive to quarantine."""
     world.source.script.always("read", error)
     world.source.script.always("ping", error)
-    task = replace(taken(world), attempts=plan.ATTEMPTS - 1)
+    task = replace(taken(world), attempts=schedule.ATTEMPTS - 1)
     with pytest.raises(type(error)):
         world.reader.prepare(task)
 

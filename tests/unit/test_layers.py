@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(indexer.__file__).parent
 
-PURE = frozenset({"plan", "difference", "bundle", "mapping", "merge"})
+PURE = frozenset({"schedule", "difference", "bundle", "mapping", "merge"})
 SOURCES = frozenset({"orthanc", "dicomweb"})
 
 MAY_IMPORT: dict[str, frozenset[str]] = {
@@ -205,8 +205,8 @@ def _is_impure(name: str) -> bool:
 
 
 def _allowed_clocks(path: Path) -> frozenset[str]:
-    """`plan` makes text of an epoch time that it is given: no clock is read for that."""
-    return frozenset({"fromtimestamp"}) if path.name == "plan.py" else frozenset()
+    """`schedule` makes text of an epoch time that it is given: no clock is read for that."""
+    return frozenset({"fromtimestamp"}) if path.name == "schedule.py" else frozenset()
 
 
 def test_only_the_command_line_builds_edges() -> None:

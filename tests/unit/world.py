@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from indexer import mapping, plan
+from indexer import mapping, schedule
 from indexer.bundle import Limits, Sizer, TypePolicy
 from indexer.ledger import SqlLedger, open_ledger
 from indexer.mapping import Rules
@@ -121,7 +121,7 @@ class World:
         )
 
     def new_poller(self, **options: Any) -> Poller:
-        rule = plan.SettlingRule(quiet_s=70, max_wait_s=900)
+        rule = schedule.SettlingRule(quiet_s=70, max_wait_s=900)
         parts: dict[str, Any] = {"feed": self.source, "source": self.source, "ledger": self.ledger, "rule": rule}
         return Poller(**parts, clock=self.clock, **options)
 

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from indexer import plan
+from indexer import schedule
 from indexer.log import Event
 from indexer.model import ChangePage, FeedPosition, Lane, Mark, StudyLocation
 
@@ -47,7 +47,7 @@ class Poller:
     feed: ChangeFeed
     source: StudySource
     ledger: Ledger
-    rule: plan.SettlingRule
+    rule: schedule.SettlingRule
     clock: Callable[[], float]
     page: int = 1000
     hole_grace_s: float = 60.0
@@ -92,12 +92,12 @@ class Poller:
 
     def _note(self, position: FeedPosition, page: ChangePage, asked_at: float) -> tuple[FeedPosition, int]:
         """Note one page. Holes were last looked at when the first page was asked for: their grace ends by that time."""
-        changes = plan.fresh(position, page)
+        changes = schedule.fresh(position, page)
         if not changes and not position.above:
             return position, 0
         server_time = self.feed.server_time()
-        old = plan.earlier(server_time, self.hole_grace_s + max(0.0, self.clock() - asked_at))
-        moved = plan.advance(position, changes, asked_at, grace_s=self.hole_grace_s, old=old)
+        old = schedule.earlier(server_time, self.hole_grace_s + max(0.0, self.clock() - asked_at))
+        moved = schedule.advance(position, changes, asked_at, grace_s=self.hole_grace_s, old=old)
         marks = self._marks(changes, server_time)
         if marks or moved != position:
             self.ledger.note(self.source.name, marks, moved, self.clock())
@@ -107,12 +107,12 @@ class Poller:
         return moved, len(changes)
 
     def _marks(self, changes: Sequence[Change], server_time: str) -> tuple[Mark, ...]:
-        told = plan.telling(changes)
+        told = schedule.telling(changes)
         if not told:
             return ()
         locations = self.feed.locate(sorted({one.location_id for one in told}))
-        is_history = told[-1].date < plan.earlier(server_time, self.rule.max_wait_s)
-        return plan.marks(told, locations, self.rule, is_history=is_history)
+        is_history = told[-1].date < schedule.earlier(server_time, self.rule.max_wait_s)
+        return schedule.marks(told, locations, self.rule, is_history=is_history)
 
     def _is_replaced(self, position: FeedPosition, first: ChangePage) -> bool:
         """Whether another database stands behind the source now.
@@ -130,13 +130,13 @@ class Poller:
         for seq in sorted(position.anchors, reverse=True):
             row = self._row(seq)
             if row is not None:
-                return plan.anchor(row) != position.anchors[seq]
+                return schedule.anchor(row) != position.anchors[seq]
         return is_behind and not self._holds_known()
 
     def _ends_younger(self, position: FeedPosition, last: int) -> bool:
         """A database that was made anew of the same studies, or restored from a backup, and has grown since."""
         row = self._row(last)
-        return row is not None and plan.is_younger(row, position.anchors)
+        return row is not None and schedule.is_younger(row, position.anchors)
 
     def _row(self, seq: int) -> Change | None:
         row = next(iter(self.feed.changes(seq - 1, 1).changes), None)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from indexer import mapping, plan
+from indexer import mapping, schedule
 from indexer.errors import (
     AccessDenied,
     PeerError,
@@ -213,11 +213,11 @@ class Reader:
         if isinstance(error, AccessDenied) or _is_outage(error):
             raise error
         self._ping(task, error)
-        if task.attempts + 1 >= plan.ATTEMPTS:
+        if task.attempts + 1 >= schedule.ATTEMPTS:
             return Quarantined(
                 task=task,
                 cause="source_error",
-                text=f"the source failed on this study {plan.ATTEMPTS} times: {error.message}",
+                text=f"the source failed on this study {schedule.ATTEMPTS} times: {error.message}",
                 hint="Look at the source's own log for this study (a file may be missing), then replay.",
             )
         facts = {"event": Event.STUDY_WAITS, "study_key": study_key(self.site_key, task.study_instance_uid)}
@@ -233,11 +233,11 @@ class Reader:
 
     def _patience_s(self, task: Task) -> float:
         first_s, most_s = self.wait_s
-        return plan.patience_s(self.clock() - task.first_event_at, first_s=first_s, most_s=most_s)
+        return schedule.patience_s(self.clock() - task.first_event_at, first_s=first_s, most_s=most_s)
 
     def _backoff_s(self, task: Task) -> float:
         first_s, most_s = self.wait_s
-        return plan.backoff_s(task.attempts, first_s=first_s, most_s=most_s, chance=random.random())  # noqa: S311
+        return schedule.backoff_s(task.attempts, first_s=first_s, most_s=most_s, chance=random.random())  # noqa: S311
 
 
 def _mapped(study: Study, pipeline: SourcePipeline) -> Mapped:

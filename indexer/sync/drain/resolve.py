@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from indexer import plan
+from indexer import schedule
 from indexer.errors import Refused, TooLarge
 from indexer.model import Deferred, Lookup, Patient, Quarantined
 from indexer.sync.drain.patients import Mode
@@ -140,7 +140,7 @@ class Resolver:
             return Quarantined(task=one.task, cause="patient_ambiguous", text=_AMBIGUOUS, hint=_AMBIGUOUS_HINT)
         if self.policy.mode is not Mode.MATCH:
             return None
-        due_in_s = plan.patience_s(now - one.task.first_event_at, first_s=FIRST_LOOK_S, most_s=WAIT_S[1])
+        due_in_s = schedule.patience_s(now - one.task.first_event_at, first_s=FIRST_LOOK_S, most_s=WAIT_S[1])
         return Deferred(task=one.task, due_in_s=due_in_s, cause="patient_not_found")
 
     def _completed(self, one: Prepared, known: Mapping[str, Patient], found: _Found) -> Prepared:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from indexer import plan
+from indexer import schedule
 from indexer.log import Event
 from indexer.model import Deferred, Patient, Quarantined, Settled
 from indexer.sync.drain.patients import Mode
@@ -192,5 +192,5 @@ def _put_off(one: Prepared, answer: Answer, chance: float) -> Deferred:
     first_s, most_s = WAIT_S
     delay_s = answer.retry_after_s
     if delay_s is None:
-        delay_s = plan.backoff_s(one.task.attempts, first_s=first_s, most_s=most_s, chance=chance)
+        delay_s = schedule.backoff_s(one.task.attempts, first_s=first_s, most_s=most_s, chance=chance)
     return Deferred(task=one.task, due_in_s=delay_s, cause=answer.cause, counts=True)

@@ -13,7 +13,7 @@ from indexer.sync.drain import write
 from indexer.sync.drain.write import Draft
 from tests.fakes.memory import study
 from tests.unit.delivery import imaging, patient
-from tests.unit.test_sync_lookup import quarantined
+from tests.unit.test_drain_resolve import quarantined
 
 if TYPE_CHECKING:
     from tests.unit.world import World

@@ -46,7 +46,7 @@ class Follower:
         """Poll until a stop is asked for; an outage is waited out."""
         while not stop.is_set():
             try:
-                self.patience.with_ledger(self.poller.poll)
+                self.poller.poll()
             except PeerError as error:
                 self.patience.wait(error)
             else:

@@ -102,6 +102,7 @@ class _Run:
 
     def _drain(self, run: BackfillRun, display: Display) -> None:
         threads = ThreadGroup(threading.Event())
+        self.site.ledger.wait_out(threads.stop)
         threads.start(lambda: self.site.drain(threads.stop).run(lambda: self._is_over(run)))
         while threads.is_alive and not self.stop.is_set():
             display.show()

@@ -20,6 +20,7 @@ def run(
     """
     stop = threading.Event()
     stop_on_signal(stop)
+    site.ledger.wait_out(stop)
     followers = [
         Follower(
             poller=site.poller(source.name),

@@ -13,7 +13,7 @@ from indexer.errors import LedgerError, UsageError
 from indexer.ledger.translation import translated
 
 if TYPE_CHECKING:
-    from indexer.ledger.engine import Database
+    from indexer.ledger.database import Database
 
 
 def backup(database: Database, path: Path) -> None:

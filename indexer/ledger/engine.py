@@ -1,4 +1,4 @@
-"""Connections and transactions, on SQLite and on PostgreSQL.
+"""Connections to SQLite and to PostgreSQL.
 
 Writing transactions come one at a time on both: SQLite by ``BEGIN IMMEDIATE``, PostgreSQL by an advisory lock at their
 start. So no transaction ever waits for one that waits for it, and what a transaction reads stays true until it ends.
@@ -8,22 +8,14 @@ A deferred transaction of SQLite that reads first and writes later would fail at
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
-import tenacity
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url, text
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 
-from indexer.errors import LedgerBusy, LedgerError
-from indexer.ledger.translation import translated
+from indexer.errors import LedgerError
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-_T = TypeVar("_T")
-_CHUNK = 500
 _CONNECTIONS = 16
 _WAL_BYTES = 64 * 1024 * 1024
 _CACHE_KIB = 8192  # SQLite's own 2 MiB makes marking a large archive half as fast: its keys come in no order
@@ -32,63 +24,16 @@ ADVISORY_WRITE = 0x44494658
 ADVISORY_DRAIN = 0x44494659
 
 
-def chunks(values: Sequence[_T]) -> Iterator[Sequence[_T]]:
-    """Cut values into pieces that fit into one statement's parameters."""
-    for start in range(0, len(values), _CHUNK):
-        yield values[start : start + _CHUNK]
-
-
-def upsert(transaction: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
-    """An INSERT that takes ``on_conflict_do_update``, in the transaction's dialect."""
-    if transaction.dialect.name == "postgresql":
-        return postgresql.insert(table)
-    return sqlite.insert(table)
-
-
-class Database:
-    """Transactions on one ledger's database.
-
-    Parameters
-    ----------
-    url
-        ``sqlite:///…`` or ``postgresql://…``.
-    patience_s
-        How long a transaction waits for another process before it gives up with `LedgerBusy`.
+def open_engine(url: str, patience_s: float) -> Engine:
+    """Connections to the database at this address, whose writing transactions wait so long for one another.
 
     Raises
     ------
     LedgerError
-        If the address is wrong, or the file cannot be made or opened.
+        If the address is wrong, or the file cannot be made.
     """
-
-    def __init__(self, url: str, *, patience_s: float) -> None:
-        with translated():
-            self.url = _with_driver(make_url(url))
-            self._patience_s = patience_s
-            self.engine = _sqlite(self.url, patience_s) if self.path else _postgresql(self.url, patience_s)
-
-    @property
-    def path(self) -> Path | None:
-        """The ledger's file, None on PostgreSQL."""
-        return Path(self.url.database or "") if self.url.get_backend_name() == "sqlite" else None
-
-    @contextmanager
-    def read(self) -> Iterator[Connection]:
-        """A transaction that only reads."""
-        with translated(), self.engine.connect() as connection, connection.begin():
-            yield connection
-
-    @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """A transaction that writes; there is one at a time per ledger."""
-        with translated(), self.engine.connect() as connection:
-            connection.execution_options(writes=True)
-            with connection.begin():
-                yield connection
-
-    def close(self) -> None:
-        """Close all connections."""
-        self.engine.dispose()
+    address = _with_driver(make_url(url))
+    return _sqlite(address, patience_s) if address.get_backend_name() == "sqlite" else _postgresql(address, patience_s)
 
 
 def _with_driver(url: URL) -> URL:
@@ -112,7 +57,6 @@ def _sqlite(url: URL, patience_s: float) -> Engine:
     engine = create_engine(url, connect_args=options, pool_size=_CONNECTIONS, max_overflow=-1, hide_parameters=True)
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", _begin_sqlite)
-    _switch_to_wal(engine, patience_s)
     return engine
 
 
@@ -127,17 +71,14 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writing else "BEGIN")
 
 
-def _switch_to_wal(engine: Engine, patience_s: float) -> None:
-    """Write-ahead log: readers and the writer do not stop each other. The mode stays with the file."""
-    for attempt in tenacity.Retrying(  # SQLite does not wait here if another process switches at the same time
-        retry=tenacity.retry_if_exception_type(LedgerBusy),
-        stop=tenacity.stop_after_delay(patience_s),
-        wait=tenacity.wait_random(0.01, 0.05),
-        reraise=True,
-    ):
-        with attempt, translated(), engine.connect() as connection:
-            # The driver's connection, because a PRAGMA of the journal fails inside a transaction.
-            (mode,) = connection.connection.cursor().execute("PRAGMA journal_mode=WAL").fetchone()
+def switch_to_wal(engine: Engine) -> None:
+    """Write-ahead log: readers and the writer do not stop each other. The mode stays with the file.
+
+    SQLite does not wait here if another process switches at the same time: whoever calls this tries again.
+    """
+    with engine.connect() as connection:
+        # The driver's connection, because a PRAGMA of the journal fails inside a transaction.
+        (mode,) = connection.connection.cursor().execute("PRAGMA journal_mode=WAL").fetchone()
     if mode != "wal":
         raise LedgerError(
             "The ledger's file system cannot hold SQLite's write-ahead log.",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from sqlalchemy import Connection, select
 
-from indexer.ledger.engine import upsert
+from indexer.ledger.database import upsert
 from indexer.ledger.schema import feed, source
 from indexer.model import FeedPosition
 

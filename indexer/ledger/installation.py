@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, select
 
 from indexer.errors import LedgerError
-from indexer.ledger.engine import upsert
+from indexer.ledger.database import upsert
 from indexer.ledger.schema import meta, source
 
 if TYPE_CHECKING:
-    from indexer.ledger.engine import Database
+    from indexer.ledger.database import Database
 
 _SITE_KEY = "site_key"
 _SITE_KEY_BYTES = 32
@@ -29,10 +29,10 @@ def site_key(database: Database, given: bytes | None) -> bytes:
     LedgerError
         If another key than the ledger's is given: every Patient's id would change.
     """
-    with database.read() as transaction:
-        kept = transaction.scalar(_READ_SITE_KEY)
+    kept = database.read(lambda transaction: transaction.scalar(_READ_SITE_KEY))
     if kept is None:
-        kept = _keep(database, given or secrets.token_bytes(_SITE_KEY_BYTES))
+        made = given or secrets.token_bytes(_SITE_KEY_BYTES)
+        kept = database.write(lambda transaction: _keep(transaction, made))
     key = bytes.fromhex(kept)
     if given is not None and not secrets.compare_digest(key, given):
         raise LedgerError(
@@ -42,11 +42,10 @@ def site_key(database: Database, given: bytes | None) -> bytes:
     return key
 
 
-def _keep(database: Database, key: bytes) -> str:
-    with database.write() as transaction:
-        row = upsert(transaction, meta).values(name=_SITE_KEY, value=key.hex())
-        transaction.execute(row.on_conflict_do_nothing())
-        kept: str = transaction.scalars(_READ_SITE_KEY).one()
+def _keep(transaction: Connection, key: bytes) -> str:
+    row = upsert(transaction, meta).values(name=_SITE_KEY, value=key.hex())
+    transaction.execute(row.on_conflict_do_nothing())
+    kept: str = transaction.scalars(_READ_SITE_KEY).one()
     return kept
 
 

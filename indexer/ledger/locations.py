@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, bindparam, delete, select
 
-from indexer.ledger.engine import chunks
+from indexer.ledger.database import chunks
 from indexer.ledger.schema import location
 from indexer.model import StudyLocation
 

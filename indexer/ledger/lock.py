@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Protocol
 from sqlalchemy import Connection, text
 
 from indexer.errors import LedgerBusy, LedgerError
-from indexer.ledger.engine import ADVISORY_DRAIN, Database, open_private
+from indexer.ledger.engine import ADVISORY_DRAIN, open_private
 from indexer.ledger.translation import translated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
+
+    from indexer.ledger.database import Database
 
 # `is_held` takes the lock for an instant; who meets that instant tries again.
 _TRIES = 10
@@ -126,8 +128,7 @@ class AdvisoryLock:
             self._session = None
 
     def is_held(self) -> bool:
-        with self._database.read() as transaction:
-            return transaction.scalar(_HOLDER) is not None
+        return self._database.read(lambda transaction: transaction.scalar(_HOLDER)) is not None
 
     def confirm(self) -> None:
         if self._session is None:

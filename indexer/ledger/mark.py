@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, or_, select
 
-from indexer.ledger.engine import upsert
+from indexer.ledger.database import upsert
 from indexer.ledger.schema import dirty, location, study
 from indexer.model import Lane
 

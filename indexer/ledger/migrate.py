@@ -10,7 +10,7 @@ from sqlalchemy import Connection, inspect, text
 from indexer.errors import LedgerError
 
 if TYPE_CHECKING:
-    from indexer.ledger.engine import Database
+    from indexer.ledger.database import Database
 
 # The newest file of migrations/versions. Alembic itself is imported only when there is something to migrate.
 HEAD = "0002"
@@ -24,13 +24,8 @@ def migrate(database: Database) -> None:
     LedgerError
         If the ledger was written by a newer version of this program, or the database holds something else.
     """
-    with database.read() as transaction:
-        if _revision(transaction) == HEAD:
-            return
-    with database.write() as transaction:
-        revision = _revision(transaction)  # again: another process may have been faster
-        if revision != HEAD:
-            _upgrade(transaction, revision)
+    if database.read(_revision) != HEAD:
+        database.write(_upgrade)
 
 
 def _revision(transaction: Connection) -> str | None:
@@ -46,11 +41,14 @@ def _revision(transaction: Connection) -> str | None:
     return None
 
 
-def _upgrade(transaction: Connection, revision: str | None) -> None:
+def _upgrade(transaction: Connection) -> None:
     from alembic import command
     from alembic.config import Config
     from alembic.script import ScriptDirectory
 
+    revision = _revision(transaction)
+    if revision == HEAD:  # another process was faster
+        return
     config = Config(attributes={"connection": transaction})
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}

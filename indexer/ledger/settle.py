@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, Table, bindparam, delete, select, update
 
 from indexer.ledger import locations, target_state, work
-from indexer.ledger.engine import chunks, upsert
+from indexer.ledger.database import chunks, upsert
 from indexer.ledger.schema import backfill, dirty, quarantine, source
 from indexer.model import Deferred, Dropped, Quarantined, Settled
 

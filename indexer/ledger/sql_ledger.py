@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Self
 
 from indexer.ledger import backfills, feed, installation, locations, mark, report, settle, target_state, targets, work
 from indexer.ledger.backup import backup
-from indexer.ledger.engine import Database
+from indexer.ledger.database import Database, reads, writes
 from indexer.ledger.lock import drain_lock
 from indexer.ledger.migrate import migrate
 from indexer.model import Lane
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
@@ -44,7 +45,7 @@ def open_ledger(url: str, *, site_key: bytes | None = None, patience_s: float = 
     site_key
         Secret behind the keyed hashes; without it the ledger makes its own.
     patience_s
-        How long a transaction waits for other processes.
+        How long a transaction waits for other processes or for room on the disk, until `SqlLedger.wait_out`.
 
     Raises
     ------
@@ -71,7 +72,7 @@ class SqlLedger:
     """
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self.database = database
         self._lock = drain_lock(database)
         self._base_url: str | None = None
 
@@ -81,41 +82,45 @@ class SqlLedger:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def wait_out(self, stop: threading.Event) -> None:
+        """Give up no transaction from now on until `stop` is set; one that waits then raises `Interrupted`."""
+        self.database.wait_out(stop)
+
     def close(self) -> None:
         """Close all connections."""
-        self._database.close()
+        self.database.close()
 
     # -- made once ---------------------------------------------------------------------------------------------
 
     def site_key(self) -> bytes:
         """Secret behind all keyed hashes, 32 bytes, made at first use."""
-        return installation.site_key(self._database, None)
+        return installation.site_key(self.database, None)
 
-    def patient_system(self, source: str) -> tuple[str, bool]:
+    @writes
+    def patient_system(self, transaction: Connection, source: str) -> tuple[str, bool]:
         """``urn:uuid:`` system for this source's numbers without an issuer, and whether it was made just now."""
-        with self._database.write() as transaction:
-            return installation.patient_system(transaction, source)
+        return installation.patient_system(transaction, source)
 
     # -- target ------------------------------------------------------------------------------------------------
 
     def open_target(self, base_url: str) -> None:
         """Make `base_url` the target that `published`, `patients` and `endpoint` speak of, in this object."""
-        targets.open_target(self._database, base_url)
+        targets.open_target(self.database, base_url)
         self._base_url = base_url
 
-    def drained_target(self) -> str | None:
+    @reads
+    def drained_target(self, transaction: Connection) -> str | None:
         """Address of the target that was drained to last, None before the first time."""
-        with self._database.read() as transaction:
-            return installation.drained_target(transaction)
+        return installation.drained_target(transaction)
 
-    def put_drained_target(self, base_url: str) -> None:
+    @writes
+    def put_drained_target(self, transaction: Connection, base_url: str) -> None:
         """Record that this target is drained to from now on."""
-        with self._database.write() as transaction:
-            installation.put_drained_target(transaction, base_url)
+        installation.put_drained_target(transaction, base_url)
 
     def reset_target(self, base_url: str) -> None:
         """The same address, but another or an emptied server: nothing counts as sent any more."""
-        targets.reset_target(self._database, base_url)
+        targets.reset_target(self.database, base_url)
         self._base_url = base_url
 
     def _target(self, transaction: Connection) -> int:
@@ -127,8 +132,7 @@ class SqlLedger:
     def drain_lock(self) -> Iterator[None]:
         """Hold the right to drain; ends the leases of a dead owner. Raises `LedgerBusy` if its owner lives."""
         with self._lock.hold():
-            with self._database.write() as transaction:
-                work.end_leases(transaction)
+            self.database.write(work.end_leases)
             yield
 
     def drainer_alive(self) -> bool:
@@ -137,35 +141,40 @@ class SqlLedger:
 
     # -- feed --------------------------------------------------------------------------------------------------
 
-    def position(self, source: str) -> FeedPosition | None:
+    @reads
+    def position(self, transaction: Connection, source: str) -> FeedPosition | None:
         """Feed position, None before the first poll."""
-        with self._database.read() as transaction:
-            return feed.position(transaction, source)
+        return feed.position(transaction, source)
 
-    def note(self, source: str, marks: Sequence[Mark], position: FeedPosition, now: float) -> None:
+    @writes
+    def note(
+        self, transaction: Connection, source: str, marks: Sequence[Mark], position: FeedPosition, now: float
+    ) -> None:
         """Mark studies dirty and move the position, together."""
-        with self._database.write() as transaction:
-            mark.mark(transaction, marks, now)
-            feed.move(transaction, source, position)
+        mark.mark(transaction, marks, now)
+        feed.move(transaction, source, position)
 
-    def record_poll(self, source: str, now: float) -> None:
+    @writes
+    def record_poll(self, transaction: Connection, source: str, now: float) -> None:
         """A poll of this source went well."""
-        with self._database.write() as transaction:
-            feed.record_poll(transaction, source, now)
+        feed.record_poll(transaction, source, now)
 
     # -- work --------------------------------------------------------------------------------------------------
 
-    def mark(self, marks: Sequence[Mark], now: float) -> None:
+    @writes
+    def mark(self, transaction: Connection, marks: Sequence[Mark], now: float) -> None:
         """Mark studies dirty; the generation of each rises."""
-        with self._database.write() as transaction:
-            mark.mark(transaction, marks, now)
+        mark.mark(transaction, marks, now)
 
-    def locations(self, source: str, limit: int = 0) -> tuple[StudyLocation, ...]:
+    @reads
+    def locations(self, transaction: Connection, source: str, limit: int = 0) -> tuple[StudyLocation, ...]:
         """Known locations in a source, newest first; all of them without a limit."""
-        with self._database.read() as transaction:
-            return locations.of_source(transaction, source, limit)
+        return locations.of_source(transaction, source, limit)
 
-    def take(self, now: float, limit: int, lease_s: float, lane: Lane | None = None) -> tuple[Task, ...]:
+    @writes
+    def take(
+        self, transaction: Connection, now: float, limit: int, lease_s: float, lane: Lane | None = None
+    ) -> tuple[Task, ...]:
         """Lease due studies: live before backfill, oldest due first; of one lane only if one is given.
 
         Raises
@@ -174,118 +183,119 @@ class SqlLedger:
             Also if this process lost the drain lock with its connection to PostgreSQL, and cannot get it back.
         """
         self._lock.confirm()
-        with self._database.write() as transaction:
-            target_id = self._target(transaction)
-            return work.take(transaction, target_id, now, limit, lease_s, Lane if lane is None else [lane])
+        lanes = Lane if lane is None else [lane]
+        return work.take(transaction, self._target(transaction), now, limit, lease_s, lanes)
 
-    def next_due(self, now: float) -> float | None:
+    @reads
+    def next_due(self, transaction: Connection, now: float) -> float | None:
         """Seconds until something is due that is not leased; None if nothing else is dirty."""
-        with self._database.read() as transaction:
-            return work.next_due(transaction, now)
+        return work.next_due(transaction, now)
 
-    def settle(self, settlements: Sequence[Settlement], now: float) -> None:
+    @writes
+    def settle(self, transaction: Connection, settlements: Sequence[Settlement], now: float) -> None:
         """End tasks; a study that was marked meanwhile stays dirty."""
-        with self._database.write() as transaction:
-            settle.settle(transaction, self._target(transaction), settlements, now)
+        settle.settle(transaction, self._target(transaction), settlements, now)
 
     # -- confirmed by the target -------------------------------------------------------------------------------
 
-    def published(self, study_instance_uids: Sequence[str]) -> Mapping[str, Published]:
+    @reads
+    def published(self, transaction: Connection, study_instance_uids: Sequence[str]) -> Mapping[str, Published]:
         """What the present target confirmed, by StudyInstanceUID."""
-        with self._database.read() as transaction:
-            return target_state.published(transaction, self._target(transaction), study_instance_uids)
+        return target_state.published(transaction, self._target(transaction), study_instance_uids)
 
-    def published_uids(self) -> frozenset[str]:
+    @reads
+    def published_uids(self, transaction: Connection) -> frozenset[str]:
         """Every study that the present target confirmed."""
-        with self._database.read() as transaction:
-            return target_state.published_uids(transaction, self._target(transaction))
+        return target_state.published_uids(transaction, self._target(transaction))
 
-    def patients(self, patient_keys: Sequence[str]) -> Mapping[str, Patient]:
+    @reads
+    def patients(self, transaction: Connection, patient_keys: Sequence[str]) -> Mapping[str, Patient]:
         """What the present target confirmed of Patients, by key."""
-        with self._database.read() as transaction:
-            return target_state.patients(transaction, self._target(transaction), patient_keys)
+        return target_state.patients(transaction, self._target(transaction), patient_keys)
 
-    def endpoint(self, source: str) -> tuple[str, str] | None:
+    @reads
+    def endpoint(self, transaction: Connection, source: str) -> tuple[str, str] | None:
         """Id and fingerprint of the source's Endpoint at the present target."""
-        with self._database.read() as transaction:
-            return target_state.endpoint(transaction, self._target(transaction), source)
+        return target_state.endpoint(transaction, self._target(transaction), source)
 
-    def endpoint_id(self, source: str) -> str | None:
+    @reads
+    def endpoint_id(self, transaction: Connection, source: str) -> str | None:
         """Id that the source's Endpoint bears at any target, once one was published."""
-        with self._database.read() as transaction:
-            return target_state.endpoint_id(transaction, source)
+        return target_state.endpoint_id(transaction, source)
 
-    def put_endpoint(self, source: str, fhir_id: str, fingerprint: str) -> None:
+    @writes
+    def put_endpoint(self, transaction: Connection, source: str, fhir_id: str, fingerprint: str) -> None:
         """Record that the present target holds the Endpoint as fingerprinted."""
-        with self._database.write() as transaction:
-            target_state.put_endpoint(transaction, self._target(transaction), source, fhir_id, fingerprint)
+        target_state.put_endpoint(transaction, self._target(transaction), source, fhir_id, fingerprint)
 
-    def record_pending(self, bodies: Mapping[str, bytes]) -> Mapping[str, Written]:
+    @writes
+    def record_pending(self, transaction: Connection, bodies: Mapping[str, bytes]) -> Mapping[str, Written]:
         """Record what is about to be sent to the present target, packed, by reference; what was written before."""
-        with self._database.write() as transaction:
-            return target_state.record_pending(transaction, self._target(transaction), bodies)
+        return target_state.record_pending(transaction, self._target(transaction), bodies)
 
-    def forget_patients(self, patient_keys: Sequence[str]) -> None:
+    @writes
+    def forget_patients(self, transaction: Connection, patient_keys: Sequence[str]) -> None:
         """The present target holds these Patients no longer."""
-        with self._database.write() as transaction:
-            target_state.forget_patients(transaction, self._target(transaction), patient_keys)
+        target_state.forget_patients(transaction, self._target(transaction), patient_keys)
 
     # -- backfill ----------------------------------------------------------------------------------------------
 
-    def backfill_begin(self, digest: str, now: float, rate: float | None) -> BackfillRun:
+    @writes
+    def backfill_begin(self, transaction: Connection, digest: str, now: float, rate: float | None) -> BackfillRun:
         """The unfinished run of the same options, or a new one."""
-        with self._database.write() as transaction:
-            return backfills.begin(transaction, digest, now, rate)
+        return backfills.begin(transaction, digest, now, rate)
 
-    def backfill_mark(self, run: BackfillRun, marks: Sequence[Mark], cursor: str, now: float) -> BackfillRun:
+    @writes
+    def backfill_mark(
+        self, transaction: Connection, run: BackfillRun, marks: Sequence[Mark], cursor: str, now: float
+    ) -> BackfillRun:
         """Mark a chunk for a run and move its cursor, together."""
-        with self._database.write() as transaction:
-            return backfills.mark(transaction, run, marks, cursor, now)
+        return backfills.mark(transaction, run, marks, cursor, now)
 
-    def backfill_marked(self, run: BackfillRun) -> BackfillRun:
+    @writes
+    def backfill_marked(self, transaction: Connection, run: BackfillRun) -> BackfillRun:
         """All marks of the run are made."""
-        with self._database.write() as transaction:
-            return backfills.marked(transaction, run)
+        return backfills.marked(transaction, run)
 
-    def backfill_progress(self, run: BackfillRun) -> BackfillProgress:
+    @reads
+    def backfill_progress(self, transaction: Connection, run: BackfillRun) -> BackfillProgress:
         """How far the run is."""
-        with self._database.read() as transaction:
-            return backfills.progress(transaction, run)
+        return backfills.progress(transaction, run)
 
-    def backfill_finish(self, run: BackfillRun, now: float) -> None:
+    @writes
+    def backfill_finish(self, transaction: Connection, run: BackfillRun, now: float) -> None:
         """Nothing of the run is dirty any more."""
-        with self._database.write() as transaction:
-            backfills.finish(transaction, run, now)
+        backfills.finish(transaction, run, now)
 
-    def backfill_rate(self) -> float | None:
+    @reads
+    def backfill_rate(self, transaction: Connection) -> float | None:
         """Lowest rate that an unfinished run asks for, in studies per second."""
-        with self._database.read() as transaction:
-            return backfills.rate(transaction)
+        return backfills.rate(transaction)
 
     # -- reports -----------------------------------------------------------------------------------------------
 
-    def summary(self, source: str, now: float) -> Summary:
+    @reads
+    def summary(self, transaction: Connection, source: str, now: float) -> Summary:
         """Counts and times for `status`."""
-        with self._database.read() as transaction:
-            return report.summary(transaction, targets.active(transaction, self._base_url), source, now)
+        return report.summary(transaction, targets.active(transaction, self._base_url), source, now)
 
-    def study(self, study_instance_uid: str) -> StudyRow | None:
+    @reads
+    def study(self, transaction: Connection, study_instance_uid: str) -> StudyRow | None:
         """All that is known of one study."""
-        with self._database.read() as transaction:
-            return report.study_row(transaction, targets.active(transaction, self._base_url), study_instance_uid)
+        return report.study_row(transaction, targets.active(transaction, self._base_url), study_instance_uid)
 
-    def quarantine(self) -> tuple[QuarantineRow, ...]:
+    @reads
+    def quarantine(self, transaction: Connection) -> tuple[QuarantineRow, ...]:
         """Studies in quarantine, oldest first."""
-        with self._database.read() as transaction:
-            return report.quarantine_rows(transaction)
+        return report.quarantine_rows(transaction)
 
-    def replay(self, study_instance_uids: Sequence[str], now: float) -> int:
+    @writes
+    def replay(self, transaction: Connection, study_instance_uids: Sequence[str], now: float) -> int:
         """Mark studies of the quarantine dirty again (all without a UID); how many."""
-        with self._database.write() as transaction:
-            uids = report.quarantined_uids(transaction, study_instance_uids)
-            mark.replay(transaction, uids, now)
+        uids = report.quarantined_uids(transaction, study_instance_uids)
+        mark.replay(transaction, uids, now)
         return len(uids)
 
     def backup(self, path: Path) -> None:
         """Write a consistent copy of the ledger to a new file."""
-        backup(self._database, path)
+        backup(self.database, path)

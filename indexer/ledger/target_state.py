@@ -9,7 +9,7 @@ import orjson
 from sqlalchemy import Connection, Table, delete, select, update
 
 from indexer.ledger import schema
-from indexer.ledger.engine import chunks, upsert
+from indexer.ledger.database import chunks, upsert
 from indexer.model import Patient, Published, Written
 
 if TYPE_CHECKING:

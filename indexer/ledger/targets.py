@@ -10,7 +10,9 @@ from indexer.errors import LedgerError
 from indexer.ledger.schema import endpoint, patient, published, target, written
 
 if TYPE_CHECKING:
-    from indexer.ledger.engine import Database
+    from collections.abc import Sequence
+
+    from indexer.ledger.database import Database
 
 _DELETED_AT_ONCE = 5000
 
@@ -40,32 +42,32 @@ def active(transaction: Connection, base_url: str | None) -> int | None:
 
 def open_target(database: Database, base_url: str) -> None:
     """Make sure that this address has an active target."""
-    with database.read() as transaction:
-        is_known = active(transaction, base_url) is not None
-    if is_known:
-        return
-    with database.write() as transaction:
-        if active(transaction, base_url) is None:
-            transaction.execute(insert(target).values(base_url=base_url, is_active=True))
+    if database.read(lambda transaction: active(transaction, base_url)) is None:
+        database.write(lambda transaction: _activate(transaction, base_url))
+
+
+def _activate(transaction: Connection, base_url: str) -> None:
+    if active(transaction, base_url) is None:
+        transaction.execute(insert(target).values(base_url=base_url, is_active=True))
 
 
 def reset_target(database: Database, base_url: str) -> None:
     """Retire the active target of this address for a new one of which nothing is known."""
-    with database.write() as transaction:
-        transaction.execute(update(target).where(target.c.base_url == base_url).values(is_active=False))
-        transaction.execute(insert(target).values(base_url=base_url, is_active=True))
-    with database.read() as transaction:
-        retired = transaction.scalars(select(target.c.target_id).where(~target.c.is_active)).all()
-    for target_id in retired:
+    for target_id in database.write(lambda transaction: _retire(transaction, base_url)):
         for key in (published.c.study_instance_uid, patient.c.patient_key, endpoint.c.source, written.c.reference):
-            while _delete_some(database, key, target_id):
+            while database.write(lambda transaction: _delete_some(transaction, key, target_id)):  # noqa: B023
                 pass
 
 
-def _delete_some(database: Database, key: Column[Any], target_id: int) -> int:
+def _retire(transaction: Connection, base_url: str) -> Sequence[int]:
+    """Begin a new target at this address; every retired one."""
+    transaction.execute(update(target).where(target.c.base_url == base_url).values(is_active=False))
+    _activate(transaction, base_url)
+    return transaction.scalars(select(target.c.target_id).where(~target.c.is_active)).all()
+
+
+def _delete_some(transaction: Connection, key: Column[Any], target_id: int) -> int:
     """Delete some rows of a retired target in a short transaction; how many. What a kill leaves goes next time."""
     table = key.table
     some = select(key).where(table.c.target_id == target_id).limit(_DELETED_AT_ONCE)
-    with database.write() as transaction:
-        gone = transaction.execute(delete(table).where(table.c.target_id == target_id, key.in_(some)))
-    return gone.rowcount
+    return transaction.execute(delete(table).where(table.c.target_id == target_id, key.in_(some))).rowcount

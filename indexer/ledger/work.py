@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Double, bindparam, case, or_, select, update
 
 from indexer.ledger import locations, target_state
-from indexer.ledger.engine import chunks
+from indexer.ledger.database import chunks
 from indexer.ledger.schema import dirty
 from indexer.model import Lane, Task
 

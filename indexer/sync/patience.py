@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from indexer import schedule
-from indexer.errors import AccessDenied, Conflict, Interrupted, LedgerBusy, LedgerFull, ProtocolViolation, Unavailable
+from indexer.errors import AccessDenied, Conflict, Interrupted, ProtocolViolation, Unavailable
 from indexer.log import Event
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-BUSY_S = 5.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -79,22 +77,6 @@ class Patience:
             else:
                 self.well()
                 return answer
-
-    def with_ledger(self, work: Callable[[], T]) -> T:
-        """Nothing is given up because the ledger was locked or its disk was full for a while.
-
-        Raises
-        ------
-        Interrupted
-            If a stop was asked for.
-        """
-        while True:
-            try:
-                return work()
-            except (LedgerBusy, LedgerFull) as error:
-                facts = {"event": Event.LEDGER_WAITS, "cause": type(error).__name__}
-                _log.warning("the ledger cannot be written; trying again", extra=facts)
-                self.stopped(BUSY_S)
 
     def delay_s(self, error: PeerError) -> float:
         """Count a failure; seconds to wait."""

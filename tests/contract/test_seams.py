@@ -18,7 +18,6 @@ from indexer.bundle import BundleType, build
 from indexer.dicomweb import DicomWebSamples
 from indexer.errors import Conflict, Refused, StudyVanished
 from indexer.fhir import FhirServer
-from indexer.ledger import SqlLedger
 from indexer.model import Level, Lookup, StudyLocation
 from indexer.orthanc import OrthancSource
 from indexer.sync import protocols
@@ -46,7 +45,6 @@ SEAMS = [
     (protocols.AttributeSource, memory.MemorySource),
     (protocols.FhirTarget, FhirServer),
     (protocols.FhirTarget, memory.MemoryTarget),
-    (protocols.Ledger, SqlLedger),
 ]
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from indexer.cli import backfill
+from indexer.ledger import database
 from indexer.orthanc import OrthancSource
-from indexer.sync import patience
 from indexer.sync.drain import drain
 from indexer.transport import Transport
 from tests.fakes.memory import MemoryTarget
@@ -51,7 +51,7 @@ def target() -> MemoryTarget:
 def world(ledger: SqlLedger, monkeypatch: pytest.MonkeyPatch) -> World:
     """Archive, FHIR server and ledger, all empty."""
     monkeypatch.setattr(drain, "IDLE_S", 0.01)
-    monkeypatch.setattr(patience, "BUSY_S", 0.01)
+    monkeypatch.setattr(database, "BETWEEN_TRIES_S", (0.001, 0.01))
     return World(ledger=ledger)
 
 

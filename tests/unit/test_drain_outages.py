@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from indexer.errors import (
     AnswerLost,
     ConfigError,
-    LedgerBusy,
     LedgerError,
-    LedgerFull,
     Unavailable,
 )
 from indexer.sync.drain import drain
+from tests.fakes.ledger_faults import BUSY, DAMAGED, FULL, failing
 from tests.fakes.memory import study
 from tests.unit.world import World, wait_until
-
-if TYPE_CHECKING:
-    from indexer.ledger import SqlLedger
 
 DOWN = Unavailable("down", peer="orthanc")
 BROKEN = Unavailable("a file is missing", peer="orthanc", status=500)
@@ -86,38 +81,28 @@ def test_a_server_that_is_emptied_while_we_drain_gets_everything_again(world: Wo
     assert world.verify().is_equal
 
 
-class Troubled:
-    """A ledger whose methods fail by script."""
-
-    def __init__(self, ledger: SqlLedger) -> None:
-        self._ledger = ledger
-        self.errors: dict[str, list[Exception]] = {}
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._ledger, name)
-
-        def call(*arguments: Any) -> Any:
-            errors = self.errors.get(name)
-            if errors:
-                raise errors.pop()
-            return method(*arguments)
-
-        return call
+STATEMENTS = {
+    "take": "UPDATE dirty SET lease_until",
+    "patients": "SELECT patient",
+    "record_pending": "INSERT INTO written",
+    "settle": "DELETE FROM dirty",
+    "next_due": "SELECT dirty.due_at",
+    "backfill_rate": "SELECT min(backfill.rate)",
+}
+"""Each in a transaction of its own while one changed study is drained."""
 
 
-@pytest.mark.parametrize("method", ["take", "patients", "settle", "next_due", "backfill_rate"])
-@pytest.mark.parametrize("error", [LedgerBusy("locked"), LedgerFull("full")])
-def test_a_ledger_that_is_busy_for_a_while_costs_nothing(world: World, method: str, error: LedgerError) -> None:
+@pytest.mark.parametrize("statement", STATEMENTS.values(), ids=STATEMENTS)
+@pytest.mark.parametrize("fault", [BUSY, FULL])
+def test_a_ledger_that_is_busy_for_a_while_costs_nothing(world: World, statement: str, fault: str) -> None:
     world.publish(study())
     world.source.put(study(instances=9))
     world.poller.poll()
-    ledger = Troubled(world.ledger)
-    world.reader = replace(world.reader, ledger=ledger)
-    one = replace(world.new_drain(), ledger=ledger)
-    ledger.errors[method] = [error] * 3
-    with world.ledger.drain_lock():
-        one.run(lambda: (ledger.next_due(world.clock()) or 1) > 0)
-    assert ledger.errors[method] == [], "the fault was never met"
+    drained, reads = world.new_drain(), world.source.script.calls["read"]
+    with world.ledger.drain_lock(), failing(world.ledger, fault, times=3, statement=statement) as faults:
+        drained.run(lambda: (world.ledger.next_due(world.clock()) or 1) > 0)
+    assert faults.left == 0, "the fault was never met"
+    assert world.source.script.calls["read"] == reads + 1, "the archive was read again"
     assert quarantined(world) == {}
     assert len(world.target.of_type("ImagingStudy")) == 1
     assert world.dirty_uids(["1.2.3"]) == []
@@ -128,12 +113,10 @@ def test_a_ledger_that_is_damaged_ends_the_drain(world: World, method: str) -> N
     world.publish(study())
     world.source.put(study(instances=9))
     world.poller.poll()
-    ledger = Troubled(world.ledger)
-    world.reader = replace(world.reader, ledger=ledger)
-    one = replace(world.new_drain(), ledger=ledger)
-    ledger.errors[method] = [LedgerError("damaged")]
-    with world.ledger.drain_lock(), pytest.raises(LedgerError, match="damaged"):
-        one.run(lambda: world.is_idle)
+    drained = world.new_drain()
+    damaged = failing(world.ledger, DAMAGED, statement=STATEMENTS[method])
+    with world.ledger.drain_lock(), damaged, pytest.raises(LedgerError, match="damaged"):
+        drained.run(lambda: world.is_idle)
     assert quarantined(world) == {}
 
 
@@ -141,18 +124,11 @@ def test_a_busy_ledger_does_not_hide_that_the_server_was_replaced(world: World) 
     world.publish(study())
     world.source.put(study(instances=9))
     world.poller.poll()
-    one = world.new_drain()
-    renew, errors = one.on_replaced, [LedgerBusy("locked")]
-
-    def busy() -> None:
-        if errors:
-            raise errors.pop()
-        renew()
-
+    drained = world.new_drain()
     world.target.wipe()
-    with world.ledger.drain_lock():
-        replace(one, on_replaced=busy).run(lambda: world.is_idle)
-    assert errors == []
+    with world.ledger.drain_lock(), failing(world.ledger, BUSY, times=2, statement="UPDATE target") as faults:
+        drained.run(lambda: world.is_idle)
+    assert faults.left == 0
     assert world.verify().is_equal
 
 

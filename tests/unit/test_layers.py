@@ -32,7 +32,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     **dict.fromkeys(SOURCES, frozenset({"errors", "model", "transport"})),
     # The one reading of a status of a FHIR entry stands in `bundle`; what it means is no matter of HTTP.
     "fhir": frozenset({"errors", "model", "transport", "bundle"}),
-    "ledger": frozenset({"errors", "model"}),
+    "ledger": frozenset({"errors", "model", "log"}),
     "sync": frozenset({"errors", "model", "log", "thread_group"}) | PURE,
     "service": frozenset({"errors", "log", "thread_group", "sync"}),
 }

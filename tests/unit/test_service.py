@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from indexer import service
-from indexer.errors import ConfigError, Interrupted, LedgerBusy, LedgerError, LedgerFull, Unavailable
+from indexer.errors import ConfigError, Interrupted, LedgerBusy, LedgerError, Unavailable
 from indexer.service import Follower, Service
+from tests.fakes.ledger_faults import BUSY, FULL, failing
 from tests.fakes.memory import study
 from tests.unit.world import DEADLINE_S, World, wait_until
 
@@ -88,14 +89,13 @@ def test_an_outage_of_the_source_is_waited_out(world: World) -> None:
     assert world.source.script.faults == 10
 
 
-@pytest.mark.parametrize("error", [LedgerBusy("locked"), LedgerFull("full")])
-def test_a_ledger_that_cannot_be_written_for_a_while_is_waited_for(world: World, error: LedgerError) -> None:
-    world.source.script.next("changes", error, error)
+@pytest.mark.parametrize("fault", [BUSY, FULL])
+def test_a_ledger_that_cannot_be_written_for_a_while_is_waited_for(world: World, fault: str) -> None:
     world.source.put(study())
-    with running(world) as one:
+    with failing(world.ledger, fault, times=3) as faults, running(world) as one:
         wait_until(arrived(world, 1), "the study")
     assert one.failure is None
-    assert world.source.script.faults == 2
+    assert faults.left == 0
 
 
 def test_a_damaged_ledger_ends_everything(world: World) -> None:

@@ -167,14 +167,14 @@ class Drain:
         pace = RateLimiter(self.clock)
         while not self.stop.is_set():
             self._news.clear()
-            tasks = self.patience.with_ledger(lambda: self._take(pace))
+            tasks = self._take(pace)
             for task in tasks:
                 self._put(self._tasks, task)
             if tasks:
                 continue
-            if is_done is not None and not self._under_way and self.patience.with_ledger(is_done):
+            if is_done is not None and not self._under_way and is_done():
                 return
-            self._news.wait(self.patience.with_ledger(self._idle_s))
+            self._news.wait(self._idle_s())
 
     def _take(self, pace: RateLimiter) -> list[Task]:
         if not self._has_room():
@@ -219,7 +219,7 @@ class Drain:
     def _prepared(self, task: Task, ahead: Mapping[StudyLocation, Study]) -> Prepared | Settlement:
         self.patience.stopped(0)
         try:
-            prepared = self.patience.with_ledger(lambda: self.reader.prepare(task, ahead))
+            prepared = self.reader.prepare(task, ahead)
         except PeerError as error:
             delay_s = self.patience.delay_s(error)
             self.patience.stopped(min(delay_s, self.patience.most_s))
@@ -308,7 +308,7 @@ class Drain:
             return self._guarded(lambda some: self._write(replace(resolved, ready=[*some])), resolved.ready)
         except TargetReplaced:
             self._epoch += 1
-            self.patience.with_ledger(self.on_replaced)
+            self.on_replaced()
             return [_put_off(one) for one in resolved.ready]
 
     def _write(self, resolved: Resolved) -> list[Settlement]:
@@ -316,7 +316,7 @@ class Drain:
         return self.publisher.write(resolved, self.clock(), chance)
 
     def _settle(self, settlements: Sequence[Settlement]) -> None:
-        self.patience.with_ledger(lambda: self.ledger.settle(settlements, self.clock()))
+        self.ledger.settle(settlements, self.clock())
         with self._lock:
             self._under_way.difference_update(one.task.study_instance_uid for one in settlements)
         self._news.set()

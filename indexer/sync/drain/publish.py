@@ -59,8 +59,7 @@ class Publisher:
     def _known(self, resolved: Resolved) -> Mapping[str, Patient]:
         """Patients that the server holds by now: the Bundle before this one may have made some of them."""
         keys = sorted({one.patient.row.patient_key for one in resolved.ready if one.patient is not None})
-        ledger = self.resolver.ledger
-        return {**resolved.patients, **self.resolver.patience.with_ledger(lambda: ledger.patients(keys))}
+        return {**resolved.patients, **self.resolver.ledger.patients(keys)}
 
     def _gone(
         self, prepared: Sequence[Prepared], patients: Mapping[str, PatientPlan], answers: Answers
@@ -77,7 +76,7 @@ class Publisher:
         held = self.sender.read([f"Patient/{row.fhir_id}" for row in suspects.values()])
         gone = [key for key, found in zip(suspects, held, strict=True) if found is None]
         if gone:
-            self.resolver.patience.with_ledger(lambda: self.resolver.ledger.forget_patients(gone))
+            self.resolver.ledger.forget_patients(gone)
         return frozenset(gone)
 
 

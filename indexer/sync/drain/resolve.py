@@ -84,7 +84,7 @@ class Resolver:
             If the server cannot search.
         """
         stated = {one.patient.row.patient_key: one.patient for one in prepared if one.patient is not None}
-        known = dict(self.patience.with_ledger(lambda: self.ledger.patients(sorted(stated))))
+        known = dict(self.ledger.patients(sorted(stated)))
         unknown = {key: one for key, one in stated.items() if key not in known}
         found = self._found(prepared, unknown)
         looks = self.policy.mode is not Mode.CREATE

@@ -111,7 +111,7 @@ class ResourceWriter:
         if self.ownership == "exclusive":
             return {}
         bodies = {draft.reference: merge.pack(draft.entry.body) for draft in drafts if not draft.is_foreign}
-        return self.sender.patience.with_ledger(lambda: self.ledger.record_pending(bodies))
+        return self.ledger.record_pending(bodies)
 
     def _is_read_first(self, draft: Draft) -> bool:
         if draft.is_foreign or draft.is_abandoned:

@@ -8,7 +8,7 @@ from indexer.errors import LedgerBusy
 from indexer.ledger import SqlLedger, open_ledger
 from tests.contract.ledger.conftest import new_schema
 from tests.contract.ledger.processes import line, process
-from tests.contract.ledger.values import TARGET, mark, take
+from tests.contract.ledger.values import TARGET, execute, mark, take
 from tests.site import wait_for
 
 
@@ -73,7 +73,7 @@ def test_a_lock_that_was_lost_with_its_session_is_taken_again(postgres_url: str)
 
 def test_a_lock_that_somebody_else_got_meanwhile_is_not_taken(postgres_url: str) -> None:
     url = new_schema(postgres_url)
-    with open_ledger(url) as ledger, open_ledger(url) as other:
+    with open_ledger(url, patience_s=0.2) as ledger, open_ledger(url) as other:
         ledger.open_target(TARGET)
         with ledger.drain_lock():
             _end_sessions_with_locks(other)
@@ -87,5 +87,4 @@ def test_a_lock_that_somebody_else_got_meanwhile_is_not_taken(postgres_url: str)
 
 def _end_sessions_with_locks(ledger: SqlLedger) -> None:
     others = "locktype = 'advisory' AND pid <> pg_backend_pid()"
-    with ledger._database.read() as transaction:
-        transaction.exec_driver_sql(f"SELECT pg_terminate_backend(pid, 9000) FROM pg_locks WHERE {others}")
+    execute(ledger, f"SELECT pg_terminate_backend(pid, 9000) FROM pg_locks WHERE {others}")

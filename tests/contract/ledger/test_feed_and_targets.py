@@ -9,6 +9,7 @@ from indexer.model.ledger import Summary
 from tests.contract.ledger.values import (
     TARGET,
     backfill_mark,
+    execute,
     location,
     mark,
     marks,
@@ -66,8 +67,7 @@ def test_a_renewed_target_has_confirmed_nothing_and_keeps_nothing(
     ledger.reset_target(TARGET)
     assert ledger.published_uids() == frozenset()
     assert (ledger.endpoint("main"), ledger.endpoint_id("main")) == (None, "endpoint-id")
-    with ledger._database.read() as transaction:
-        assert transaction.exec_driver_sql("SELECT count(*) FROM published").scalar() == 0
+    assert execute(ledger, "SELECT * FROM published") == []
     ledger.put_endpoint("main", "endpoint-id", "a" * 64)
     ledger.open_target(TARGET)
     assert ledger.endpoint("main") == ("endpoint-id", "a" * 64)

@@ -5,11 +5,10 @@ from dataclasses import dataclass, replace
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
-from sqlalchemy import delete
 
 from indexer.ledger import SqlLedger, schema
 from indexer.model import Deferred, Dropped, Lane, Quarantined, Settlement, Task
-from tests.contract.ledger.values import LEASE_S, TARGET, location, mark, settled, take
+from tests.contract.ledger.values import LEASE_S, TARGET, execute, location, mark, settled, take
 
 UIDS = st.sampled_from(["1.1", "1.2", "1.3"])
 LANES = st.sampled_from(list(Lane))
@@ -47,9 +46,8 @@ class Generations(RuleBasedStateMachine):
 
     @initialize()
     def begin_empty(self) -> None:
-        with self.ledger._database.write() as transaction:
-            for table in schema.metadata.sorted_tables:
-                transaction.execute(delete(table))
+        for table in schema.metadata.sorted_tables:
+            execute(self.ledger, f"DELETE FROM {table.name}")
         self.ledger.open_target(TARGET)
 
     @rule(seconds=st.sampled_from([1.0, 30.0, 200.0, LEASE_S]))
@@ -152,8 +150,8 @@ class Generations(RuleBasedStateMachine):
 
     @invariant()
     def knows_the_same(self) -> None:
-        with self.ledger._database.read() as transaction:
-            rows = {row.study_instance_uid: row for row in transaction.execute(schema.dirty.select())}
+        dirty = self.ledger.database.read(lambda transaction: transaction.execute(schema.dirty.select()).all())
+        rows = {row.study_instance_uid: row for row in dirty}
         known = {
             uid: Dirty(
                 row.generation,
@@ -178,7 +176,7 @@ def test_any_order_of_marks_and_settlements(ledger: SqlLedger) -> None:
     class OnThisLedger(Generations): ...
 
     OnThisLedger.ledger = ledger
-    is_fast = ledger._database.path is not None
+    is_fast = ledger.database.path is not None
     OnThisLedger.TestCase.settings = settings(
         max_examples=30 if is_fast else 10,
         stateful_step_count=20,

@@ -2,22 +2,25 @@
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import Connection
 
 from indexer.errors import LedgerError
 from indexer.ledger import SqlLedger, migrate, open_ledger, schema, work
 from indexer.model import Lane
-from tests.contract.ledger.values import backfill_mark, mark, marks, take_one
+from tests.contract.ledger.values import backfill_mark, execute, mark, marks, take_one
 
 
 def test_the_migrations_make_the_tables_of_the_schema(ledger: SqlLedger) -> None:
-    with ledger._database.read() as transaction:
+    def difference(transaction: Connection) -> list[Any]:
         context = MigrationContext.configure(transaction, opts={"compare_type": True})
-        assert compare_metadata(context, schema.metadata) == []
+        return compare_metadata(context, schema.metadata)
+
+    assert ledger.database.read(difference) == []
 
 
 def test_the_newest_migration_is_the_one_that_is_checked_for() -> None:
@@ -34,8 +37,8 @@ def test_a_ledger_is_opened_again_without_a_change(new_url: str) -> None:
 
 
 def test_a_newer_ledger_is_refused(new_url: str) -> None:
-    with open_ledger(new_url) as ledger, ledger._database.write() as transaction:
-        transaction.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with open_ledger(new_url) as ledger:
+        execute(ledger, "UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(LedgerError, match=r"newer version .*9999") as caught:
         open_ledger(new_url)
     assert "before the upgrade" in caught.value.hint
@@ -62,18 +65,18 @@ def test_many_open_a_new_ledger_at_once(new_url: str) -> None:
 
 
 def plan(ledger: SqlLedger, statement: str) -> str:
-    explain = "EXPLAIN QUERY PLAN" if ledger._database.path else "EXPLAIN"
-    with ledger._database.read() as transaction:
-        if not ledger._database.path:
-            transaction.execute(text("SET LOCAL enable_seqscan = off"))
-        return "\n".join(str(row) for row in transaction.exec_driver_sql(f"{explain} {statement}"))
+    if ledger.database.path:
+        rows = execute(ledger, f"EXPLAIN QUERY PLAN {statement}")
+    else:
+        rows = execute(ledger, "SET LOCAL enable_seqscan = off", f"EXPLAIN {statement}")
+    return "\n".join(map(str, rows))
 
 
 def test_due_work_is_found_by_an_index_in_its_order(ledger: SqlLedger) -> None:
     ledger.mark(marks(f"1.{number}" for number in range(500)), 1000.0)
     ledger.mark([backfill_mark(f"2.{number}") for number in range(500)], 1000.0)
     query = work.free_rows(Lane.LIVE, 1000.0).where(schema.dirty.c.due_at <= 1000.0).limit(10)
-    compiled = query.compile(ledger._database.engine, compile_kwargs={"literal_binds": True})
+    compiled = query.compile(ledger.database.engine, compile_kwargs={"literal_binds": True})
     found = plan(ledger, str(compiled))
     assert "ix_dirty_lane_due_at" in found
     assert "TEMP B-TREE" not in found  # SQLite's word for a sort

@@ -14,7 +14,7 @@ from indexer.errors import LedgerBusy, LedgerError, LedgerFull, UsageError
 from indexer.ledger import SqlLedger, open_ledger
 from indexer.model import FeedPosition
 from tests.contract.ledger.conftest import new_schema
-from tests.contract.ledger.values import TARGET, mark, marks, settled, take, take_one
+from tests.contract.ledger.values import TARGET, execute, mark, marks, settled, take, take_one
 
 NOBODY = 65534
 
@@ -58,9 +58,8 @@ def test_what_root_makes_belongs_to_the_directorys_owner(tmp_path: Path) -> None
 
 
 def test_every_commit_reaches_the_disk(sqlite_ledger: SqlLedger) -> None:
-    with sqlite_ledger._database.read() as transaction:
-        assert transaction.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
-        assert transaction.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
+    assert execute(sqlite_ledger, "PRAGMA journal_mode") == [("wal",)]
+    assert execute(sqlite_ledger, "PRAGMA synchronous") == [(2,)]  # FULL
 
 
 @pytest.mark.parametrize(
@@ -170,7 +169,7 @@ def test_a_full_disk_loses_nothing_and_work_goes_on_when_there_is_room(
 ) -> None:
     request.addfinalizer(lambda: subprocess.run(["umount", "--lazy", small_disk], check=True))
     filler = small_disk / "filler"
-    with open_ledger(url_of(small_disk / "ledger.db")) as ledger:
+    with open_ledger(url_of(small_disk / "ledger.db"), patience_s=0.2) as ledger:
         ledger.open_target(TARGET)
         ledger.note("main", [mark("0.0")], FeedPosition(low=1), 1000.0)
         filler.write_bytes(b"x" * (os.statvfs(small_disk).f_bavail * 4096 - 65536))
@@ -196,7 +195,7 @@ def test_a_full_disk_at_first_start_says_so(small_disk: Path, request: pytest.Fi
     request.addfinalizer(lambda: subprocess.run(["umount", "--lazy", small_disk], check=True))
     (small_disk / "filler").write_bytes(b"x" * (os.statvfs(small_disk).f_bavail * 4096))
     with pytest.raises(LedgerFull):
-        open_ledger(url_of(small_disk / "ledger.db"))
+        open_ledger(url_of(small_disk / "ledger.db"), patience_s=0.2)
     (small_disk / "filler").unlink()
     open_ledger(url_of(small_disk / "ledger.db")).close()
 

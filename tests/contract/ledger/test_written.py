@@ -2,11 +2,9 @@
 
 from dataclasses import replace
 
-from sqlalchemy import inspect, text
-
 from indexer.ledger import SqlLedger, open_ledger
 from indexer.model import Deferred, Written
-from tests.contract.ledger.values import TARGET, mark, patient, published, settled, take_one
+from tests.contract.ledger.values import TARGET, execute, mark, patient, published, settled, take_one
 
 STUDY, PATIENT = "ImagingStudy/s", "Patient/p"
 
@@ -62,8 +60,7 @@ def test_another_target_holds_nothing_of_us(ledger: SqlLedger) -> None:
 def test_a_target_that_was_replaced_leaves_nothing_behind(ledger: SqlLedger) -> None:
     ledger.record_pending({STUDY: b"one"})
     ledger.reset_target(TARGET)
-    with ledger._database.read() as transaction:
-        assert transaction.scalar(text("SELECT count(*) FROM written")) == 0
+    assert execute(ledger, "SELECT * FROM written") == []
 
 
 def test_many_are_written_at_once(ledger: SqlLedger) -> None:
@@ -105,10 +102,8 @@ def test_a_ledger_of_the_first_schema_is_brought_up(new_url: str) -> None:
 
 def _downgrade(ledger: SqlLedger) -> None:
     """Make the tables those of schema 0001 again, as an earlier version left them."""
-    with ledger._database.write() as transaction:
-        transaction.execute(text("DROP TABLE written"))
-        for table, columns in {"published": ["is_shared"], "patient": ["is_ours", "version_id", "is_shared"]}.items():
-            for column in columns:
-                transaction.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))
-        transaction.execute(text("UPDATE alembic_version SET version_num = '0001'"))
-        assert "written" not in inspect(transaction).get_table_names()
+    execute(ledger, "DROP TABLE written")
+    for table, columns in {"published": ["is_shared"], "patient": ["is_ours", "version_id", "is_shared"]}.items():
+        for column in columns:
+            execute(ledger, f"ALTER TABLE {table} DROP COLUMN {column}")
+    execute(ledger, "UPDATE alembic_version SET version_num = '0001'")

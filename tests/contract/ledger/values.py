@@ -1,7 +1,9 @@
 """Short ways to write marks and what comes of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
+
+from sqlalchemy import Connection
 
 from indexer.ledger import SqlLedger
 from indexer.model import Lane, Mark, Patient, Published, Settled, StudyLocation, Task
@@ -15,7 +17,7 @@ def location(uid: str, source: str = "main", location_id: str | None = None) -> 
 
 
 def mark(uid: str = "1.2.3", **options: Any) -> Mark:
-    values: dict[str, Any] = {"reason": "NewInstance", "copy": location(uid)}
+    values: dict[str, Any] = {"reason": "NewInstance", "location": location(uid)}
     return Mark(**(values | options))
 
 
@@ -59,6 +61,16 @@ def settled(task: Task, **options: Any) -> Settled:
 
 def take(ledger: SqlLedger, now: float, limit: int = 100, lease_s: float = LEASE_S) -> tuple[Task, ...]:
     return ledger.take(now, limit, lease_s)
+
+
+def execute(ledger: SqlLedger, *statements: str) -> Sequence[Any]:
+    """Run statements of SQL behind the ledger's back; the rows of the last one, if it has any."""
+
+    def work(transaction: Connection) -> Sequence[Any]:
+        result = [transaction.exec_driver_sql(statement) for statement in statements][-1]
+        return result.all() if result.returns_rows else ()
+
+    return ledger.database.write(work)
 
 
 def take_one(ledger: SqlLedger, now: float) -> Task:

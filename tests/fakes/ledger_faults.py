@@ -1,0 +1,43 @@
+"""Faults of a ledger's database, met where the driver would raise them."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import event
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from indexer.ledger import SqlLedger
+
+BUSY, FULL, DAMAGED = "SQLITE_BUSY", "SQLITE_FULL", "SQLITE_CORRUPT"
+
+
+@dataclass
+class Faults:
+    """How many of them are still to come."""
+
+    left: int
+
+
+@contextmanager
+def failing(ledger: SqlLedger, fault: str, *, times: int = 1, statement: str = "") -> Iterator[Faults]:
+    """The next statements that begin like this fail, each in the middle of its transaction."""
+    faults = Faults(times)
+
+    def fail(_connection: object, _cursor: object, text: str, *_: Any) -> None:
+        if faults.left and text.startswith(statement):
+            faults.left -= 1
+            error = sqlite3.OperationalError(fault)
+            error.sqlite_errorname = fault
+            raise error
+
+    event.listen(ledger.database.engine, "before_cursor_execute", fail)
+    try:
+        yield faults
+    finally:
+        event.remove(ledger.database.engine, "before_cursor_execute", fail)

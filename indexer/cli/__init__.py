@@ -1,4 +1,9 @@
-"""The command line: reads the options, composes the objects, turns errors into sentences and exit codes."""
+"""The command line: reads the options, composes the objects, turns errors into sentences and exit codes.
+
+`commands` and the modules of the sub-commands (`config`, `ledger`, `quarantine`) declare what can be typed. At
+their top they import nothing but typer, `options` and `errors`; what a command works with is imported where it begins
+to work. So ``--help`` and ``status`` do not wait for the libraries of others.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from indexer import __version__
-from indexer.cli import backfill, config, ledger, quarantine, run, show, status, verify
+from indexer.cli import commands, config, ledger, quarantine
 from indexer.cli.options import ERRORS, EXIT_CODES, OUTPUT
 from indexer.errors import IndexerError, UsageError
 
@@ -48,11 +53,7 @@ def program(
     """Keeps a FHIR server's ImagingStudy index true to one or more Orthanc PACS."""
 
 
-app.command("run")(run.run)
-app.command("backfill")(backfill.backfill)
-app.command("status")(status.status)
-app.command("show")(show.show)
-app.command("verify")(verify.verify)
+app.add_typer(commands.app)
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(config.app, name="config")
 app.add_typer(ledger.app, name="ledger")

@@ -5,13 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from indexer.cli.compose import Site
-from indexer.cli.options import OUTPUT, of_site
-from indexer.cli.preview import preview
+from indexer.cli.options import OUTPUT
 from indexer.cli.progress import Display
 from indexer.cli.signals import stop_on_signal
 from indexer.errors import LedgerBusy, UsageError
@@ -19,6 +15,9 @@ from indexer.sync.changes.backfill import Backfill, Seen, Selection
 from indexer.thread_group import ThreadGroup
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from indexer.cli.compose import Site
     from indexer.model import BackfillRun
 
 WATCH_S = 0.5
@@ -29,31 +28,34 @@ PATIENCE_S = 30.0
 """When all that is left is put off for longer than this, it is left to the daemon or to the next call."""
 
 
-@of_site
-def backfill(
+def selected(
     site: Site,
-    since: Annotated[str | None, typer.Option(help="First StudyDate, YYYY-MM-DD.")] = None,
-    until: Annotated[str | None, typer.Option(help="Last StudyDate, YYYY-MM-DD.")] = None,
-    modality: Annotated[list[str] | None, typer.Option(help="Only studies with a series of it; repeatable.")] = None,
-    study: Annotated[list[str] | None, typer.Option(help="Only this StudyInstanceUID; repeatable.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Send even what is unchanged.")] = False,
-    rate: Annotated[float | None, typer.Option(min=0.01, help="At most so many studies per second.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be written; write nothing.")] = False,
-) -> int:
-    """Index every study that is already there; a call that was cut short goes on where it was.
+    since: str | None,
+    until: str | None,
+    modalities: Sequence[str],
+    study_instance_uids: Sequence[str],
+    *,
+    force: bool,
+) -> Selection:
+    """What the options ask for.
 
-    Beside a running daemon this marks the studies and shows the daemon's progress; alone it drains them itself.
+    Raises
+    ------
+    UsageError
+        If a date is none.
     """
-    selection = Selection(
+    return Selection(
         sources=tuple(source.name for source in site.config.sources),
         since=_date(since, "--since"),
         until=_date(until, "--until"),
-        modalities=tuple(sorted({one.upper() for one in modality or ()})),
-        study_instance_uids=tuple(sorted(set(study or ()))),
+        modalities=tuple(sorted({modality.upper() for modality in modalities})),
+        study_instance_uids=tuple(sorted(set(study_instance_uids))),
         force=force,
     )
-    if dry_run:
-        return preview(site, selection)
+
+
+def backfill(site: Site, selection: Selection, rate: float | None) -> int:
+    """Mark, then drain or watch until all is settled; the exit code."""
     stop = threading.Event()
     stop_on_signal(stop)
     return _Run(site, selection, stop).carry_out(rate)

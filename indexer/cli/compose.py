@@ -1,4 +1,4 @@
-"""Builds every object from the configuration; nothing else in the program builds an edge."""
+"""Builds the flow from the configuration, over the servers of `indexer.cli.servers`."""
 
 from __future__ import annotations
 
@@ -6,23 +6,17 @@ import logging
 import sys
 import threading
 import time
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from pydantic import SecretStr
-
 from indexer import mapping
 from indexer.bundle import Limits, Sizer, TypePolicy
-from indexer.config import read_secret
+from indexer.cli.servers import Servers, transport_to
 from indexer.dicomweb import DicomWebSamples
 from indexer.errors import ConfigError
-from indexer.fhir import FhirServer
-from indexer.ledger import open_ledger
 from indexer.log import Event
 from indexer.mapping import Element, Instances, Release, Rules, Subject
 from indexer.merge import Conflict
-from indexer.orthanc import OrthancSource
 from indexer.schedule import SettlingRule
 from indexer.sync.changes.poll import Poller
 from indexer.sync.drain.drain import Drain
@@ -36,16 +30,12 @@ from indexer.sync.drain.targeting import make_ready, replaced
 from indexer.sync.drain.write import ResourceWriter
 from indexer.sync.patience import Patience
 from indexer.sync.preview import Preview
-from indexer.transport import Transport, basic, bearer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from indexer.config import Config
-    from indexer.config.model import Source, Target
-    from indexer.ledger import SqlLedger
+    from indexer.config import Source
     from indexer.mapping import Preset
-    from indexer.transport import Auth
 
 _log = logging.getLogger(__name__)
 
@@ -59,27 +49,8 @@ would wait for Python's usual 5 ms each time."""
 _SUBJECTS = {"logical": Subject.LOGICAL, "contained": Subject.CONTAINED}
 
 
-@dataclass
-class Site:
-    """One configured installation; its parts are built when they are first asked for."""
-
-    config: Config
-
-    @cached_property
-    def ledger(self) -> SqlLedger:
-        return open_ledger(self.config.ledger_url, site_key=self.config.site_key_bytes)
-
-    @cached_property
-    def sources(self) -> dict[str, OrthancSource]:
-        return {source.name: _orthanc(source) for source in self.config.sources}
-
-    @cached_property
-    def target(self) -> FhirServer:
-        target = self.config.target
-        auth = _bearer(target) if target.bearer else _basic(target.username, target.password)
-        return FhirServer(
-            Transport(target.fhir, peer="fhir", auth=auth, ca_file=target.ca_file, timeout_s=target.timeout_s)
-        )
+class Site(Servers):
+    """One configured installation: its servers, and the flow over them."""
 
     @cached_property
     def release(self) -> Release:
@@ -161,7 +132,7 @@ class Site:
     def _samples(self, source: Source) -> DicomWebSamples | None:
         if not source.read_dicomweb:
             return None
-        transport = _transport(source, source.orthanc, "dicomweb")
+        transport = transport_to(source, source.orthanc, "dicomweb")
         return DicomWebSamples(transport, root=lambda: self._dicomweb_root(source), cap=self.config.sampled_instances)
 
     def _dicomweb_root(self, source: Source) -> str:
@@ -271,23 +242,3 @@ def _switched(elements: frozenset[Element], switches: Mapping[str, bool]) -> fro
     """Elements of a preset, and on top of it what the site switches itself."""
     on = {Element(name) for name, is_on in switches.items() if is_on}
     return (elements | on) - {Element(name) for name, is_on in switches.items() if not is_on}
-
-
-def _orthanc(source: Source) -> OrthancSource:
-    return OrthancSource(_transport(source, source.orthanc, "orthanc"), source.name, page_size=source.page_size)
-
-
-def _transport(source: Source, url: str, peer: str) -> Transport:
-    auth = _basic(source.username, source.password)
-    return Transport(url, peer=peer, auth=auth, ca_file=source.ca_file, timeout_s=source.timeout_s)
-
-
-def _basic(username: str | None, password: SecretStr | None) -> Auth | None:
-    return basic(username, password.get_secret_value() if password else "") if username else None
-
-
-def _bearer(target: Target) -> Auth:
-    """The token as configured; one in a file is read anew at each request, for it is renewed while we run."""
-    fixed = target.bearer or SecretStr("")
-    path = target.bearer_file
-    return bearer(fixed.get_secret_value if path is None else lambda: read_secret(path).get_secret_value())

@@ -6,8 +6,7 @@ import json
 
 import typer
 
-from indexer import config as configuration
-from indexer.cli.options import OUTPUT, ConfigOption, load
+from indexer.cli.options import OUTPUT, ConfigOption, Installation
 
 app = typer.Typer(help="The configuration file: check, schema, example.", no_args_is_help=True)
 
@@ -15,7 +14,7 @@ app = typer.Typer(help="The configuration file: check, schema, example.", no_arg
 @app.command()
 def check(config: ConfigOption = None) -> None:
     """Read the file and name every mistake at once, by line."""
-    loaded = load(config, None, None, None)
+    loaded = Installation(config).load()
     for warning in loaded.warnings:
         OUTPUT.print(f"warning: {warning}", markup=False)
     names = ", ".join(source.name for source in loaded.config.sources)
@@ -27,10 +26,14 @@ def check(config: ConfigOption = None) -> None:
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of the file, for editors."""
-    OUTPUT.print_json(json.dumps(configuration.json_schema()))
+    from indexer import config
+
+    OUTPUT.print_json(json.dumps(config.json_schema()))
 
 
 @app.command()
 def example() -> None:
     """Print a commented example with every key."""
-    OUTPUT.print(configuration.example(), end="", markup=False)
+    from indexer import config
+
+    OUTPUT.print(config.example(), end="", markup=False)

@@ -7,27 +7,24 @@ from typing import Annotated
 
 import typer
 
-from indexer.cli.compose import Site
-from indexer.cli.options import OUTPUT, of_site
+from indexer.cli.options import OUTPUT, Installation, of_installation
 
 app = typer.Typer(help="The ledger: back it up, show the site key.", no_args_is_help=True)
 
 
 @app.command()
-@of_site
+@of_installation
 def backup(
-    site: Site,
+    installation: Installation,
     file: Annotated[Path, typer.Argument(help="A file that does not exist yet.")],
 ) -> None:
     """Write a consistent copy of an SQLite ledger, also while the daemon runs."""
-    site.ledger.backup(file)
+    installation.servers().ledger.backup(file)
     OUTPUT.print(f"The ledger was copied to {file}; it holds the site key, keep it as safe as the ledger itself.")
 
 
 @app.command("site-key")
-@of_site
-def site_key(
-    site: Site,
-) -> None:
+@of_installation
+def site_key(installation: Installation) -> None:
     """Print the secret behind the Patient ids, to be kept apart from the ledger (64 hexadecimal digits)."""
-    OUTPUT.print(site.ledger.site_key().hex())
+    OUTPUT.print(installation.servers().ledger.site_key().hex())

@@ -1,23 +1,27 @@
-"""Options that all commands share, and what they open."""
+"""Options that all commands share, and the installation that they name."""
 
 from __future__ import annotations
 
 import inspect
 import logging
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Concatenate, TypeVar
 
 import typer
 from rich.console import Console
 
-from indexer import config, log
-from indexer.cli.compose import Site
+from indexer import log
 from indexer.errors import UsageError
 from indexer.log import Event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from indexer.cli.compose import Site
+    from indexer.cli.servers import Servers
+    from indexer.config import Config, Loaded
 
 OUTPUT = Console(soft_wrap=True, highlight=False, markup=False)
 ERRORS = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
@@ -27,9 +31,12 @@ EXIT_CODES = (
     "75 try again later; 78 wrong configuration."
 )
 
+DEFAULT_FILE = Path("/etc/dicom-fhir-indexer/config.yaml")
+FILE_VARIABLE = "DICOM_FHIR_INDEXER_CONFIG"
+
 ConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", envvar=config.PATH_VARIABLE, help=f"Configuration file; default {config.DEFAULT_PATH}."),
+    typer.Option("--config", envvar=FILE_VARIABLE, help=f"Configuration file; default {DEFAULT_FILE}."),
 ]
 OrthancOption = Annotated[str | None, typer.Option("--orthanc", help="Orthanc's REST address, for a try without file.")]
 FhirOption = Annotated[str | None, typer.Option("--fhir", help="FHIR base address, for a try without file.")]
@@ -40,8 +47,58 @@ R = TypeVar("R")
 _log = logging.getLogger(__name__)
 
 
-def of_site(command: Callable[Concatenate[Site, ...], R]) -> Callable[..., R]:
-    """A command whose first parameter is a site: on the command line stand the options that say which one."""
+@dataclass(frozen=True)
+class Installation:
+    """What a command is about: a configuration file, or two addresses for a try without one."""
+
+    file: Path | None = None
+    orthanc: str | None = None
+    fhir: str | None = None
+    ledger: Path | None = None
+
+    def load(self) -> Loaded:
+        """Read and check the configuration.
+
+        Raises
+        ------
+        UsageError
+            If the options contradict each other.
+        ConfigError
+            If the configuration is wrong.
+        """
+        from indexer import config
+
+        if self.orthanc and self.fhir:
+            return config.Loaded(config=config.from_urls(self.orthanc, self.fhir, self.ledger), warnings=())
+        if self.orthanc or self.fhir:
+            raise UsageError("--orthanc and --fhir go together")
+        if self.ledger:
+            raise UsageError("--ledger goes with --orthanc and --fhir; with a file, set 'ledger' in it")
+        return config.load(self.file or DEFAULT_FILE, os.environ)
+
+    def servers(self) -> Servers:
+        """The ledger and the servers, for commands that only ask them."""
+        from indexer.cli.servers import Servers
+
+        return Servers(self._configured())
+
+    def site(self) -> Site:
+        """The whole flow."""
+        from indexer.cli.compose import Site
+
+        return Site(self._configured())
+
+    def _configured(self) -> Config:
+        """The configuration, after logging was set up by it."""
+        loaded = self.load()
+        log.configure(loaded.config.log.format, loaded.config.log.level)
+        for warning in loaded.warnings:
+            _log.warning("the configuration is doubtful", extra={"event": Event.CONFIG_WARNING, "problem": warning})
+        return loaded.config
+
+
+def of_installation(command: Callable[Concatenate[Installation, ...], R]) -> Callable[..., R]:
+    """A command whose first parameter is an installation: typed are the options that say which one."""
 
     def called(
         config: ConfigOption = None,
@@ -50,39 +107,11 @@ def of_site(command: Callable[Concatenate[Site, ...], R]) -> Callable[..., R]:
         ledger: LedgerOption = None,
         **own: Any,
     ) -> R:
-        return command(open_site(config, orthanc, fhir, ledger), **own)
+        return command(Installation(config, orthanc, fhir, ledger), **own)
 
     shared = list(inspect.signature(called, eval_str=True).parameters.values())[:-1]
     _, *own = inspect.signature(command, eval_str=True).parameters.values()
-    by_keyword = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in (*shared, *own)]
+    by_keyword = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in (*shared, *own)]
     called.__name__, called.__doc__, called.__annotations__ = command.__name__, command.__doc__, {}
     vars(called)["__signature__"] = inspect.Signature(by_keyword)
     return called
-
-
-def open_site(path: Path | None, orthanc: str | None, fhir: str | None, ledger: Path | None) -> Site:
-    """The site that the options speak of: a file, or two addresses.
-
-    Raises
-    ------
-    UsageError
-        If the options contradict each other.
-    ConfigError
-        If the configuration is wrong.
-    """
-    loaded = load(path, orthanc, fhir, ledger)
-    log.configure(loaded.config.log.format, loaded.config.log.level)
-    for warning in loaded.warnings:
-        _log.warning("the configuration is doubtful", extra={"event": Event.CONFIG_WARNING, "problem": warning})
-    return Site(loaded.config)
-
-
-def load(path: Path | None, orthanc: str | None, fhir: str | None, ledger: Path | None) -> config.Loaded:
-    """Read the configuration that the options speak of."""
-    if orthanc or fhir:
-        if not (orthanc and fhir):
-            raise UsageError("--orthanc and --fhir go together")
-        return config.Loaded(config=config.from_urls(orthanc, fhir, ledger), warnings=())
-    if ledger:
-        raise UsageError("--ledger goes with --orthanc and --fhir; with a file, set 'ledger' in it")
-    return config.load(path or config.DEFAULT_PATH, os.environ)

@@ -7,48 +7,48 @@ from typing import Annotated
 
 import typer
 
-from indexer.cli.compose import Site
-from indexer.cli.options import OUTPUT, of_site
+from indexer.cli.options import OUTPUT, Installation, of_installation
 from indexer.errors import UsageError
-from indexer.schedule import epoch_text
 
 app = typer.Typer(help="Studies that could not be published: list, show, replay.", no_args_is_help=True)
 
 
 @app.command("list")
-@of_site
-def list_(
-    site: Site,
-) -> None:
+@of_installation
+def list_(installation: Installation) -> None:
     """List them, oldest first, with cause."""
-    rows = site.ledger.quarantine()
+    from indexer.schedule import epoch_text
+
+    rows = installation.servers().ledger.quarantine()
     for row in rows:
         OUTPUT.print(f"{row.study_instance_uid}  {epoch_text(row.since)}  {row.cause}: {row.text}", markup=False)
     OUTPUT.print(f"{len(rows)} in quarantine.")
 
 
 @app.command()
-@of_site
+@of_installation
 def show(
-    site: Site,
+    installation: Installation,
     study_instance_uid: Annotated[str, typer.Argument(metavar="UID")],
 ) -> None:
     """Show one of them, and what to do."""
-    found = site.ledger.study(study_instance_uid)
-    if found is None or found.quarantine is None:
+    from indexer.schedule import epoch_text
+
+    study = installation.servers().ledger.study(study_instance_uid)
+    if study is None or study.quarantine is None:
         raise UsageError("this study is not in quarantine")
-    row = found.quarantine
+    row = study.quarantine
     OUTPUT.print(f"since {epoch_text(row.since)}\ncause {row.cause}\n{row.text}\n{row.hint}", markup=False)
     for location in row.locations:
         OUTPUT.print(f"stands in {location.source} as {location.location_id}", markup=False)
 
 
 @app.command()
-@of_site
+@of_installation
 def replay(
-    site: Site,
+    installation: Installation,
     study_instance_uid: Annotated[list[str] | None, typer.Argument(metavar="[UID]...", help="All without one.")] = None,
 ) -> None:
     """Mark them dirty again; the daemon or the next backfill publishes them if their cause is gone."""
-    count = site.ledger.replay(study_instance_uid or (), time.time())
+    count = installation.servers().ledger.replay(study_instance_uid or (), time.time())
     OUTPUT.print(f"{count} studies will be tried again.")

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING
 
-from indexer.cli.compose import Site
-from indexer.cli.options import of_site
 from indexer.cli.signals import stop_on_signal
 from indexer.service import Follower, Service
 
+if TYPE_CHECKING:
+    from indexer.cli.compose import Site
 
-@of_site
-def run(
-    site: Site,
-) -> None:
-    """Follow the sources and publish what changes, until SIGTERM or SIGINT.
 
-    The first signal ends it within 10 seconds, the second at once; nothing is lost either way.
-    """
+def run(site: Site) -> None:
+    """Follow and publish until a signal comes."""
     stop = threading.Event()
     stop_on_signal(stop)
     site.ledger.wait_out(stop)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
-import typer
 
-from indexer.cli.compose import Site
-from indexer.cli.options import ERRORS, OUTPUT, of_site
+from indexer.cli.options import ERRORS, OUTPUT
 from indexer.difference import differences
 from indexer.errors import StudyError, StudyVanished, UsageError
 from indexer.model import Deferred, Quarantined
@@ -17,18 +15,14 @@ from indexer.schedule import epoch_text
 from indexer.sync.drain.prepared import Prepared
 
 if TYPE_CHECKING:
+    from indexer.cli.compose import Site
     from indexer.mapping import Mapped
     from indexer.model import Settlement, StudyLocation
     from indexer.model.ledger import StudyRow
 
 
-@of_site
-def show(
-    site: Site,
-    study_instance_uid: Annotated[str, typer.Argument(metavar="UID", help="StudyInstanceUID.")],
-    resource: Annotated[bool, typer.Option("--resource", help="Print what would be sent, as JSON.")] = False,
-) -> int:
-    """Show what the source, the ledger and the FHIR server say of one study, and where they differ."""
+def show(site: Site, study_instance_uid: str, *, resource: bool) -> int:
+    """Print the three views, or the resources that would be sent; the exit code."""
     site.ledger.open_target(site.target.base_url)
     row = site.ledger.study(study_instance_uid)
     locations = row.locations if row and row.locations else _found(site, study_instance_uid)

@@ -5,31 +5,27 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
 from rich.table import Table
 
-from indexer.cli.compose import Site
-from indexer.cli.options import OUTPUT, of_site
+from indexer.cli.options import OUTPUT
 from indexer.errors import PeerError
 from indexer.schedule import epoch_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from indexer.cli.servers import Servers
 
-@of_site
-def status(
-    site: Site,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
-) -> int:
-    """Say per source what is reachable, how far the feed is read, and what is dirty, published or quarantined."""
-    site.ledger.open_target(site.target.base_url)
+
+def status(servers: Servers, *, as_json: bool) -> int:
+    """Print the state of the servers and of the ledger; the exit code."""
+    servers.ledger.open_target(servers.target.base_url)
     report: dict[str, Any] = {
-        "target": _target(site),
-        "drainer": site.ledger.drainer_alive(),
-        "sources": [_source(site, name) for name in site.sources],
+        "target": _target(servers),
+        "drainer": servers.ledger.drainer_alive(),
+        "sources": [_source(servers, name) for name in servers.sources],
     }
     if as_json:
         OUTPUT.print_json(json.dumps(report))
@@ -39,17 +35,17 @@ def status(
     return 0 if all(reachable) else 69
 
 
-def _target(site: Site) -> dict[str, Any]:
+def _target(servers: Servers) -> dict[str, Any]:
     try:
-        info = site.target.info()
+        info = servers.target.info()
     except PeerError as error:
         return {"reachable": False, "problem": error.message}
     return {"reachable": True, "fhir_version": info.fhir_version, "software": info.software}
 
 
-def _source(site: Site, name: str) -> dict[str, Any]:
-    source = site.sources[name]
-    facts = asdict(site.ledger.summary(name, time.time()))
+def _source(servers: Servers, name: str) -> dict[str, Any]:
+    source = servers.sources[name]
+    facts = asdict(servers.ledger.summary(name, time.time()))
     for key in ("oldest_dirty_at", "last_poll_at", "last_write_at"):
         facts[key] = epoch_text(facts[key]) if facts[key] is not None else None
     try:

@@ -5,31 +5,22 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from indexer.cli.compose import Site
-from indexer.cli.options import OUTPUT, of_site
+from indexer.cli.options import OUTPUT
 from indexer.sync.verify import Verifier
 from indexer.transport import RetryPolicy, retrying
 
 if TYPE_CHECKING:
+    from indexer.cli.compose import Site
     from indexer.sync.verify import Report
 
 
 PATIENCE = RetryPolicy(initial_s=0.5, max_s=10.0, budget_s=60.0)
 
 
-@of_site
-def verify(
-    site: Site,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
-) -> int:
-    """Compare whole sources with the FHIR server: studies, series, instances, counts, subjects, endpoints.
-
-    Exit 0 only if all is equal, except for studies in quarantine or not yet settled, which are listed apart.
-    """
+def verify(site: Site, *, as_json: bool) -> int:
+    """Print in what the FHIR server differs from the sources; the exit code."""
     site.ledger.open_target(site.target.base_url)
     verifier = Verifier(
         patiently=retrying(PATIENCE, threading.Event()),

@@ -7,15 +7,13 @@
 from __future__ import annotations
 
 from indexer.config.example import example, key_table
-from indexer.config.load import DEFAULT_PATH, PATH_VARIABLE, Loaded, from_urls, load
+from indexer.config.load import Loaded, from_urls, load
 from indexer.config.model import BundleLimits, Config, Feed, Log, Retry, Settle, Source, Target
 from indexer.config.schema import json_schema
 from indexer.config.secrets import read_secret
 from indexer.config.values import Instances
 
 __all__ = [
-    "DEFAULT_PATH",
-    "PATH_VARIABLE",
     "BundleLimits",
     "Config",
     "Feed",

@@ -19,8 +19,6 @@ from indexer.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-DEFAULT_PATH = Path("/etc/dicom-fhir-indexer/config.yaml")
-PATH_VARIABLE = "DICOM_FHIR_INDEXER_CONFIG"
 _OPTIONS = {"orthanc": "--orthanc", "fhir": "--fhir", "ledger": "--ledger"}
 
 

@@ -10,8 +10,6 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pydicom.datadict import dictionary_VR, tag_for_keyword
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -29,6 +27,8 @@ def tag_of(keyword: str) -> str:
     KeyError
         If the DICOM dictionary has no such keyword.
     """
+    from pydicom.datadict import tag_for_keyword  # here, because it takes longer than `status` as a whole
+
     tag = tag_for_keyword(keyword)
     if tag is None:
         raise KeyError(keyword)
@@ -38,6 +38,8 @@ def tag_of(keyword: str) -> str:
 @functools.cache
 def vr_of(keyword: str) -> str:
     """Value representation of a keyword (the first one where the dictionary allows several)."""
+    from pydicom.datadict import dictionary_VR
+
     return dictionary_VR(int(tag_of(keyword), 16)).split(" ", maxsplit=1)[0]
 
 

@@ -7,8 +7,6 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from pydicom.datadict import dictionary_VR
-
 from indexer.errors import ProtocolViolation
 from indexer.model import Attributes, Instance
 
@@ -133,6 +131,8 @@ def _element(vr: str, value: object) -> dict[str, Any]:
 
 @functools.lru_cache(maxsize=4096)
 def _vr(tag: str) -> str:
+    from pydicom.datadict import dictionary_VR  # slow to import, and only reading studies asks for it
+
     try:
         return dictionary_VR(int(tag, 16)).split(" ", maxsplit=1)[0]
     except (KeyError, ValueError):

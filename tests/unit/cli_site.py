@@ -109,7 +109,8 @@ def command_line(
 ) -> Iterator[CommandLine]:
     """A command line for one test."""
     one = CommandLine(home=home, capsys=capsys)
-    monkeypatch.setattr("indexer.cli.options.Site", one.site)
+    for name in ("compose.Site", "servers.Servers"):
+        monkeypatch.setattr(f"indexer.cli.{name}", one.site)
     monkeypatch.setattr("indexer.log.configure", lambda *_: None)
     yield one
     one.close()

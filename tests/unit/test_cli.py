@@ -120,6 +120,37 @@ def test_it_runs_as_a_module() -> None:
     assert done.stdout == config.example()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code", "unused"),
+    [
+        (["--version"], 0, {"pydantic", "requests", "sqlalchemy", "pydicom", "indexer.config", "indexer.model"}),
+        (["--help"], 0, {"pydantic", "requests", "sqlalchemy", "pydicom", "indexer.config", "indexer.model"}),
+        (["config", "example"], 0, {"requests", "sqlalchemy", "pydicom", "indexer.model"}),
+        (
+            ["status", "--orthanc", "http://127.0.0.1:9", "--fhir", "http://127.0.0.1:9", "--ledger", "ledger.db"],
+            69,
+            {"pydicom", "indexer.mapping", "indexer.sync"},
+        ),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_a_command_imports_only_what_it_needs(
+    line: CommandLine, arguments: list[str], code: int, unused: set[str]
+) -> None:
+    """Importing takes longer than what these commands do."""
+    program = "import sys; from indexer.cli import main; code = main(sys.argv[1:]); print(*sys.modules); sys.exit(code)"
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=line.home,
+        timeout=60,
+    )
+    assert done.returncode == code, done.stderr
+    assert unused & set(done.stdout.split()) == set()
+
+
 # --- what is opened -------------------------------------------------------------------------------------------------
 
 

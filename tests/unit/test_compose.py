@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from indexer import config
+from indexer.cli.options import DEFAULT_FILE
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "docker-compose.orthanc.yml"
@@ -73,7 +74,7 @@ def test_no_password_stands_in_the_file(compose: dict[str, Any]) -> None:
 def test_the_mounted_configuration_fits_the_services(compose: dict[str, Any], tmp_path: Path) -> None:
     indexer = compose["services"]["indexer"]
     mounted, place, mode = indexer["volumes"][0].split(":")
-    assert (place, mode) == (str(config.DEFAULT_PATH), "ro")
+    assert (place, mode) == (str(DEFAULT_FILE), "ro")
     (tmp_path / "orthanc-password").write_text("secret")
     file = tmp_path / "config.yaml"
     file.write_text((ROOT / mounted).read_text().replace("/run/secrets", str(tmp_path)))

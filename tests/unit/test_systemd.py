@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from indexer import config
+from indexer.cli.options import DEFAULT_FILE
 from indexer.errors import ConfigError, UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,7 +52,7 @@ def _complaints(file: Path) -> str:
 def test_the_unit_says_what_the_program_promises(unit: configparser.ConfigParser) -> None:
     service = unit["Service"]
     assert service["Type"] == "simple"
-    assert service["ExecStart"].endswith(f"dicom-fhir-indexer run --config {config.DEFAULT_PATH}")
+    assert service["ExecStart"].endswith(f"dicom-fhir-indexer run --config {DEFAULT_FILE}")
     assert service["Restart"] == "on-failure"
     kept = {int(code) for code in service["RestartPreventExitStatus"].split()}
     assert kept == {ConfigError.exit_code, UsageError.exit_code}

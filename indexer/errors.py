@@ -21,8 +21,9 @@
     └─ StudyError(cause)             concerns one study, the others go on
        ├─ StudyVanished              the source does not hold it (any more)        a normal end
        ├─ StudyChanging              it changed while it was read                  read again
-       ├─ StudyNotReady                 what its identity needs cannot be read now    retry
-       └─ StudyInvalid                 it cannot be published as it is               quarantine
+       ├─ StudyNotReady              what its identity needs cannot be read now    retry
+       ├─ StudyUnreadable            the source fails on it, and not on others     retry, then quarantine
+       └─ StudyInvalid               it cannot be published as it is               quarantine
 
 Each class says who acts. Edges translate foreign exceptions into these in one place; nobody else catches foreign ones.
 No message or hint may hold patient data: no names, numbers, UIDs, bodies or URLs with a query.
@@ -232,6 +233,20 @@ class StudyChanging(StudyError):
 
 class StudyNotReady(StudyError):
     """Something that the study's identity needs cannot be read now."""
+
+
+class StudyUnreadable(StudyError):
+    """The source fails on this study, though it answers otherwise.
+
+    Parameters
+    ----------
+    status
+        HTTP status code, if an answer came.
+    """
+
+    def __init__(self, message: str, *, status: int | None) -> None:
+        super().__init__(message, cause="source_error")
+        self.status = status
 
 
 class StudyInvalid(StudyError):

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
+    from indexer.health import ServerHealth
     from indexer.sync.changes.poll import Poller
     from indexer.sync.drain.drain import Drain
-    from indexer.sync.patience import Patience
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class Follower:
     """
 
     poller: Poller
-    patience: Patience
+    health: ServerHealth
     interval_s: float
 
     def follow(self, stop: threading.Event) -> None:
@@ -48,9 +48,9 @@ class Follower:
             try:
                 self.poller.poll()
             except PeerError as error:
-                self.patience.wait(error)
+                self.health.wait("poll", error)
             else:
-                self.patience.well()
+                self.health.succeeded("poll")
                 stop.wait(self.interval_s)
 
 
@@ -68,7 +68,7 @@ class Service:
 
     followers: Sequence[Follower]
     drain_lock: Callable[[], AbstractContextManager[None]]
-    drain: Callable[[threading.Event], Drain]
+    drain: Callable[[], Drain]
     stop: threading.Event
 
     def run(self) -> None:
@@ -94,6 +94,6 @@ class Service:
             try:
                 with self.drain_lock():
                     _log.info("draining", extra={"event": Event.DRAIN_STARTED})
-                    self.drain(self.stop).run()
+                    self.drain().run()
             except LedgerBusy:
                 self.stop.wait(LOCK_AGAIN_S)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -56,18 +55,17 @@ def selected(
 
 def backfill(site: Site, selection: Selection, rate: float | None) -> int:
     """Mark, then drain or watch until all is settled; the exit code."""
-    stop = threading.Event()
-    stop_on_signal(stop)
-    return _Run(site, selection, stop).carry_out(rate)
+    stop_on_signal(site.stop)
+    return _Run(site, selection).carry_out(rate)
 
 
 class _Run:
     """One call of the command."""
 
-    def __init__(self, site: Site, selection: Selection, stop: threading.Event) -> None:
+    def __init__(self, site: Site, selection: Selection) -> None:
         self.site = site
         self.selection = selection
-        self.stop = stop
+        self.stop = site.stop
         self.seen = Seen()
 
     def carry_out(self, rate: float | None) -> int:
@@ -103,9 +101,9 @@ class _Run:
                 self.stop.wait(WATCH_S)
 
     def _drain(self, run: BackfillRun, display: Display) -> None:
-        threads = ThreadGroup(threading.Event())
-        self.site.ledger.wait_out(threads.stop)
-        threads.start(lambda: self.site.drain(threads.stop).run(lambda: self._is_over(run)))
+        self.site.ledger.wait_out(self.stop)
+        threads = ThreadGroup(self.stop)
+        threads.start(lambda: self.site.drain().run(lambda: self._is_over(run)))
         while threads.is_alive and not self.stop.is_set():
             display.show()
             threads.wait(WATCH_S)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import sys
 import threading
 import time
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,7 @@ from indexer.bundle import Limits, Sizer, TypePolicy
 from indexer.cli.servers import Servers, transport_to
 from indexer.dicomweb import DicomWebSamples
 from indexer.errors import ConfigError
+from indexer.health import ServerHealth
 from indexer.log import Event
 from indexer.mapping import Element, Instances, Release, Rules, Subject
 from indexer.merge import Conflict
@@ -28,7 +31,6 @@ from indexer.sync.drain.resolve import Resolver
 from indexer.sync.drain.send import BundleSender
 from indexer.sync.drain.targeting import make_ready, replaced
 from indexer.sync.drain.write import ResourceWriter
-from indexer.sync.patience import Patience
 from indexer.sync.preview import Preview
 
 if TYPE_CHECKING:
@@ -49,8 +51,28 @@ would wait for Python's usual 5 ms each time."""
 _SUBJECTS = {"logical": Subject.LOGICAL, "contained": Subject.CONTAINED}
 
 
+@dataclass
 class Site(Servers):
-    """One configured installation: its servers, and the flow over them."""
+    """One configured installation: its servers, and the flow over them.
+
+    Attributes
+    ----------
+    stop
+        Ends whatever waits or drains.
+    """
+
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    @cached_property
+    def health(self) -> dict[str, ServerHealth]:
+        """Of every server, by its name: ``fhir``, ``orthanc main``, ``dicomweb main``."""
+        retry = self.config.target.retry
+        names = [("fhir", None), *((peer, name) for name in self.sources for peer in ("orthanc", "dicomweb"))]
+        servers = [
+            ServerHealth(peer=peer, source=name, stop=self.stop, initial_s=retry.initial_s, max_s=retry.max_s)
+            for peer, name in names
+        ]
+        return {health.server: health for health in servers}
 
     @cached_property
     def release(self) -> Release:
@@ -80,17 +102,22 @@ class Site(Servers):
 
     def _pipeline(self, source: Source) -> SourcePipeline:
         rules = self._rules(source)
-        address = source.dicomweb or source.orthanc + self._dicomweb_root(source)
+        address = self._address(source)
         fhir_id = self.ledger.endpoint_id(source.name) or mapping.endpoint_id(address)
         resource = mapping.endpoint(address, endpoint_id=fhir_id, source=source.name, rules=rules)
         return SourcePipeline(
             source=self.sources[source.name],
+            health=self.health[f"orthanc {source.name}"],
             samples=self._samples(source),
+            samples_health=self.health[f"dicomweb {source.name}"],
             rules=rules,
             endpoint_id=fhir_id,
             endpoint=resource_entry(resource, None, None),
             endpoint_resource=resource,
         )
+
+    def _address(self, source: Source) -> str:
+        return source.dicomweb or source.orthanc + self._dicomweb_root(source)
 
     def _rules(self, source: Source) -> Rules:
         wanted, patients = self.config.mapping, self.config.patients
@@ -132,7 +159,7 @@ class Site(Servers):
     def _samples(self, source: Source) -> DicomWebSamples | None:
         if not source.read_dicomweb:
             return None
-        transport = transport_to(source, source.orthanc, "dicomweb")
+        transport = transport_to(source, "dicomweb")
         return DicomWebSamples(transport, root=lambda: self._dicomweb_root(source), cap=self.config.sampled_instances)
 
     def _dicomweb_root(self, source: Source) -> str:
@@ -170,72 +197,65 @@ class Site(Servers):
             site_key=self.ledger.site_key(),
         )
 
-    def resolver(self, patience: Patience) -> Resolver:
+    @cached_property
+    def resolver(self) -> Resolver:
         """Who looks into the FHIR server before studies are sent."""
         return Resolver(
             ledger=self.ledger,
             target=self.target,
-            patience=patience,
+            health=self.health["fhir"],
             policy=self.policy,
             looks_for_studies=self.config.ownership == "shared",
         )
 
-    def drain(self, stop: threading.Event) -> Drain:
+    def drain(self) -> Drain:
         """A drain whose servers are ready; waits for them as long as it takes.
 
         Raises
         ------
         Interrupted
-            If `stop` is set meanwhile.
+            If a stop is asked for meanwhile.
         """
         sys.setswitchinterval(SWITCH_S)
-        patience = self.patience("fhir", stop)
-        patience.persist(lambda: self.release)
+        fhir = self.health["fhir"]
+        fhir.call("connect", lambda: self.release)
         # A source without 'dicomweb' and 'dicomweb_root' is asked for the address of its Endpoint: never a guessed one.
-        self.patience("orthanc", stop).persist(lambda: self.pipelines)
+        for source in self.config.sources:
+            self.health[f"orthanc {source.name}"].call("connect", functools.partial(self._address, source))
         writer = ResourceWriter(
             ledger=self.ledger,
-            sender=self._sender(patience),
+            sender=self._sender(),
             ownership=self.config.ownership,
             conflict=Conflict(self.config.conflict),
         )
-        patience.persist(lambda: make_ready(self.ledger, self.target, writer, self.pipelines, time.time))
+        fhir.call("connect", lambda: make_ready(self.ledger, self.target, writer, self.pipelines, time.time))
         return Drain(
             ledger=self.ledger,
             reader=self.reader,
-            publisher=Publisher(resolver=self.resolver(self.patience("fhir", stop)), writer=writer),
-            patience=self.patience("orthanc", stop),
-            stop=stop,
-            on_replaced=lambda: patience.persist(
-                lambda: replaced(self.ledger, self.target, writer, self.pipelines, time.time)
+            publisher=Publisher(resolver=self.resolver, writer=writer),
+            stop=self.stop,
+            on_replaced=lambda: fhir.call(
+                "connect", lambda: replaced(self.ledger, self.target, writer, self.pipelines, time.time)
             ),
             readers=max(source.readers for source in self.config.sources),
             site_key=self.ledger.site_key(),
         )
 
-    def _sender(self, patience: Patience) -> BundleSender:
+    def _sender(self) -> BundleSender:
         bundle = self.config.target.bundle
         limits = Limits(max_entries=bundle.max_entries, max_bytes=bundle.max_bytes)
         return BundleSender(
             target=self.target,
             sizer=Sizer.begin(limits, bundle.target_time_s),
             types=TypePolicy(wanted=bundle.type),
-            patience=patience,
+            health=self.health["fhir"],
             clock=time.monotonic,
-        )
-
-    def patience(self, peer: str, stop: threading.Event, tries: int | None = None) -> Patience:
-        """How outages of a peer are waited out, or raised after so many tries."""
-        retry = self.config.target.retry
-        return Patience(
-            peer=peer, stop=stop, clock=time.monotonic, first_s=retry.initial_s, most_s=retry.max_s, tries=tries
         )
 
     @cached_property
     def preview(self) -> Preview:
         """Who says what a drain would do, for somebody who waits for the answer."""
-        patience = self.patience("fhir", threading.Event(), tries=3)
-        return Preview(reader=self.reader, resolver=self.resolver(patience), clock=time.time)
+        return Preview(reader=self.reader, resolver=replace(self.resolver, tries=3), clock=time.time)
 
 
 def _switched(elements: frozenset[Element], switches: Mapping[str, bool]) -> frozenset[Element]:

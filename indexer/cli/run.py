@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 from indexer.cli.signals import stop_on_signal
@@ -14,15 +13,14 @@ if TYPE_CHECKING:
 
 def run(site: Site) -> None:
     """Follow and publish until a signal comes."""
-    stop = threading.Event()
-    stop_on_signal(stop)
-    site.ledger.wait_out(stop)
+    stop_on_signal(site.stop)
+    site.ledger.wait_out(site.stop)
     followers = [
         Follower(
             poller=site.poller(source.name),
-            patience=site.patience(f"orthanc {source.name}", stop),
+            health=site.health[f"orthanc {source.name}"],
             interval_s=source.feed.interval_s,
         )
         for source in site.config.sources
     ]
-    Service(followers=followers, drain_lock=site.ledger.drain_lock, drain=site.drain, stop=stop).run()
+    Service(followers=followers, drain_lock=site.ledger.drain_lock, drain=site.drain, stop=site.stop).run()

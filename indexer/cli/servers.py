@@ -46,12 +46,13 @@ class Servers:
 
 
 def _orthanc(source: Source) -> OrthancSource:
-    return OrthancSource(transport_to(source, source.orthanc, "orthanc"), source.name, page_size=source.page_size)
+    return OrthancSource(transport_to(source, "orthanc"), source.name, page_size=source.page_size)
 
 
-def transport_to(source: Source, url: str, peer: str) -> Transport:
+def transport_to(source: Source, peer: str) -> Transport:
     auth = _basic(source.username, source.password)
-    return Transport(url, peer=peer, auth=auth, ca_file=source.ca_file, timeout_s=source.timeout_s)
+    name = f"{peer} {source.name}"
+    return Transport(source.orthanc, peer=name, auth=auth, ca_file=source.ca_file, timeout_s=source.timeout_s)
 
 
 def _basic(username: str | None, password: SecretStr | None) -> Auth | None:

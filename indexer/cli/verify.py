@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import json
-import threading
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from indexer.cli.options import OUTPUT
 from indexer.sync.verify import Verifier
-from indexer.transport import RetryPolicy, retrying
 
 if TYPE_CHECKING:
     from indexer.cli.compose import Site
     from indexer.sync.verify import Report
 
 
-PATIENCE = RetryPolicy(initial_s=0.5, max_s=10.0, budget_s=60.0)
+TRIES = 8
+"""Failures in a row of a server that end the comparison: a minute or so of an outage does not."""
 
 
 def verify(site: Site, *, as_json: bool) -> int:
     """Print in what the FHIR server differs from the sources; the exit code."""
     site.ledger.open_target(site.target.base_url)
     verifier = Verifier(
-        patiently=retrying(PATIENCE, threading.Event()),
         ledger=site.ledger,
         target=site.target,
-        reader=site.reader,
+        reader=replace(site.reader, tries=TRIES),
+        health=site.health["fhir"],
+        tries=TRIES,
         feeds=site.sources,
         threads=max(source.readers for source in site.config.sources),
     )

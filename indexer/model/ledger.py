@@ -87,3 +87,30 @@ class BackfillProgress:
     remaining: int
     quarantined: int
     instances: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthState:
+    """How one server is doing, as the process that drains last saw it.
+
+    Attributes
+    ----------
+    server
+        Unique name, such as ``orthanc main``.
+    peer
+        ``orthanc``, ``dicomweb`` or ``fhir``.
+    since, next_try_at
+        When the outage began, and when the server is asked again, in epoch seconds; None where it is well.
+    cause
+        Name of the error, empty where it is well.
+    status
+        HTTP status code, if an answer came.
+    """
+
+    server: str
+    peer: str
+    is_well: bool
+    since: float | None = None
+    next_try_at: float | None = None
+    cause: str = ""
+    status: int | None = None

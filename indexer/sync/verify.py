@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING
 
 from indexer import mapping
 from indexer.difference import differences
@@ -12,14 +12,13 @@ from indexer.errors import PeerError, Refused, StudyError, StudyInvalid, StudyVa
 from indexer.sync.changes.poll import located
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from indexer.health import ServerHealth
     from indexer.mapping import Mapped
     from indexer.model import Fetched, StudyLocation
     from indexer.sync.drain.read import Reader, SourcePipeline
     from indexer.sync.protocols import ChangeFeed, FhirTarget, Ledger
-
-T = TypeVar("T")
 
 CHUNK = 40
 """Studies that are read and searched for in one go."""
@@ -58,23 +57,24 @@ class Report:
         return not self.findings
 
 
-class Patiently(Protocol):
-    """Asks again while a server is out of reach for a moment, for an hour's comparison hangs on each answer."""
-
-    def __call__(self, ask: Callable[[], T], /) -> T:
-        """Ask until there is an answer, or patience ends."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verifier:
-    """Reads every study anew and compares it with the server's answer to a search by identifier."""
+    """Reads every study anew and compares it with the server's answer to a search by identifier.
+
+    Attributes
+    ----------
+    health
+        The FHIR server's.
+    tries
+        Failures of a server that end it; more than one, for an hour's comparison hangs on each answer.
+    """
 
     ledger: Ledger
     target: FhirTarget
     reader: Reader
     feeds: Mapping[str, ChangeFeed]
-    patiently: Patiently
+    health: ServerHealth
+    tries: int
     threads: int = 2
 
     def verify(self) -> Report:
@@ -122,7 +122,7 @@ class Verifier:
 
     def _expected(self, uid: str, locations: tuple[StudyLocation, ...]) -> Mapped | StudyError:
         try:
-            study, pipeline = self.patiently(lambda: self.reader.read(locations))
+            study, pipeline = self.reader.read(locations)
             return self.reader.map(study, pipeline)
         except StudyError as error:
             return error
@@ -134,7 +134,7 @@ class Verifier:
 
     def _differences(self, expected: Mapping[str, Mapped | StudyError]) -> dict[str, tuple[str, ...]]:
         """What differs, by UID; studies that vanished meanwhile do not."""
-        held = self.patiently(lambda: self.target.find_studies(sorted(expected)))
+        held = self.health.call("search", lambda: self.target.find_studies(sorted(expected)), tries=self.tries)
         patients = self._patients([one for one in expected.values() if not isinstance(one, StudyError)])
         found: dict[str, tuple[str, ...]] = {}
         for uid, one in expected.items():
@@ -150,7 +150,7 @@ class Verifier:
 
     def _patients(self, mapped: Iterable[Mapped]) -> dict[str, Fetched | None]:
         subjects = sorted({_subject(one) for one in mapped if one.has_patient})
-        held = self.patiently(lambda: self.target.fetch(subjects)) if subjects else ()
+        held = self.health.call("read", lambda: self.target.fetch(subjects), tries=self.tries) if subjects else ()
         return dict(zip(subjects, held, strict=True))
 
     def _file(self, uid: str, found: Sequence[str], report: Report) -> None:

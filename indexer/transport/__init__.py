@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from indexer.transport.auth import Auth, basic, bearer
 from indexer.transport.response import Response
-from indexer.transport.retry import RetryPolicy, retrying
 from indexer.transport.session import Transport
 
-__all__ = ["Auth", "Response", "RetryPolicy", "Transport", "basic", "bearer", "retrying"]
+__all__ = ["Auth", "Response", "Transport", "basic", "bearer"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import orjson
 from indexer.bundle import Entry, Limits, Sizer, TypePolicy
 from indexer.errors import Conflict, Unavailable
 from indexer.sync.drain.send import BundleSender
-from indexer.sync.patience import Patience
+from tests.unit.world import quick
 
 if TYPE_CHECKING:
     from indexer.sync.drain import send
@@ -24,14 +23,11 @@ CONFLICT = Conflict("409", peer="fhir", status=409)
 
 
 def sender(target: MemoryTarget, *, wanted: Any = "auto", **options: Any) -> BundleSender:
-    waiting = Patience(
-        peer="fhir", stop=options.pop("stop", threading.Event()), clock=time.monotonic, first_s=0.001, most_s=0.002
-    )
     return BundleSender(
         target=target,
         sizer=Sizer.begin(Limits(), 1.0),
         types=TypePolicy(wanted=wanted),
-        patience=waiting,
+        health=quick("fhir", stop=options.pop("stop", None), max_s=0.002),
         clock=time.monotonic,
         **options,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -106,6 +105,6 @@ def test_no_root_is_guessed_while_orthanc_is_away(tmp_path: Path, fake: FakeOrth
     with site(tmp_path, fake) as made:
         with pytest.raises(Unavailable):
             address(made)
-        made.patience("orthanc", threading.Event()).persist(lambda: made.pipelines)
+        made.health["orthanc main"].call("connect", lambda: made.pipelines)
         assert address(made) == f"{fake.url}/pacs/dw"
         assert asked(fake) == 3

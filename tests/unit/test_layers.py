@@ -28,13 +28,14 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "log": frozenset({"errors"}),
     "config": frozenset({"errors"}),
     "thread_group": frozenset({"errors"}),
+    "health": frozenset({"errors", "log", "model"}),
     "transport": frozenset({"errors"}),
     **dict.fromkeys(SOURCES, frozenset({"errors", "model", "transport"})),
     # The one reading of a status of a FHIR entry stands in `bundle`; what it means is no matter of HTTP.
     "fhir": frozenset({"errors", "model", "transport", "bundle"}),
     "ledger": frozenset({"errors", "model", "log"}),
-    "sync": frozenset({"errors", "model", "log", "thread_group"}) | PURE,
-    "service": frozenset({"errors", "log", "thread_group", "sync"}),
+    "sync": frozenset({"errors", "model", "log", "thread_group", "health"}) | PURE,
+    "service": frozenset({"errors", "log", "thread_group", "health", "sync"}),
 }
 """By first name below `indexer`; `cli` may import all."""
 
@@ -73,7 +74,7 @@ CLOCKS = frozenset({"now", "utcnow", "today", "fromtimestamp"})
 ONLY_IN: dict[str, frozenset[str]] = {
     "requests": frozenset({"transport"}),
     "urllib3": frozenset({"transport"}),
-    "tenacity": frozenset({"transport", "ledger"}),
+    "tenacity": frozenset({"health", "ledger"}),
     "sqlalchemy": frozenset({"ledger"}),
     "alembic": frozenset({"ledger"}),
     "sqlite3": frozenset({"ledger"}),

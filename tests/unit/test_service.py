@@ -28,8 +28,8 @@ class Running:
         self.world = world
         self.failure: BaseException | None = None
         world.stop.clear()
-        follower = Follower(poller=world.poller, patience=world.patience("orthanc"), interval_s=0.005)
-        parts = {"drain_lock": world.ledger.drain_lock, "drain": lambda stop: world.built_drain(), **parts}
+        follower = Follower(poller=world.poller, health=world.pipelines["main"].health, interval_s=0.005)
+        parts = {"drain_lock": world.ledger.drain_lock, "drain": world.built_drain, **parts}
         self.service = Service(followers=[follower], stop=world.stop, **parts)
         self.thread = threading.Thread(target=self._run)
 
@@ -105,7 +105,7 @@ def test_a_damaged_ledger_ends_everything(world: World) -> None:
 
 
 def test_a_drain_that_cannot_be_built_ends_everything(world: World) -> None:
-    def build(stop: threading.Event) -> Any:
+    def build() -> Any:
         raise ConfigError(["target.release: unknown"])
 
     with running(world, drain=build) as one:
@@ -126,8 +126,8 @@ def test_a_stop_during_an_outage_is_a_normal_end(world: World) -> None:
 
 
 def test_a_stop_while_the_server_is_waited_for_is_a_normal_end(world: World) -> None:
-    def build(stop: threading.Event) -> Any:
-        stop.wait()
+    def build() -> Any:
+        world.stop.wait()
         raise Interrupted("a stop was asked for")
 
     with running(world, drain=build) as one:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from indexer import mapping, schedule
 from indexer.bundle import Limits, Sizer, TypePolicy
+from indexer.health import ServerHealth
 from indexer.ledger import SqlLedger, open_ledger
 from indexer.mapping import Rules
 from indexer.merge import Conflict
@@ -23,7 +24,6 @@ from indexer.sync.drain.resolve import Resolver
 from indexer.sync.drain.send import BundleSender
 from indexer.sync.drain.targeting import make_ready, replaced
 from indexer.sync.drain.write import ResourceWriter
-from indexer.sync.patience import Patience
 from indexer.sync.verify import Verifier
 from tests.fakes.memory import Clock, MemorySource, MemoryTarget
 
@@ -47,6 +47,12 @@ def wait_until(condition: Callable[[], object], what: str) -> None:
         pause.wait(0.005)
 
 
+def quick(peer: str, source: str | None = None, stop: threading.Event | None = None, **options: Any) -> ServerHealth:
+    """Of a server that is waited for no longer than a test has time."""
+    timing = {"initial_s": 0.001, "max_s": 0.01, **options}
+    return ServerHealth(peer=peer, source=source, stop=stop or threading.Event(), **timing)
+
+
 def pipeline(source: MemorySource, *, address: str = "http://pacs.example/dicom-web", **rules: Any) -> SourcePipeline:
     """A pipeline that samples; ``issuer="ignore"`` switches the samples off."""
     applied = Rules(**{"site_key": SITE_KEY, "patient_id_system": "urn:oid:1.2.3.4", **rules})
@@ -54,6 +60,8 @@ def pipeline(source: MemorySource, *, address: str = "http://pacs.example/dicom-
     resource = mapping.endpoint(address, endpoint_id=fhir_id, source=source.name, rules=applied)
     return SourcePipeline(
         source=source,
+        health=quick("orthanc", source.name),
+        samples_health=quick("dicomweb", source.name),
         samples=source if applied.issuer == "read" else None,
         rules=applied,
         endpoint_id=fhir_id,
@@ -72,6 +80,7 @@ class World:
     stop: threading.Event = field(default_factory=threading.Event)
     limits: Limits = field(default_factory=Limits)
     bundle_type: Any = "auto"
+    health: ServerHealth = field(init=False)
     source: MemorySource = field(init=False)
     pipelines: dict[str, SourcePipeline] = field(init=False)
     reader: Reader = field(init=False)
@@ -82,6 +91,7 @@ class World:
     poller: Poller = field(init=False)
 
     def __post_init__(self) -> None:
+        self.health = quick("fhir", stop=self.stop)
         self.source = MemorySource(self.clock)
         self.pipelines = {"main": pipeline(self.source)}
         self.reader = self.new_reader()
@@ -89,15 +99,12 @@ class World:
         self.poller = self.new_poller()
         self.ledger.open_target(self.target.base_url)
 
-    def patience(self, peer: str = "fhir") -> Patience:
-        return Patience(peer=peer, stop=self.stop, clock=time.monotonic, first_s=0.001, most_s=0.01)
-
     def new_sender(self) -> BundleSender:
         return BundleSender(
             target=self.target,
             sizer=Sizer.begin(self.limits, 1.0),
             types=TypePolicy(wanted=self.bundle_type),
-            patience=self.patience(),
+            health=self.health,
             clock=time.monotonic,
         )
 
@@ -115,7 +122,7 @@ class World:
         return Resolver(
             ledger=self.ledger,
             target=self.target,
-            patience=self.patience(),
+            health=self.health,
             policy=self.policy,
             looks_for_studies=self.ownership == "shared",
         )
@@ -144,7 +151,6 @@ class World:
             ledger=self.ledger,
             reader=self.reader,
             publisher=Publisher(resolver=self.resolver, writer=self.writer),
-            patience=self.patience("orthanc"),
             stop=self.stop,
             on_replaced=lambda: replaced(self.ledger, self.target, self.writer, self.pipelines, self.clock),
             clock=self.clock,
@@ -208,9 +214,10 @@ class World:
         return Verifier(
             ledger=self.ledger,
             target=self.target,
-            reader=self.reader,
+            reader=replace(self.reader, tries=1),
             feeds={"main": self.source},
-            patiently=lambda ask: ask(),
+            health=self.health,
+            tries=1,
         ).verify()
 
     def dirty_uids(self, uids: Sequence[str]) -> list[str]:

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from indexer.errors import IndexerError, PeerError, TargetReplaced
+from indexer.errors import IndexerError, Interrupted, PeerError, TargetReplaced
 from indexer.log import Event, study_key
 from indexer.model import Deferred, Dropped, Lane, Quarantined, Settled
 from indexer.sync.drain.prepared import Prepared
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from indexer.sync.drain.publish import Publisher
     from indexer.sync.drain.read import Reader
     from indexer.sync.drain.resolve import Resolved
-    from indexer.sync.patience import Patience
     from indexer.sync.protocols import Ledger
 
 _log = logging.getLogger(__name__)
@@ -112,7 +111,6 @@ class Drain:
     ledger: Ledger
     reader: Reader
     publisher: Publisher
-    patience: Patience
     stop: threading.Event
     on_replaced: Callable[[], None]
     clock: Callable[[], float] = time.time
@@ -217,15 +215,14 @@ class Drain:
         return [self._prepared(task, ahead) for task in tasks]
 
     def _prepared(self, task: Task, ahead: Mapping[StudyLocation, Study]) -> Prepared | Settlement:
-        self.patience.stopped(0)
+        if self.stop.is_set():
+            raise Interrupted("a stop was asked for")
         try:
-            prepared = self.reader.prepare(task, ahead)
-        except PeerError as error:
-            delay_s = self.patience.delay_s(error)
-            self.patience.stopped(min(delay_s, self.patience.most_s))
+            return self.reader.prepare(task, ahead)
+        except PeerError:
+            names = {location.source for location in task.locations} & self.reader.pipelines.keys()
+            self.stop.wait(max(self.reader.pipelines[name].wait_s for name in names))
             return Deferred(task=task, due_in_s=0.0, cause="source_unavailable")
-        self.patience.well()
-        return prepared
 
     def _guarded(self, work: Callable[[Sequence[Item]], list[T]], items: Sequence[Item]) -> list[T | Quarantined]:
         """One bad study never stops another: what breaks the program is parted until the guilty one stands alone."""

@@ -7,7 +7,7 @@ import random
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from indexer import mapping, schedule
 from indexer.errors import (
@@ -17,9 +17,11 @@ from indexer.errors import (
     StudyError,
     StudyInvalid,
     StudyNotReady,
+    StudyUnreadable,
     StudyVanished,
     Unavailable,
 )
+from indexer.health import FAILURES
 from indexer.log import Event, study_key
 from indexer.model import Deferred, Dropped, Quarantined, Settled
 from indexer.sync.drain.prepared import complete, reference_to, untold
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from indexer.bundle import Entry
+    from indexer.health import ServerHealth
     from indexer.mapping import Mapped, Rules
     from indexer.model import Patient, Settlement, Study, StudyLocation, Task
     from indexer.sync.drain.patients import PatientPolicy
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
     from indexer.sync.protocols import AttributeSource, Ledger, StudySource
 
 _log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 WAIT_S = (30.0, 6 * 3600.0)
 """First and longest delay before a study is tried again."""
@@ -52,14 +57,18 @@ class SourcePipeline:
 
     Attributes
     ----------
-    samples
-        None where the read of single datasets is switched off.
+    health
+        The source's.
+    samples, samples_health
+        None where the read of single datasets is switched off; the health is that of the server that is asked.
     endpoint_id
         Id of the source's Endpoint.
     """
 
     source: StudySource
+    health: ServerHealth
     samples: AttributeSource | None
+    samples_health: ServerHealth
     rules: Rules
     endpoint_id: str
     endpoint: Entry
@@ -69,6 +78,11 @@ class SourcePipeline:
     def endpoint_fingerprint(self) -> str:
         """Fingerprint of the Endpoint as it would be sent."""
         return mapping.fingerprint(self.endpoint.body)
+
+    @property
+    def wait_s(self) -> float:
+        """Seconds until it may be read again, after a failure of one of its servers."""
+        return max(self.health.wait_s("read"), self.samples_health.wait_s("read"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +95,9 @@ class Reader:
         By the name of the source; their order decides which copy of a study is read.
     wait_s
         First and longest delay before a study is tried again, in seconds.
+    tries
+        Failures of a server after which the last is raised, for somebody waits for the answer; None asks once, and
+        finds out whether the study is to blame.
     """
 
     ledger: Ledger
@@ -88,6 +105,7 @@ class Reader:
     policy: PatientPolicy
     clock: Callable[[], float]
     wait_s: tuple[float, float] = WAIT_S
+    tries: int | None = None
     site_key: bytes = field(repr=False)
 
     def read_ahead(self, tasks: Sequence[Task]) -> dict[StudyLocation, Study]:
@@ -125,10 +143,10 @@ class Reader:
             return Deferred(task=task, due_in_s=AGAIN_S, cause=error.cause)
         except StudyNotReady as error:
             return Deferred(task=task, due_in_s=self._patience_s(task), cause=error.cause)
+        except StudyUnreadable as error:
+            return self._failed(task, error)
         except StudyError as error:
             return Quarantined(task=task, cause=error.cause, text=error.message, hint=error.hint)
-        except PeerError as error:
-            return self._failed(task, error)
 
     def read(
         self, locations: tuple[StudyLocation, ...], ahead: Mapping[StudyLocation, Study] = NOTHING
@@ -143,23 +161,17 @@ class Reader:
             If one source holds it twice, under two patients.
         StudyNotReady
             If it stands in a source only that is not configured now.
+        StudyUnreadable
+            If the source fails on it, though it answers otherwise.
+        PeerError
+            If a server as a whole does not do what it is asked; its health has counted that.
         """
         for name, pipeline in self.pipelines.items():
-            here = [location for location in locations if location.source == name]
-            if len(here) > 1:
-                here = [location for location in here if pipeline.source.holds(location.location_id)]
-            if len(here) > 1:
-                raise StudyInvalid(
-                    "one source holds this study under two patients",
-                    cause="identity_conflict",
-                    hint="Merge or delete the wrong copy in the archive, then replay.",
-                )
-            if here:
-                try:
-                    study = ahead.get(here[0]) or pipeline.source.read(here[0])
+            location = self._location(pipeline, [location for location in locations if location.source == name])
+            if location is not None:
+                with suppress(StudyVanished):
+                    study = ahead.get(location) or self._read(pipeline, location)
                     return self._sampled(pipeline, study), pipeline
-                except StudyVanished:
-                    continue
         if any(location.source not in self.pipelines for location in locations):
             raise StudyNotReady(
                 "the source of this study is not configured",
@@ -168,11 +180,37 @@ class Reader:
             )
         raise StudyVanished("no source holds this study", cause="vanished")
 
-    @staticmethod
-    def _sampled(pipeline: SourcePipeline, study: Study) -> Study:
-        if pipeline.samples is None:
+    def _location(self, pipeline: SourcePipeline, locations: Sequence[StudyLocation]) -> StudyLocation | None:
+        """Where a study stands in one source; of several places those are left out that it left."""
+        if len(locations) > 1:
+            holds = pipeline.source.holds
+            locations = self._asked(
+                pipeline,
+                pipeline.health,
+                lambda: [location for location in locations if holds(location.location_id)],
+            )
+        if len(locations) > 1:
+            raise StudyInvalid(
+                "one source holds this study under two patients",
+                cause="identity_conflict",
+                hint="Merge or delete the wrong copy in the archive, then replay.",
+            )
+        return locations[0] if locations else None
+
+    def _read(self, pipeline: SourcePipeline, location: StudyLocation) -> Study:
+        return self._asked(pipeline, pipeline.health, lambda: pipeline.source.read(location))
+
+    def _sampled(self, pipeline: SourcePipeline, study: Study) -> Study:
+        samples = pipeline.samples
+        if samples is None:
             return study
-        return replace(study, series=pipeline.samples.sample(study), is_sampled=True)
+        series = self._asked(pipeline, pipeline.samples_health, lambda: samples.sample(study))
+        return replace(study, series=series, is_sampled=True)
+
+    def _asked(self, pipeline: SourcePipeline, health: ServerHealth, ask: Callable[[], T]) -> T:
+        if self.tries is not None:
+            return health.call("read", ask, tries=self.tries)
+        return health.call("read", lambda: _blaming(pipeline, ask), tries=1)
 
     def map(self, study: Study, pipeline: SourcePipeline) -> Mapped:
         """Map a study so that it refers to the Patient that the ledger knows.
@@ -208,11 +246,7 @@ class Reader:
         one = complete(one, known, {}, self.policy)
         return one if one.is_changed or one.is_patient_due else Settled(task=task, published=None)
 
-    def _failed(self, task: Task, error: PeerError) -> Deferred | Quarantined:
-        """A server failed on this study; whose fault it is shows in whether the server still answers others."""
-        if isinstance(error, AccessDenied) or _is_outage(error):
-            raise error
-        self._ping(task, error)
+    def _failed(self, task: Task, error: StudyUnreadable) -> Deferred | Quarantined:
         if task.attempts + 1 >= schedule.ATTEMPTS:
             return Quarantined(
                 task=task,
@@ -223,13 +257,6 @@ class Reader:
         facts = {"event": Event.STUDY_WAITS, "study_key": study_key(self.site_key, task.study_instance_uid)}
         _log.warning("the source failed on a study; it is tried again", extra={**facts, "status": error.status})
         return Deferred(task=task, due_in_s=self._backoff_s(task), cause="source_error", counts=True)
-
-    def _ping(self, task: Task, error: PeerError) -> None:
-        for source in {location.source for location in task.locations} & self.pipelines.keys():
-            try:
-                self.pipelines[source].source.ping()
-            except PeerError:
-                raise error from None
 
     def _patience_s(self, task: Task) -> float:
         first_s, most_s = self.wait_s
@@ -242,6 +269,28 @@ class Reader:
 
 def _mapped(study: Study, pipeline: SourcePipeline) -> Mapped:
     return mapping.map_study(study, pipeline.rules, endpoint_ids=(pipeline.endpoint_id,))
+
+
+def _blaming(pipeline: SourcePipeline, ask: Callable[[], T]) -> T:
+    """What a source answers; whose fault a failure is shows in whether the source still answers another question."""
+    try:
+        return ask()
+    except PeerError as error:
+        if isinstance(error, AccessDenied) or _is_outage(error):
+            raise
+        if _answers(pipeline):
+            raise StudyUnreadable(error.message, status=error.status) from None
+        if isinstance(error, FAILURES):
+            raise
+        raise Unavailable(error.message, peer=error.peer, status=error.status, hint=error.hint) from None
+
+
+def _answers(pipeline: SourcePipeline) -> bool:
+    try:
+        pipeline.source.ping()
+    except PeerError:
+        return False
+    return True
 
 
 def _is_outage(error: PeerError) -> bool:

@@ -18,10 +18,10 @@ from indexer.sync.drain.read import WAIT_S
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from indexer.health import ServerHealth
     from indexer.model import Settlement
     from indexer.sync.drain.patients import PatientPolicy, StatedPatient
     from indexer.sync.drain.prepared import Prepared
-    from indexer.sync.patience import Patience
     from indexer.sync.protocols import FhirTarget, Ledger
 
 FIRST_LOOK_S = 60.0
@@ -60,13 +60,16 @@ class Resolver:
     ----------
     looks_for_studies
         Whether a study that the ledger never published may stand there nevertheless, and must not be overwritten.
+    tries
+        Failures of the server after which the last is raised; None waits as long as it takes.
     """
 
     ledger: Ledger
     target: FhirTarget
-    patience: Patience
+    health: ServerHealth
     policy: PatientPolicy
     looks_for_studies: bool = True
+    tries: int | None = None
 
     def resolve(self, prepared: Sequence[Prepared], now: float) -> Resolved:
         """Answer every open question of these studies.
@@ -112,7 +115,7 @@ class Resolver:
     def _asked(self, lookups: Sequence[Lookup]) -> _Found:
         """Answers; what the server will not look for is left out, however it is worded: it stops nobody else."""
         try:
-            return dict(self.patience.persist(lambda: self.target.look_up(lookups)))
+            return dict(self.health.call("search", lambda: self.target.look_up(lookups), tries=self.tries))
         except (Refused, TooLarge) as error:
             if isinstance(error, Refused):
                 self._check_search({one.type for one in lookups}, error)
@@ -123,7 +126,7 @@ class Resolver:
         """Whether the server looks for anything at all, of these types."""
         harmless = [Lookup(one, "urn:dicom:uid", "urn:oid:0.0") for one in sorted(types)]
         try:
-            self.patience.persist(lambda: self.target.look_up(harmless))
+            self.health.call("search", lambda: self.target.look_up(harmless), tries=self.tries)
         except Refused:
             raise Refused(refused.message, peer=refused.peer, status=refused.status, hint=_CANNOT_SEARCH) from None
 

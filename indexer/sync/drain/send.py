@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from indexer.bundle import Entry, Sizer, TypePolicy
+    from indexer.health import ServerHealth
     from indexer.model import EntryResult
-    from indexer.sync.patience import Patience
     from indexer.sync.protocols import FhirTarget
 
 _log = logging.getLogger(__name__)
@@ -89,8 +89,8 @@ class BundleSender:
     ----------
     sizer, types
         What size and type of Bundle suits the server, as learnt so far.
-    patience
-        How outages are waited out.
+    health
+        The server's; outages are waited out.
     sentinel
         References (``Endpoint/id``) that the server must hold; if it does not, it is not the server that we know.
     clock
@@ -102,7 +102,7 @@ class BundleSender:
     target: FhirTarget
     sizer: Sizer
     types: TypePolicy
-    patience: Patience
+    health: ServerHealth
     clock: Callable[[], float]
     sentinel: tuple[str, ...] = ()
     busy_s: float = 0.0
@@ -150,7 +150,7 @@ class BundleSender:
             If a stop was asked for while the server was out of reach.
         """
         try:
-            return list(self.patience.persist(lambda: self.target.fetch(references))) if references else []
+            return list(self.health.call("read", lambda: self.target.fetch(references))) if references else []
         except (Refused, TooLarge) as error:
             middle = len(references) // 2
             return [*self.read(references[:middle]), *self.read(references[middle:])] if middle else [error]
@@ -210,18 +210,18 @@ class BundleSender:
                 conflicts += 1
                 if conflicts > CONFLICTS:
                     return answers | dict.fromkeys((entry.reference for entry in left), _CONFLICT)
-                self.patience.wait(error)
+                self.health.wait("send", error)
             except AnswerLost as error:
                 self.sizer = self.sizer.timed_out(sum(entry.size for entry in left))
-                self.patience.wait(error)
+                self.health.wait("send", error)
                 answers |= self._landed(left)
                 left = [entry for entry in left if entry.reference not in answers]
             except (Unavailable, AccessDenied, ProtocolViolation) as error:
                 failures -= error.status == _FAILED
                 if failures < 1:
                     raise Refused(error.message, peer=error.peer, status=error.status) from None
-                self.patience.wait(error)
-        self.patience.well()
+                self.health.wait("send", error)
+        self.health.succeeded("send")
         return answers
 
     def _send(self, entries: Sequence[Entry], bundle_type: BundleType) -> Answers:

@@ -43,7 +43,7 @@ def measure(orthanc: Orthanc) -> None:
     for title, ask in requests(transport).items():
         print(f"  {title:48} {cost_ms(server, ask, chosen):6.1f} ms", flush=True)
     source = OrthancSource(transport, "main")
-    locations = source.locate(source.list_ids())[:SERIES]
+    locations = list(source.list_locations())[:SERIES]
     together = at_once(locations)
     print(f"  {'a study read alone':48} {cost_ms(server, source.read, locations):6.1f} ms")
     each_ms = cost_ms(server, source.read_batch, together) * len(together) / len(locations)
@@ -53,7 +53,7 @@ def measure(orthanc: Orthanc) -> None:
 def series_of(transport: Transport) -> list[Ids]:
     """One instance of some series, with all its ids, from all over the archive."""
     source = OrthancSource(transport, "main")
-    locations = source.locate(source.list_ids())
+    locations = list(source.list_locations())
     found = []
     for location in locations[:: max(1, len(locations) // SERIES)][:SERIES]:
         series = transport.request("GET", f"/studies/{location.location_id}/series").json()[0]

@@ -175,7 +175,7 @@ def read_alone(orthanc: Orthanc, *, has_samples: bool) -> float:
     """Read every study as the indexer does, and map nothing."""
     source = OrthancSource(Transport(orthanc.url, peer="orthanc"), "main")
     samples = DicomWebSamples(Transport(orthanc.dicomweb_url, peer="dicomweb"))
-    locations = source.locate(source.list_ids())
+    locations = list(source.list_locations())
 
     def read(some: Sequence[StudyLocation]) -> None:
         ahead = source.read_batch(some)

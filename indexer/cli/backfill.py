@@ -72,9 +72,13 @@ class _Run:
         """Mark, then drain or watch until all is settled; the exit code."""
         ledger = self.site.ledger
         run = self._begun(rate)
-        pairs = [(source, source) for source in self.site.sources.values()]
         marking = Backfill(
-            ledger=ledger, sources=pairs, selection=self.selection, clock=self._now, is_stopped=self.stop.is_set
+            ledger=ledger,
+            sources=list(self.site.sources.values()),
+            feeds=self.site.feeds,
+            selection=self.selection,
+            clock=self._now,
+            is_stopped=self.stop.is_set,
         )
         run = marking.mark(run, self.seen)
         with Display(ledger, run) as display:

@@ -163,7 +163,7 @@ class Site(Servers):
         return DicomWebSamples(transport, root=lambda: self._dicomweb_root(source), cap=self.config.sampled_instances)
 
     def _dicomweb_root(self, source: Source) -> str:
-        return source.dicomweb_root or self.sources[source.name].dicomweb_root
+        return source.dicomweb_root or self.archives[source.name].dicomweb_root()
 
     def poller(self, name: str) -> Poller:
         """The poller of one source."""
@@ -171,13 +171,11 @@ class Site(Servers):
         settle = self.config.settle
         quiet_s = max(source.stable_age_s, settle.quiet_s) + settle.margin_s
         return Poller(
-            feed=self.sources[name],
+            feed=self.feeds[name],
             source=self.sources[name],
             ledger=self.ledger,
             rule=SettlingRule(quiet_s=quiet_s, max_wait_s=settle.max_wait_s),
             clock=time.time,
-            page=source.feed.page,
-            hole_grace_s=source.feed.hole_grace_s,
             starts_now=source.feed.start == "now",
         )
 

@@ -22,7 +22,7 @@ def preview(site: Site, selection: Selection) -> int:
     counts: Counter[str] = Counter()
     seen = Seen()
     for source in site.sources.values():
-        for _, locations in select(source, source, selection, seen):
+        for _, locations in select(source, selection, seen):
             for location in locations:
                 word = _foretell(site, location, selection)
                 counts[word] += 1

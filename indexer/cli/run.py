@@ -22,5 +22,6 @@ def run(site: Site) -> None:
             interval_s=source.feed.interval_s,
         )
         for source in site.config.sources
+        if source.name in site.feeds
     ]
     Service(followers=followers, drain_lock=site.ledger.drain_lock, drain=site.drain, stop=site.stop).run()

@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING
 from indexer.config import read_secret
 from indexer.fhir import FhirServer
 from indexer.ledger import open_ledger
-from indexer.orthanc import OrthancSource
+from indexer.orthanc import OrthancFeed, OrthancSource
 from indexer.transport import Transport, basic, bearer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from pydantic import SecretStr
 
     from indexer.config import Config, Source
     from indexer.ledger import SqlLedger
+    from indexer.sync.protocols import ChangeFeed, StudySource
     from indexer.transport import Auth
 
 
@@ -33,8 +35,17 @@ class Servers:
         return open_ledger(self.config.ledger_url, site_key=self.config.site_key_bytes)
 
     @cached_property
-    def sources(self) -> dict[str, OrthancSource]:
-        return {source.name: _orthanc(source) for source in self.config.sources}
+    def archives(self) -> dict[str, Archive]:
+        return {source.name: ARCHIVES[source.kind](source) for source in self.config.sources}
+
+    @cached_property
+    def sources(self) -> dict[str, StudySource]:
+        return {name: archive.source for name, archive in self.archives.items()}
+
+    @cached_property
+    def feeds(self) -> dict[str, ChangeFeed]:
+        """Feeds of the sources that have one; the others are listed only."""
+        return {name: archive.feed for name, archive in self.archives.items() if archive.feed is not None}
 
     @cached_property
     def target(self) -> FhirServer:
@@ -45,8 +56,31 @@ class Servers:
         )
 
 
-def _orthanc(source: Source) -> OrthancSource:
-    return OrthancSource(transport_to(source, "orthanc"), source.name, page_size=source.page_size)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archive:
+    """What is built of one configured source.
+
+    Attributes
+    ----------
+    feed
+        None for an archive that tells nothing of its changes.
+    dicomweb_root
+        Asks the archive for the path of its DICOMweb service.
+    """
+
+    source: StudySource
+    feed: ChangeFeed | None
+    dicomweb_root: Callable[[], str]
+
+
+def _orthanc(source: Source) -> Archive:
+    orthanc = OrthancSource(transport_to(source, "orthanc"), source.name, page_size=source.page_size)
+    feed = OrthancFeed(orthanc, page_size=source.feed.page, hole_grace_s=source.feed.hole_grace_s)
+    return Archive(source=orthanc, feed=feed, dicomweb_root=lambda: orthanc.dicomweb_root)
+
+
+ARCHIVES: dict[str, Callable[[Source], Archive]] = {"orthanc": _orthanc}
+"""How each kind of source is built."""
 
 
 def transport_to(source: Source, peer: str) -> Transport:

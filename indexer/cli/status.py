@@ -49,9 +49,14 @@ def _source(servers: Servers, name: str) -> dict[str, Any]:
     for key in ("oldest_dirty_at", "last_poll_at", "last_write_at"):
         facts[key] = epoch_text(facts[key]) if facts[key] is not None else None
     try:
-        return {**facts, "reachable": True, "version": source.ping(), "feed_end": source.newest()}
+        return {**facts, "reachable": True, "version": source.ping(), "feed_end": _feed_end(servers, name)}
     except PeerError as error:
         return {**facts, "reachable": False, "problem": error.message}
+
+
+def _feed_end(servers: Servers, name: str) -> int | None:
+    feed = servers.feeds.get(name)
+    return feed.end().reached if feed else None
 
 
 def _print(report: dict[str, Any]) -> None:
@@ -61,9 +66,7 @@ def _print(report: dict[str, Any]) -> None:
     table = Table("", *(one["source"] for one in report["sources"]), box=None, pad_edge=False)
     rows: dict[str, Callable[[dict[str, Any]], str]] = {
         "Orthanc": lambda one: f"{_reachable(one)} {one.get('version', '')}",
-        "feed position": lambda one: (
-            f"{one['feed_low'] if one['feed_low'] is not None else 'never polled'} of {one.get('feed_end', '?')}"
-        ),
+        "feed position": _feed_position,
         "dirty": lambda one: f"{one['dirty']} ({one['dirty_live']} live)",
         "waiting": lambda one: ", ".join(f"{count} {cause}" for cause, count in one["waiting"].items()) or "-",
         "oldest dirty": lambda one: one["oldest_dirty_at"] or "-",
@@ -75,6 +78,13 @@ def _print(report: dict[str, Any]) -> None:
     for title, cell in rows.items():
         table.add_row(title, *(cell(one) for one in report["sources"]))
     OUTPUT.print(table)
+
+
+def _feed_position(facts: dict[str, Any]) -> str:
+    end = facts.get("feed_end", "?")
+    if end is None:
+        return "no feed"
+    return f"{facts['feed_position'] if facts['feed_position'] is not None else 'never polled'} of {end}"
 
 
 def _reachable(facts: dict[str, Any]) -> str:

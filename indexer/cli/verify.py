@@ -27,7 +27,6 @@ def verify(site: Site, *, as_json: bool) -> int:
         reader=replace(site.reader, tries=TRIES),
         health=site.health["fhir"],
         tries=TRIES,
-        feeds=site.sources,
         threads=max(source.readers for source in site.config.sources),
     )
     report = verifier.verify()

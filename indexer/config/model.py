@@ -64,6 +64,7 @@ class Source(Keys):
         description="Stable name of the source. It is part of the state: a renamed source is a new source.",
         examples=["main"],
     )
+    kind: Literal["orthanc"] = Field(default="orthanc", description="What kind of archive it is.")
     orthanc: Url = Field(description="Address of Orthanc's REST API.", examples=["http://127.0.0.1:8042"])
     username: str | None = Field(default=None, min_length=1, description="Orthanc user.", examples=["indexer"])
     password: Secret | None = Field(

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-import orjson
 from sqlalchemy import Connection, select
 
 from indexer.ledger.database import upsert
 from indexer.ledger.schema import feed, source
 from indexer.model import FeedPosition
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 def position(transaction: Connection, name: str) -> FeedPosition | None:
@@ -20,12 +14,12 @@ def position(transaction: Connection, name: str) -> FeedPosition | None:
     row = transaction.execute(select(feed).where(feed.c.source == name)).one_or_none()
     if row is None:
         return None
-    return FeedPosition(low=row.low, above=_read(row.above), anchors=_read(row.anchors), epoch=row.epoch)
+    return FeedPosition(cursor=row.cursor, reached=row.reached, epoch=row.epoch)
 
 
 def move(transaction: Connection, name: str, to: FeedPosition) -> None:
     """Set the feed position of a source."""
-    values = {"low": to.low, "above": _write(to.above), "anchors": _write(to.anchors), "epoch": to.epoch}
+    values = {"cursor": to.cursor, "reached": to.reached, "epoch": to.epoch}
     row = upsert(transaction, feed).values(source=name, **values)
     transaction.execute(row.on_conflict_do_update(index_elements=["source"], set_=values))
 
@@ -34,11 +28,3 @@ def record_poll(transaction: Connection, name: str, now: float) -> None:
     """Record that a poll of a source went well."""
     row = upsert(transaction, source).values(name=name, last_poll_at=now)
     transaction.execute(row.on_conflict_do_update(index_elements=["name"], set_={"last_poll_at": now}))
-
-
-def _write(by_seq: Mapping[int, float] | Mapping[int, str]) -> str:
-    return orjson.dumps(dict(by_seq), option=orjson.OPT_NON_STR_KEYS).decode()
-
-
-def _read(text: str) -> dict[int, Any]:
-    return {int(seq): value for seq, value in orjson.loads(text).items()}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def summary(transaction: Connection, target_id: int | None, name: str, now: float) -> Summary:
     """Counts and times of one source; nothing is published at no target."""
-    position = transaction.execute(select(feed.c.low, feed.c.epoch).where(feed.c.source == name)).one_or_none()
+    position = transaction.execute(select(feed.c.reached, feed.c.epoch).where(feed.c.source == name)).one_or_none()
     times = select(source.c.last_poll_at, source.c.last_write_at).where(source.c.name == name)
     last = transaction.execute(times).one_or_none()
     oldest = transaction.scalar(select(func.min(dirty.c.first_event_at)).where(_stands_in(dirty, name)))
@@ -29,7 +29,7 @@ def summary(transaction: Connection, target_id: int | None, name: str, now: floa
     causes = select(dirty.c.last_cause, func.count().label("studies")).where(is_deferred, _stands_in(dirty, name))
     return Summary(
         source=name,
-        feed_low=position.low if position else None,
+        feed_position=position.reached if position else None,
         feed_epoch=position.epoch if position else None,
         dirty=_count(transaction, dirty, name),
         dirty_live=_count(transaction, dirty, name, dirty.c.lane == int(Lane.LIVE)),

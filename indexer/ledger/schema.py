@@ -45,14 +45,13 @@ source = Table(
     sqlite_with_rowid=False,
 )
 
-# How far a source's feed was read; `above` and `anchors` are JSON objects keyed by Seq.
+# How far a source's feed was read; the cursor is the feed's own text.
 feed = Table(
     "feed",
     metadata,
     Column("source", Text, primary_key=True),
-    Column("low", BigInteger, nullable=False),
-    Column("above", Text, nullable=False),
-    Column("anchors", Text, nullable=False),
+    Column("cursor", Text, nullable=False),
+    Column("reached", BigInteger, nullable=False),
     Column("epoch", Integer, nullable=False),
     sqlite_with_rowid=False,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from indexer.model.attributes import Attributes, PersonName
-from indexer.model.feed import Change, ChangePage, FeedPosition, Level
+from indexer.model.feed import FeedPage, FeedPosition
 from indexer.model.study import Instance, Series, Study, StudyLocation, is_uid_like
 from indexer.model.target import EntryResult, Fetched, Lookup, TargetInfo
 from indexer.model.work import (
@@ -24,16 +24,14 @@ from indexer.model.work import (
 __all__ = [
     "Attributes",
     "BackfillRun",
-    "Change",
-    "ChangePage",
     "Deferred",
     "Dropped",
     "EntryResult",
+    "FeedPage",
     "FeedPosition",
     "Fetched",
     "Instance",
     "Lane",
-    "Level",
     "Lookup",
     "Mark",
     "Patient",

@@ -1,75 +1,53 @@
-"""What Orthanc's ``/changes`` says, and how far we have read it."""
+"""What a source's feed of changes tells, whatever kind of source it is."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-
-class Level(StrEnum):
-    """Orthanc's ResourceType."""
-
-    PATIENT = "Patient"
-    STUDY = "Study"
-    SERIES = "Series"
-    INSTANCE = "Instance"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """One row of the feed.
-
-    Attributes
-    ----------
-    level
-        None for a resource type that this program does not know.
-    date
-        Orthanc's own clock, ``YYYYMMDDTHHMMSS`` in UTC, taken before the row was committed.
-    """
-
-    seq: int
-    change_type: str
-    level: Level | None
-    location_id: str
-    date: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChangePage:
-    """One answer of ``/changes``, rows in ascending Seq.
-
-    Attributes
-    ----------
-    last
-        As the server says it. On an empty page it comes from another counter and must never move the position.
-    """
-
-    changes: tuple[Change, ...]
-    done: bool
-    last: int
+    from indexer.model.study import StudyLocation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedPosition:
-    """How far one source's feed is certain.
+    """How far a source's feed was read; a new one stands before the first change.
 
     Attributes
     ----------
-    low
-        Every Seq up to this one was seen or is known never to come.
-    above
-        Seqs above `low` that were seen beyond a hole, each with the time of first sight (epoch seconds).
-    anchors
-        Some rows that were seen (Seq → ``ChangeType ID Date``), by which a replaced database is recognised.
+    cursor
+        The feed's own text, which nothing else reads.
+    reached
+        A number for people: how many changes, or the number of the last one.
     epoch
-        Raised when the database behind the source was replaced.
+        The feed raises it when another database stands behind the source.
     """
 
-    low: int = 0
-    above: Mapping[int, float] = field(default_factory=dict)
-    anchors: Mapping[int, str] = field(default_factory=dict)
+    cursor: str = ""
+    reached: int = 0
     epoch: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedPage:
+    """Some changes that belong together.
+
+    Attributes
+    ----------
+    position
+        The position after them.
+    locations
+        The studies that changed.
+    quiet
+        Location ids of those that the source itself says to be quiet by now.
+    age_s
+        How long ago the last of these changes was, by the source's own clock.
+    count
+        How many changes were new.
+    """
+
+    position: FeedPosition
+    locations: tuple[StudyLocation, ...] = ()
+    quiet: frozenset[str] = frozenset()
+    age_s: float = 0.0
+    count: int = 0

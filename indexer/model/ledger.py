@@ -21,7 +21,7 @@ class Summary:
     """
 
     source: str
-    feed_low: int | None
+    feed_position: int | None
     feed_epoch: int | None
     dirty: int
     dirty_live: int

@@ -28,7 +28,7 @@ def is_uid_like(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True, order=True)
 class StudyLocation:
-    """Where a study stands: a source's name and Orthanc's id of the study there."""
+    """Where a study stands: a source's name and that source's own id of the study, which nothing else reads."""
 
     source: str
     location_id: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from indexer.orthanc.feed import OrthancFeed
 from indexer.orthanc.source import OrthancSource
 
-__all__ = ["OrthancSource"]
+__all__ = ["OrthancFeed", "OrthancSource"]

@@ -1,49 +1,121 @@
-"""A page of ``/changes``."""
+"""Orthanc's list of changes as a feed; how it behaves is written up in ``docs/feed.md``."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import time
+from typing import TYPE_CHECKING
 
-from indexer.model import Change, ChangePage, Level
-from indexer.orthanc.answers import Answer, rows
+from indexer.model import FeedPage, FeedPosition
+from indexer.orthanc import position as seqs
+from indexer.orthanc.position import SeqPosition
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterator
 
-_LEVELS: Final = {level.value: level for level in Level}
+    from indexer.orthanc.position import Change, ChangePage
+    from indexer.orthanc.source import OrthancSource
+
+CHECK_EVERY_S = 300.0
+"""How often the anchors are compared although nothing looks wrong."""
+
+OVERLAP = 1000
+"""Rows before the newest that are read again, for some may be committed late."""
 
 
-def page(answer: Answer, since: int) -> ChangePage:
-    """Read a page; types that only a newer Orthanc knows are kept as they are.
+class OrthancFeed:
+    """`ChangeFeed` of one Orthanc.
 
-    Raises
-    ------
-    ProtocolViolation
-        If a row has no Seq, or its Seq does not rise: nothing of such a page may be noted.
+    Parameters
+    ----------
+    page_size
+        Rows per request.
+    hole_grace_s
+        How long a missing Seq is waited for.
+    clock
+        Epoch seconds.
     """
-    changes = tuple(_change(one) for one in rows(answer.json.get("Changes"), answer.peer))
-    done = answer.flag("Done")
-    if not changes and not done:
-        raise answer.violation("Done")
-    if not _rises(since, (change.seq for change in changes)):
-        raise answer.violation("Seq")
-    return ChangePage(changes=changes, done=done, last=answer.number("Last"))
 
+    def __init__(
+        self,
+        source: OrthancSource,
+        *,
+        page_size: int = 1000,
+        hole_grace_s: float = 60.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._source = source
+        self._page_size = page_size
+        self._hole_grace_s = hole_grace_s
+        self._clock = clock
+        self._checked_at = float("-inf")
 
-def _change(answer: Answer) -> Change:
-    level = answer.json.get("ResourceType")
-    return Change(
-        seq=answer.number("Seq"),
-        change_type=answer.text("ChangeType"),
-        level=_LEVELS.get(level) if isinstance(level, str) else None,
-        location_id=answer.text("ID"),
-        date=answer.text("Date"),
-    )
+    def end(self, *, has_overlap: bool = False) -> FeedPosition:
+        newest = self._source.newest_seq()
+        low = max(0, newest - OVERLAP) if has_overlap else newest
+        return _position(SeqPosition(low=low), epoch=1)
 
+    def pages(self, position: FeedPosition, holds_known: Callable[[], bool]) -> Iterator[FeedPage]:
+        asked_at = self._clock()
+        known = SeqPosition.parse(position.cursor)
+        page = self._source.changes(known.low, self._page_size)
+        if self._is_replaced(known, page, holds_known):
+            position = _position(SeqPosition(), epoch=position.epoch + 1)
+            asked_at = self._clock()
+            page = self._source.changes(0, self._page_size)
+        while True:
+            told = self._page(position, page, asked_at)
+            yield told
+            if page.done or not page.changes:
+                return
+            position = told.position
+            page = self._source.changes(page.changes[-1].seq, self._page_size)
 
-def _rises(since: int, seqs: Iterable[int]) -> bool:
-    for seq in seqs:
-        if seq <= since:
+    def _page(self, position: FeedPosition, page: ChangePage, asked_at: float) -> FeedPage:
+        """Read one page. Holes were last looked at when the first page was asked for: their grace ends by that time."""
+        known = SeqPosition.parse(position.cursor)
+        changes = seqs.fresh(known, page)
+        if not changes and not known.above:
+            return FeedPage(position=position)
+        server_time = self._source.server_time()
+        old = seqs.earlier(server_time, self._hole_grace_s + max(0.0, self._clock() - asked_at))
+        moved = seqs.advance(known, changes, asked_at, grace_s=self._hole_grace_s, old=old)
+        told = seqs.telling(changes)
+        return FeedPage(
+            position=_position(moved, position.epoch),
+            locations=self._source.locate(sorted({row.orthanc_id for row in told})) if told else (),
+            quiet=frozenset(row.orthanc_id for row in told if row.change_type == "StableStudy"),
+            age_s=(seqs.moment(server_time) - seqs.moment(told[-1].date)).total_seconds() if told else 0.0,
+            count=len(changes),
+        )
+
+    def _is_replaced(self, known: SeqPosition, first: ChangePage, holds_known: Callable[[], bool]) -> bool:
+        """Whether another database stands behind the source now.
+
+        ``Last`` alone proves nothing: PostgreSQL lowers it without any reset. So a row that we know must have become
+        another, or ``Last`` is behind, and either the newest row is younger than all that we saw in spite of its lower
+        Seq, or every row and study that we know is gone.
+        """
+        is_behind = not first.changes and first.last < known.low
+        if not is_behind and self._clock() < self._checked_at + CHECK_EVERY_S:
             return False
-        since = seq
-    return True
+        self._checked_at = self._clock()
+        if is_behind and self._ends_younger(known, first.last):
+            return True
+        for seq in sorted(known.anchors, reverse=True):
+            row = self._row(seq)
+            if row is not None:
+                return row.anchor != known.anchors[seq]
+        return is_behind and not holds_known()
+
+    def _ends_younger(self, known: SeqPosition, last: int) -> bool:
+        """A database that was made anew of the same studies, or restored from a backup, and has grown since."""
+        row = self._row(last)
+        return row is not None and seqs.is_younger(row, known.anchors)
+
+    def _row(self, seq: int) -> Change | None:
+        row = next(iter(self._source.changes(seq - 1, 1).changes), None)
+        return row if row is not None and row.seq == seq else None
+
+
+def _position(known: SeqPosition, epoch: int) -> FeedPosition:
+    return FeedPosition(cursor=known.cursor, reached=known.low, epoch=epoch)

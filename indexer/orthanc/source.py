@@ -6,21 +6,26 @@ import time
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from indexer.model import Attributes, ChangePage, Study, StudyLocation
-from indexer.orthanc import answers, batch_read, feed, studies
+from indexer.batched import batched
+from indexer.model import Attributes, Study, StudyLocation
+from indexer.orthanc import answers, batch_read, changes, studies
 from indexer.orthanc.client import Client
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from indexer.orthanc.position import ChangePage
     from indexer.transport import Transport
 
 
 _USUAL_DICOMWEB_ROOT: Final = "/dicom-web"
 
+LISTED_AT_ONCE = 200
+"""Studies that are asked for in one request when the archive is listed."""
+
 
 class OrthancSource:
-    """`ChangeFeed` and `StudySource` of one Orthanc.
+    """`StudySource` of one Orthanc, and its list of changes.
 
     Parameters
     ----------
@@ -52,39 +57,45 @@ class OrthancSource:
         return self._client.dicomweb_root() or _USUAL_DICOMWEB_ROOT
 
     def changes(self, since: int, limit: int) -> ChangePage:
-        return feed.page(self._client.changes(since, limit), since)
+        """Rows of the list of changes with Seq greater than `since`, at most `limit` (≥ 1), ascending."""
+        return changes.page(self._client.changes(since, limit), since)
 
-    def newest(self) -> int:
-        page = feed.page(self._client.newest_change(), since=0)
+    def newest_seq(self) -> int:
+        """Seq of the newest change that can be read now; 0 where there is none."""
+        page = changes.page(self._client.newest_change(), since=0)
         return page.changes[-1].seq if page.changes else 0
 
     def server_time(self) -> str:
+        """Orthanc's own clock, for comparison with `Change.date`."""
         return self._client.now()
 
     def locate(self, orthanc_ids: Sequence[str]) -> tuple[StudyLocation, ...]:
-        found = {self._copy(answer) for answer in self._client.bulk_in_chunks(orthanc_ids, level="Study")}
+        """Studies that these resources (of any level) belong to, sorted; what is gone is left out."""
+        found = {self._location(answer) for answer in self._client.bulk_in_chunks(orthanc_ids, level="Study")}
         return tuple(sorted(found))
 
-    def list_ids(self) -> list[str]:
-        return sorted(self._client.study_ids())
+    def list_locations(self, after: str = "") -> Iterator[StudyLocation]:
+        orthanc_ids = sorted(orthanc_id for orthanc_id in self._client.study_ids() if orthanc_id > after)
+        for batch in batched(orthanc_ids, LISTED_AT_ONCE):
+            yield from self.locate(batch)
 
     def find(self, study_instance_uid: str) -> tuple[StudyLocation, ...]:
         found = self._client.lookup(study_instance_uid)
         ids = [one.text("ID") for one in found if one.text("Type") == "Study"]
         return tuple(StudyLocation(self._name, one, study_instance_uid) for one in ids)
 
-    def holds(self, orthanc_id: str) -> bool:
-        return self._client.study(orthanc_id) is not None
+    def holds(self, location_id: str) -> bool:
+        return self._client.study(location_id) is not None
 
-    def study_attributes(self, orthanc_ids: Sequence[str]) -> Mapping[str, Attributes]:
+    def study_attributes(self, location_ids: Sequence[str]) -> Mapping[str, Attributes]:
         return {
             answer.text("ID"): answer.tags("PatientMainDicomTags", "MainDicomTags")
-            for answer in self._client.bulk_in_chunks(orthanc_ids, level="Study")
+            for answer in self._client.bulk_in_chunks(location_ids, level="Study")
         }
 
-    def modalities(self, orthanc_ids: Sequence[str]) -> Mapping[str, frozenset[str]]:
+    def modalities(self, location_ids: Sequence[str]) -> Mapping[str, frozenset[str]]:
         found: dict[str, frozenset[str]] = {}
-        for answer in self._client.bulk_in_chunks(orthanc_ids, level="Series"):
+        for answer in self._client.bulk_in_chunks(location_ids, level="Series"):
             study_id = answer.text("ParentStudy")
             modalities = answer.tags("MainDicomTags").texts("Modality")
             found[study_id] = found.get(study_id, frozenset()).union(modalities)
@@ -96,5 +107,5 @@ class OrthancSource:
     def read_batch(self, locations: Sequence[StudyLocation]) -> Mapping[StudyLocation, Study]:
         return batch_read.read(self._client, locations, self._page_size)
 
-    def _copy(self, answer: answers.Answer) -> StudyLocation:
+    def _location(self, answer: answers.Answer) -> StudyLocation:
         return StudyLocation(self._name, answer.text("ID"), answers.uid(answer, "StudyInstanceUID"))

@@ -9,15 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from indexer.model import (
         Attributes,
         BackfillRun,
-        ChangePage,
         EntryResult,
+        FeedPage,
         FeedPosition,
         Fetched,
         Lane,
@@ -37,22 +37,29 @@ if TYPE_CHECKING:
 
 
 class ChangeFeed(Protocol):
-    """One source's feed of changes."""
+    """What a source tells of its changes; not every source has one."""
 
-    def changes(self, since: int, limit: int) -> ChangePage:
-        """Rows with Seq greater than `since`, at most `limit` (≥ 1), ascending."""
+    def end(self, *, has_overlap: bool = False) -> FeedPosition:
+        """Position after the newest change.
+
+        Parameters
+        ----------
+        has_overlap
+            So far before it that no change is missed that becomes visible late.
+        """
         ...
 
-    def newest(self) -> int:
-        """Seq of the newest row that can be read now; 0 where there is none."""
-        ...
+    def pages(self, position: FeedPosition, holds_known: Callable[[], bool]) -> Iterator[FeedPage]:
+        """What changed after a position, to the end of the feed; each page is asked for when the one before is noted.
 
-    def server_time(self) -> str:
-        """The source's own clock, ``YYYYMMDDTHHMMSS`` UTC, for comparison with `Change.date`."""
-        ...
+        If another database stands behind the source now, the pages begin at its first change, in a new epoch.
 
-    def locate(self, location_ids: Sequence[str]) -> tuple[StudyLocation, ...]:
-        """Studies that these resources (of any level) belong to; what is gone is left out."""
+        Parameters
+        ----------
+        holds_known
+            Whether the source holds any of the studies that were seen in it last; asked where the feed does not tell
+            whether it is still the same.
+        """
         ...
 
 
@@ -68,8 +75,8 @@ class StudySource(Protocol):
         """Version of the server; raises `Unavailable` when it is down."""
         ...
 
-    def list_ids(self) -> list[str]:
-        """Orthanc ids of all studies, sorted."""
+    def list_locations(self, after: str = "") -> Iterator[StudyLocation]:
+        """All studies in the order of their location ids, those after an id alone if one is given."""
         ...
 
     def find(self, study_instance_uid: str) -> tuple[StudyLocation, ...]:
@@ -81,11 +88,11 @@ class StudySource(Protocol):
         ...
 
     def study_attributes(self, location_ids: Sequence[str]) -> Mapping[str, Attributes]:
-        """Study-level attributes by Orthanc id; what is gone is left out."""
+        """Study-level attributes by location id; what is gone is left out."""
         ...
 
     def modalities(self, location_ids: Sequence[str]) -> Mapping[str, frozenset[str]]:
-        """Modality values of each study's series, by Orthanc id of the study."""
+        """Modality values of each study's series, by location id of the study."""
         ...
 
     def read(self, location: StudyLocation) -> Study:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from indexer import mapping
 from indexer.difference import differences
 from indexer.errors import PeerError, Refused, StudyError, StudyInvalid, StudyVanished
-from indexer.sync.changes.poll import located
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from indexer.mapping import Mapped
     from indexer.model import Fetched, StudyLocation
     from indexer.sync.drain.read import Reader, SourcePipeline
-    from indexer.sync.protocols import ChangeFeed, FhirTarget, Ledger
+    from indexer.sync.protocols import FhirTarget, Ledger
 
 CHUNK = 40
 """Studies that are read and searched for in one go."""
@@ -72,7 +71,6 @@ class Verifier:
     ledger: Ledger
     target: FhirTarget
     reader: Reader
-    feeds: Mapping[str, ChangeFeed]
     health: ServerHealth
     tries: int
     threads: int = 2
@@ -88,10 +86,9 @@ class Verifier:
         report = Report()
         self._endpoints(report)
         locations: dict[str, tuple[StudyLocation, ...]] = {}
-        for name, pipeline in self.reader.pipelines.items():
-            for chunk in located(self.feeds[name], pipeline.source.list_ids()):
-                for location in chunk:
-                    locations[location.study_instance_uid] = (*locations.get(location.study_instance_uid, ()), location)
+        for pipeline in self.reader.pipelines.values():
+            for location in pipeline.source.list_locations():
+                locations[location.study_instance_uid] = (*locations.get(location.study_instance_uid, ()), location)
         uids = sorted(locations)
         with ThreadPoolExecutor(self.threads) as pool:
             for start in range(0, len(uids), CHUNK):

@@ -1,12 +1,13 @@
-"""The Orthanc that a test of the sources runs on."""
+"""The archives that a test of the sources runs on."""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.contract.source_cases import KINDS, Case, running
+from tests.contract.source_cases import IN_MEMORY, KINDS, Archive, Case, MemoryCase, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,6 +15,16 @@ if TYPE_CHECKING:
 
 @pytest.fixture(params=KINDS)
 def case(request: pytest.FixtureRequest) -> Iterator[Case]:
-    """One of each kind, empty."""
+    """One Orthanc of each kind, empty."""
     with running(request.param) as found:
         yield found
+
+
+@pytest.fixture(params=[*KINDS, *IN_MEMORY])
+def archive(request: pytest.FixtureRequest) -> Iterator[Archive]:
+    """One archive of each kind, empty."""
+    if request.param in IN_MEMORY:
+        yield MemoryCase(IN_MEMORY[request.param](time.time))
+    else:
+        with running(request.param) as found:
+            yield found

@@ -1,16 +1,18 @@
-"""The Orthancs that the suite runs on, a transport that counts, and what a study should look like."""
+"""The archives that the suite runs on, a transport that counts, and what a study should look like."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import requests
 
 from indexer.dicomweb import DicomWebSamples
-from indexer.orthanc import OrthancSource
+from indexer.orthanc import OrthancFeed, OrthancSource
 from indexer.transport import Response, Transport
+from tests.fakes.listing import ListedArchive, study_of
+from tests.fakes.memory import MemorySource
 from tests.fakes.orthanc import FakeOrthanc
 from tests.samples import instance, store_rest
 from tests.servers.orthanc import Orthanc, orthanc_versions
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 
 FAKE, REAL = "fake", "real"
 KINDS = [f"{kind} {version}" for kind in (FAKE, REAL) for version in orthanc_versions()]
+
+IN_MEMORY: dict[str, type[ListedArchive]] = {"memory": MemorySource, "listed": ListedArchive}
+"""Archives that are no Orthanc; the second one has no feed."""
 
 
 CHANGES = ("an instance more", "a series more", "an instance less", "a series less", "gone")
@@ -55,6 +60,9 @@ class Counting(Transport):
         self._at = (number, act)
 
 
+KEYWORDS = {"studies": "StudyInstanceUID", "series": "SeriesInstanceUID", "instances": "SOPInstanceUID"}
+
+
 @dataclass
 class Case:
     """One Orthanc under test."""
@@ -70,6 +78,10 @@ class Case:
         return OrthancSource(self.transport, "main", page_size=self.page_size)
 
     @property
+    def feed(self) -> OrthancFeed:
+        return OrthancFeed(self.source, page_size=self.page_size)
+
+    @property
     def samples(self) -> DicomWebSamples:
         return DicomWebSamples(self.dicomweb, cap=3)
 
@@ -83,16 +95,16 @@ class Case:
 
     def locations(self) -> list[StudyLocation]:
         source = self.source
-        return list(source.locate(source.list_ids()))
+        return list(source.list_locations())
 
-    def copy_of(self, dataset: Dataset) -> StudyLocation:
+    def location_of(self, dataset: Dataset) -> StudyLocation:
         (found,) = [one for one in self.locations() if one.study_instance_uid == dataset.StudyInstanceUID]
         return found
 
     def delete(self, dataset: Dataset, level: str) -> None:
         """Delete the study, the series or the instance of a dataset."""
-        keyword = {"studies": "StudyInstanceUID", "series": "SeriesInstanceUID", "instances": "SOPInstanceUID"}[level]
-        for path in self._below(self.copy_of(dataset).location_id, level):
+        keyword = KEYWORDS[level]
+        for path in self._below(self.location_of(dataset).location_id, level):
             answer = requests.get(f"{self.orthanc.url}{path}?short", timeout=10).json()
             if dataset[keyword].value in answer["MainDicomTags"].values():
                 requests.delete(f"{self.orthanc.url}{path}", timeout=10).raise_for_status()
@@ -107,6 +119,51 @@ class Case:
             return [f"/series/{one}" for one in study["Series"]]
         series = [requests.get(f"{self.orthanc.url}/series/{one}?short", timeout=10).json() for one in study["Series"]]
         return [f"/instances/{one}" for answer in series for one in answer["Instances"]]
+
+
+@dataclass
+class MemoryCase:
+    """One archive in memory, filled with datasets as an Orthanc is."""
+
+    source: ListedArchive
+    datasets: list[Dataset] = field(default_factory=list)
+
+    @property
+    def feed(self) -> MemorySource | None:
+        return self.source if isinstance(self.source, MemorySource) else None
+
+    def store(self, datasets: list[Dataset]) -> None:
+        self.datasets += datasets
+        self._put({dataset.StudyInstanceUID for dataset in datasets})
+
+    def delete(self, dataset: Dataset, level: str) -> None:
+        """Delete the study, the series or the instance of a dataset."""
+        keyword = KEYWORDS[level]
+        self.datasets = [one for one in self.datasets if one[keyword].value != dataset[keyword].value]
+        self._put({dataset.StudyInstanceUID})
+
+    def _put(self, uids: set[str]) -> None:
+        for uid in sorted(uids):
+            datasets = [one for one in self.datasets if one.StudyInstanceUID == uid]
+            if datasets:
+                self.source.put(study_of(datasets))
+            else:
+                self.source.remove(self.source.location_id(uid))
+
+    def location_of(self, dataset: Dataset) -> StudyLocation:
+        (location,) = self.source.find(dataset.StudyInstanceUID)
+        return location
+
+    @property
+    def page_size(self) -> int:
+        return self.source.page_size
+
+    @page_size.setter
+    def page_size(self, size: int) -> None:
+        self.source.page_size = size
+
+
+Archive = Case | MemoryCase
 
 
 def changes_of(case: Case, datasets: list[Dataset], seed: str) -> dict[str, tuple[Callable[[], object], list[Dataset]]]:

@@ -7,7 +7,6 @@ edges and against the implementations in memory that the unit tests of the flow 
 from __future__ import annotations
 
 import inspect
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,33 +15,31 @@ import pytest
 
 from indexer.bundle import BundleType, build
 from indexer.dicomweb import DicomWebSamples
-from indexer.errors import Conflict, Refused, StudyVanished
+from indexer.errors import Conflict, Refused
 from indexer.fhir import FhirServer
-from indexer.model import Level, Lookup, StudyLocation
-from indexer.orthanc import OrthancSource
+from indexer.model import Lookup
+from indexer.orthanc import OrthancFeed, OrthancSource
 from indexer.sync import protocols
 from indexer.transport import Transport
-from tests.contract import source_cases
 from tests.contract.target_cases import entry
-from tests.fakes import memory
+from tests.fakes import listing, memory
 from tests.fakes.fhir import FakeFhir
 from tests.fakes.fhir_store import Habits
-from tests.samples import generate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from indexer.sync.protocols import FhirTarget
 
 Json = dict[str, Any]
 
 SEAMS = [
-    (protocols.ChangeFeed, OrthancSource),
+    (protocols.ChangeFeed, OrthancFeed),
     (protocols.ChangeFeed, memory.MemorySource),
     (protocols.StudySource, OrthancSource),
-    (protocols.StudySource, memory.MemorySource),
+    (protocols.StudySource, listing.ListedArchive),
     (protocols.AttributeSource, DicomWebSamples),
-    (protocols.AttributeSource, memory.MemorySource),
+    (protocols.AttributeSource, listing.ListedArchive),
     (protocols.FhirTarget, FhirServer),
     (protocols.FhirTarget, memory.MemoryTarget),
 ]
@@ -61,92 +58,6 @@ def test_an_implementation_has_every_member_with_its_parameters(protocol: type, 
             assert [(one.name, one.default) for one in found.values()] == [
                 (one.name, one.default) for one in inspect.signature(wanted).parameters.values()
             ], name
-
-
-# --- sources --------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Archive:
-    """A source that holds two studies, of one and of two series with two instances each."""
-
-    source: Any
-    gone: Callable[[StudyLocation], None]
-
-    @property
-    def locations(self) -> tuple[StudyLocation, ...]:
-        return tuple(sorted(self.source.locate(self.source.list_ids()), key=lambda one: one.study_instance_uid))
-
-
-@contextmanager
-def orthanc() -> Iterator[Archive]:
-    with source_cases.running("fake 1.12") as case:
-        datasets = [*generate(instances=2, seed="a"), *generate(series=2, instances=2, seed="b")]
-        case.store(datasets)
-        by_uid = {one.StudyInstanceUID: one for one in datasets}
-        yield Archive(case.source, lambda location: case.delete(by_uid[location.study_instance_uid], "studies"))
-
-
-@contextmanager
-def in_memory() -> Iterator[Archive]:
-    source = memory.MemorySource(time.time)
-    source.put(memory.study("1.2.1"))
-    source.put(memory.study("1.2.2", series=2))
-    yield Archive(source, lambda location: source.remove(location.location_id))
-
-
-@pytest.fixture(params=[orthanc, in_memory], ids=["edge", "memory"])
-def archive(request: pytest.FixtureRequest) -> Iterator[Archive]:
-    with request.param() as found:
-        yield found
-
-
-def test_rows_ascend_in_pages_and_an_empty_page_is_done(archive: Archive) -> None:
-    whole = archive.source.changes(0, 1000)
-    assert whole.done
-    assert [row.seq for row in whole.changes] == sorted({row.seq for row in whole.changes})
-    first = archive.source.changes(0, 2)
-    assert (first.changes, first.done, first.last) == (whole.changes[:2], False, whole.changes[1].seq)
-    assert archive.source.changes(first.last, 1000).changes == whole.changes[2:]
-    end = archive.source.changes(whole.last, 1000)
-    assert (end.changes, end.done) == ((), True)
-    assert archive.source.newest() == whole.last
-
-
-def test_dates_compare_with_the_source_s_clock(archive: Archive) -> None:
-    rows = archive.source.changes(0, 1000).changes
-    assert all(len(row.date) == 15 and row.date <= archive.source.server_time() for row in rows)
-
-
-def test_ids_of_every_level_lead_to_their_studies(archive: Archive) -> None:
-    rows = [row for row in archive.source.changes(0, 1000).changes if row.level not in (None, Level.PATIENT)]
-    found = archive.source.locate([row.location_id for row in rows])
-    assert sorted(found) == sorted(archive.locations)
-    assert archive.source.list_ids() == sorted(location.location_id for location in found)
-
-
-def test_what_is_gone_is_left_out(archive: Archive) -> None:
-    gone, stays = archive.locations
-    archive.gone(gone)
-    ids = [gone.location_id, stays.location_id]
-    assert archive.source.locate(ids) == (stays,)
-    assert [archive.source.holds(one) for one in ids] == [False, True]
-    assert list(archive.source.study_attributes(ids)) == list(archive.source.modalities(ids)) == [stays.location_id]
-    assert archive.source.find(gone.study_instance_uid) == ()
-    with pytest.raises(StudyVanished):
-        archive.source.read(gone)
-
-
-def test_a_study_is_found_and_read_whole_and_sampled(archive: Archive) -> None:
-    _, location = archive.locations
-    assert archive.source.find(location.study_instance_uid) == (location,)
-    study = archive.source.read(location)
-    assert (study.study_instance_uid, study.source) == (location.study_instance_uid, location.source)
-    assert [len(series.instances) for series in study.series] == [2, 2]
-    assert (study.is_sampled, [series.sampled for series in study.series]) == (False, [{}, {}])
-    (attributes,) = archive.source.study_attributes([location.location_id]).values()
-    assert attributes.text("PatientID") == study.attributes.text("PatientID") is not None
-    assert archive.source.modalities([location.location_id]) == {location.location_id: frozenset({"CT"})}
 
 
 # --- targets --------------------------------------------------------------------------------------------------------

@@ -1,168 +1,70 @@
-"""What every Orthanc must do for us, on the fake and on the real ones, 1.10 and 1.12."""
+"""What every source must do for us: each Orthanc, and the archives in memory, one of which can only be listed."""
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING
-
 import pytest
 
-from indexer.errors import ProtocolViolation, StudyChanging, StudyVanished
-from indexer.model import Level, StudyLocation
-from tests.contract.source_cases import (
-    CHANGES,
-    KINDS,
-    UNKNOWN,
-    Case,
-    changes_of,
-    running,
-    shape_of_datasets,
-    shape_of_study,
-)
+from indexer.errors import StudyVanished
+from indexer.model import FeedPage, FeedPosition, StudyLocation
+from tests.contract.source_cases import KINDS, UNKNOWN, Archive, shape_of_datasets, shape_of_study
 from tests.samples import by_turns, generate, instance
-from tests.servers.orthanc import orthanc_versions
 from tests.site import wait_for
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
-    from indexer.model import Change, ChangePage
-
-DEADLINE_S = 20
+def test_ping_tells_a_version(archive: Archive) -> None:
+    assert archive.source.ping()
 
 
-def all_changes(case: Case, limit: int = 1000) -> list[Change]:
-    return [change for page in pages(case, limit) for change in page.changes]
+def test_an_empty_archive(archive: Archive) -> None:
+    assert list(archive.source.list_locations()) == []
+    assert archive.source.find("1.2.3") == ()
+    assert archive.source.study_attributes([]) == archive.source.modalities([]) == {}
+    assert not archive.source.holds(UNKNOWN)
+    with pytest.raises(StudyVanished):
+        archive.source.read(StudyLocation("main", UNKNOWN, "1.2.3"))
 
 
-def pages(case: Case, limit: int) -> Iterator[ChangePage]:
-    since = 0
-    while True:
-        page = case.source.changes(since, limit)
-        yield page
-        if page.done:
-            return
-        since = page.changes[-1].seq
+def test_studies_are_listed_in_the_order_of_their_location_ids(archive: Archive) -> None:
+    datasets = generate(studies=4, series=2)
+    archive.store(datasets)
+
+    locations = list(archive.source.list_locations())
+
+    assert {location.study_instance_uid for location in locations} == {one.StudyInstanceUID for one in datasets}
+    assert {location.source for location in locations} == {"main"}
+    assert [location.location_id for location in locations] == sorted({one.location_id for one in locations})
+    for place, location in enumerate(locations):
+        assert list(archive.source.list_locations(location.location_id)) == locations[place + 1 :]
+        assert archive.source.find(location.study_instance_uid) == (location,)
 
 
-def await_change(case: Case, change_type: str) -> Change:
-    deadline = time.monotonic() + DEADLINE_S
-    while time.monotonic() < deadline:
-        for change in all_changes(case):
-            if change.change_type == change_type:
-                return change
-    raise AssertionError(f"no {change_type} within {DEADLINE_S} s")
+def test_what_is_gone_is_left_out(archive: Archive) -> None:
+    datasets = generate(studies=2)
+    archive.store(datasets)
+    gone, stays = (archive.location_of(dataset) for dataset in datasets)
+
+    archive.delete(datasets[0], "studies")
+
+    ids = [gone.location_id, stays.location_id]
+    assert list(archive.source.list_locations()) == [stays]
+    assert [archive.source.holds(one) for one in ids] == [False, True]
+    assert list(archive.source.study_attributes(ids)) == list(archive.source.modalities(ids)) == [stays.location_id]
+    assert archive.source.find(gone.study_instance_uid) == ()
+    with pytest.raises(StudyVanished):
+        archive.source.read(gone)
 
 
-def test_ping_tells_the_version(case: Case) -> None:
-    assert case.source.ping() == case.orthanc.version
-
-
-def test_an_empty_archive(case: Case) -> None:
-    page = case.source.changes(0, 100)
-
-    assert (page.changes, page.done, page.last) == ((), True, 0)
-    assert case.source.list_ids() == []
-    assert case.source.locate([]) == ()
-    assert case.source.study_attributes([]) == {}
-
-
-def test_a_new_instance_speaks_at_every_level(case: Case) -> None:
-    case.store(generate())
-
-    page = case.source.changes(0, 100)
-
-    assert [(one.change_type, one.level) for one in page.changes] == [
-        ("NewInstance", Level.INSTANCE),
-        ("NewSeries", Level.SERIES),
-        ("NewStudy", Level.STUDY),
-        ("NewPatient", Level.PATIENT),
-    ]
-    assert page.done
-    assert page.last == page.changes[-1].seq
-    assert page.changes[0].date <= case.source.server_time()
-
-
-def test_pages_follow_each_other_without_a_gap(case: Case) -> None:
-    case.store(generate(series=2, instances=3))
-
-    found = list(pages(case, 4))
-
-    assert [len(page.changes) for page in found[:-1]] == [4] * (len(found) - 1)
-    seqs = [change.seq for page in found for change in page.changes]
-    assert seqs == sorted(set(seqs))
-    assert [one.seq for one in all_changes(case)][: len(seqs)] == seqs
-
-
-def test_a_page_beyond_the_end_is_empty_and_tells_the_last_seq(case: Case) -> None:
-    case.store(generate())
-    last = all_changes(case)[-1].seq
-
-    page = case.source.changes(last + 1000, 100)
-
-    assert (page.changes, page.done) == ((), True)
-    assert page.last >= last
-
-
-def test_a_deletion_leaves_a_hole_and_no_word(case: Case) -> None:
-    kept, gone = generate(studies=2)
-    case.store([kept, gone, instance("later")])
-    before = all_changes(case)
-
-    case.delete(gone, "studies")
-
-    after = [change.seq for change in all_changes(case)]
-    lost = [change.seq for change in before if change.seq not in after]
-    assert len(lost) == 4
-    assert max(lost) < max(after)
-
-
-def test_a_study_becomes_stable(case: Case) -> None:
-    case.store(generate(instances=2))
-
-    change = await_change(case, "StableStudy")
-
-    assert change.level is Level.STUDY
-    assert change.location_id == case.locations()[0].location_id
-
-
-def test_any_id_leads_to_its_study(case: Case) -> None:
-    datasets = generate(studies=2, series=2, instances=2)
-    case.store(datasets)
-    expected = {one.StudyInstanceUID for one in datasets}
-
-    for level in (Level.STUDY, Level.SERIES, Level.INSTANCE):
-        ids = [one.location_id for one in all_changes(case) if one.level is level]
-        locations = case.source.locate([*ids, UNKNOWN])
-        assert {one.study_instance_uid for one in locations} == expected
-        assert [one.location_id for one in sorted(locations)] == [one.location_id for one in locations]
-        assert {one.location_id for one in locations} == set(case.source.list_ids())
-        assert {one.source for one in locations} == {"main"}
-
-
-def test_many_ids_are_asked_for_in_chunks(case: Case) -> None:
-    case.store(generate(instances=3))
-    ids = [one.location_id for one in all_changes(case) if one.level is Level.INSTANCE]
-    case.transport.paths.clear()
-
-    locations = case.source.locate([*ids, *(f"{number:08x}{UNKNOWN[8:]}" for number in range(400))])
-
-    assert len(locations) == 1
-    assert case.transport.paths == ["/tools/bulk-content"] * 3
-
-
-def test_attributes_and_modalities_of_many_studies(case: Case) -> None:
+def test_attributes_and_modalities_of_many_studies(archive: Archive) -> None:
     datasets = generate(studies=2, series=2, modality=["CT", "SR", "MR"], PatientName="Å^B=山^田")
-    case.store(datasets)
-    ids = case.source.list_ids()
+    archive.store(datasets)
+    ids = [location.location_id for location in archive.source.list_locations()]
 
-    attributes = case.source.study_attributes([*ids, UNKNOWN])
-    modalities = case.source.modalities([*ids, UNKNOWN])
+    attributes = archive.source.study_attributes([*ids, UNKNOWN])
+    modalities = archive.source.modalities([*ids, UNKNOWN])
 
     assert set(attributes) == set(modalities) == set(ids)
-    by_uid = {one.study_instance_uid: one.location_id for one in case.locations()}
     for dataset in datasets:
-        location_id = by_uid[dataset.StudyInstanceUID]
+        location_id = archive.location_of(dataset).location_id
         assert attributes[location_id].text("StudyDate") == dataset.StudyDate
         assert attributes[location_id].text("PatientID") == dataset.PatientID
         assert attributes[location_id].person_names("PatientName")[0].ideographic == "山^田"
@@ -170,134 +72,88 @@ def test_attributes_and_modalities_of_many_studies(case: Case) -> None:
     assert sorted(map(len, modalities.values())) == [2, 2]
 
 
-def test_holds(case: Case) -> None:
-    (dataset,) = generate()
-    case.store([dataset])
-    location_id = case.copy_of(dataset).location_id
-
-    assert case.source.holds(location_id)
-    case.delete(dataset, "studies")
-    assert not case.source.holds(location_id)
-    with pytest.raises(ProtocolViolation):
-        case.source.holds("../system")
-
-
-def test_a_study_is_read_whole(case: Case) -> None:
-    datasets = generate(
-        series=3, instances=4, modality=["CT", "MR", "SR"], OperatorsName=["A^B", "C^D"], StudyDescription="Über \\ 5"
-    )
+def test_a_study_is_read_whole(archive: Archive) -> None:
+    datasets = generate(series=3, instances=4, modality=["CT", "MR", "SR"])
     datasets[0].NumberOfFrames = 7
     del datasets[1].InstanceNumber
-    case.store(by_turns(datasets))
+    archive.store(by_turns(datasets))
 
-    study = case.source.read(case.locations()[0])
+    study = archive.source.read(archive.location_of(datasets[0]))
 
     assert shape_of_study(study) == shape_of_datasets(datasets)
-    assert study.study_instance_uid == datasets[0].StudyInstanceUID
-    assert study.source == "main"
+    assert (study.study_instance_uid, study.source) == (datasets[0].StudyInstanceUID, "main")
     assert study.number_of_instances == 12
-    assert not study.is_sampled
     assert study.last_update is not None
-    assert study.last_update <= case.source.server_time()
     assert study.attributes.text("AccessionNumber") == datasets[0].AccessionNumber
     assert study.attributes.text("PatientBirthDate") == "19700101"
-    for series, kind in zip(
-        sorted(study.series, key=lambda one: int(one.attributes.text("SeriesNumber") or 0)),
-        ("CT", "MR", "SR"),
-        strict=True,
-    ):
-        assert series.attributes.text("Modality") == kind
-        assert series.attributes.texts("OperatorsName") == ("A^B", "C^D")
-        assert series.sampled == {}
-
-
-def test_series_and_instances_come_in_a_fixed_order(case: Case) -> None:
-    case.store(by_turns(generate(series=3, instances=4)))
-
-    study = case.source.read(case.locations()[0])
-
+    by_number = sorted(study.series, key=lambda one: int(one.attributes.text("SeriesNumber") or 0))
+    assert [one.attributes.text("Modality") for one in by_number] == ["CT", "MR", "SR"]
+    assert (study.is_sampled, [one.sampled for one in study.series]) == (False, [{}, {}, {}])
     assert [one.series_instance_uid for one in study.series] == sorted(one.series_instance_uid for one in study.series)
     for series in study.series:
         uids = [one.sop_instance_uid for one in series.instances]
         assert uids == sorted(uids)
 
 
-@pytest.mark.parametrize(("instances", "expected"), [(1, 1), (4, 1), (5, 2), (8, 2), (9, 3)])
-def test_a_read_costs_two_requests_and_the_pages(instances: int, expected: int, case: Case) -> None:
-    datasets = generate(instances=instances)
-    case.store(datasets)
-    case.page_size = 4
-    source, location = case.source, case.locations()[0]
-    source.read(location)
-    case.transport.paths.clear()
-
-    assert shape_of_study(source.read(location)) == shape_of_datasets(datasets)
-    assert len(case.transport.paths) == 2 + expected
-    assert ("/tools/find" in case.transport.paths) == case.is_modern
-
-
-@pytest.mark.parametrize(("instances", "results"), [(3, 0), (0, 1), (3, 1)])
-def test_what_orthanc_cuts_off_is_asked_for_by_id(instances: int, results: int) -> None:
-    for kind in KINDS:
-        with running(kind, limit_find_instances=instances, limit_find_results=results) as case:
-            datasets = generate(series=2, instances=5)
-            case.store(datasets)
-            case.page_size = 4
-
-            assert shape_of_study(case.source.read(case.locations()[0])) == shape_of_datasets(datasets), kind
-
-
-def test_a_study_that_is_not_there(case: Case) -> None:
-    with pytest.raises(StudyVanished):
-        case.source.read(StudyLocation("main", UNKNOWN, "1.2.3"))
-
-
-@pytest.mark.parametrize("before", range(5))
-@pytest.mark.parametrize("what", CHANGES)
-def test_a_study_that_changes_while_it_is_read_is_never_torn(what: str, before: int, case: Case) -> None:
-    datasets = generate(series=2, instances=5, seed="torn")
-    case.store(datasets)
-    case.page_size = 4
-    act, left = changes_of(case, datasets, "torn")[what]
-    location, source = case.locations()[0], case.source
-    source.read(location)
-    case.transport.act_before(before, act)
-
-    try:
-        found = shape_of_study(source.read(location))
-    except StudyVanished:
-        assert not left
-    except StudyChanging:
-        assert before > 0
-    else:
-        assert found == shape_of_datasets(left) or (before > 0 and found == shape_of_datasets(datasets))
-    assert case.transport.has_acted
-
-
-def test_a_study_that_changed_is_read_as_it_is_now(case: Case) -> None:
+def test_a_study_that_changed_is_read_as_it_is_now(archive: Archive) -> None:
     datasets = generate(series=2, instances=2)
-    case.store(datasets)
-    case.source.read(case.locations()[0])
-    case.delete(datasets[0], "instances")
+    archive.store(datasets)
+    archive.source.read(archive.location_of(datasets[0]))
+    archive.delete(datasets[0], "instances")
     more = instance("sample", 0, 5, 0, PatientID=datasets[0].PatientID)
-    case.store([more])
+    archive.store([more])
 
-    assert shape_of_study(case.source.read(case.locations()[0])) == shape_of_datasets([*datasets[1:], more])
+    study = archive.source.read(archive.location_of(more))
+
+    assert shape_of_study(study) == shape_of_datasets([*datasets[1:], more])
 
 
-@pytest.mark.parametrize("before", [1, 2])
-def test_an_instance_that_is_replaced_while_its_study_is_read(before: int) -> None:
-    """Its id stays, and so do all lists; only LastUpdate tells it, which has seconds."""
-    for version in orthanc_versions():
-        with running(f"real {version}", overwrite_instances=True) as case:
-            datasets = generate(series=2, instances=3)
-            case.store(datasets)
-            location, source = case.locations()[0], case.source
-            last_update = source.read(location).last_update or ""
-            wait_for(lambda source=source, last=last_update: source.server_time() > last, "another second")
-            datasets[0].InstanceNumber = 77
-            case.transport.act_before(before, lambda case=case, datasets=datasets: case.store(datasets[:1]))
+# --- the feed of a source that has one ------------------------------------------------------------------------------
 
-            with pytest.raises(StudyChanging):
-                source.read(location)
-            assert shape_of_study(source.read(location)) == shape_of_datasets(datasets)
+
+of_those_with_a_feed = pytest.mark.parametrize("archive", [*KINDS, "memory"], indirect=True)
+
+
+def followed(archive: Archive, position: FeedPosition) -> tuple[set[str], FeedPosition]:
+    """What changed after a position, read until there is no more, and the position then."""
+    assert archive.feed is not None
+    studies: set[str] = set()
+    while True:
+        pages = list(archive.feed.pages(position, lambda: True))
+        studies |= {location.study_instance_uid for page in pages for location in page.locations}
+        position = pages[-1].position
+        if sum(page.count for page in pages) == 0:
+            assert pages == [FeedPage(position=position)]
+            return studies, position
+
+
+@of_those_with_a_feed
+@pytest.mark.parametrize("page_size", [1, 3, 1000])
+def test_a_feed_tells_what_changed_after_a_position(page_size: int, archive: Archive) -> None:
+    first, second = generate(studies=2)
+    archive.page_size = page_size
+    archive.store([first])
+    studies, position = followed(archive, FeedPosition())
+    assert (studies, position.epoch) == ({first.StudyInstanceUID}, 1)
+    end = archive.feed.end()
+    assert end.reached >= position.reached
+
+    archive.store([second])
+    assert second.StudyInstanceUID in followed(archive, position)[0]
+    assert followed(archive, end)[0] <= {first.StudyInstanceUID, second.StudyInstanceUID}
+    for start in (FeedPosition(), archive.feed.end(has_overlap=True)):
+        assert followed(archive, start)[0] == {first.StudyInstanceUID, second.StudyInstanceUID}
+
+
+@of_those_with_a_feed
+def test_a_feed_tells_when_a_study_is_quiet_and_how_old_a_change_is(archive: Archive) -> None:
+    (dataset,) = generate()
+    archive.store([dataset])
+    location_id = archive.location_of(dataset).location_id
+
+    def is_quiet() -> bool:
+        pages = list(archive.feed.pages(FeedPosition(), lambda: True))
+        assert all(0 <= page.age_s < 60 for page in pages)
+        return any(location_id in page.quiet for page in pages)
+
+    wait_for(is_quiet, "the study to be quiet")

@@ -162,7 +162,7 @@ def test_the_root_is_found(root: str, version: str) -> None:
         store_rest(orthanc, generate(Laterality="L"))
         transport = Counting(orthanc.url, peer="orthanc main")
         source = OrthancSource(transport, "main")
-        (location,) = source.locate(source.list_ids())
+        (location,) = source.list_locations()
 
         samples = DicomWebSamples(transport, root=lambda: source.dicomweb_root)
         (series,) = samples.sample(source.read(location))

@@ -1,7 +1,7 @@
 """Second implementations of the flow's Protocols in memory, with faults by script.
 
 `MemorySource` is a `ChangeFeed`, a `StudySource` and an `AttributeSource` over plain `Study` values; `MemoryTarget` is
-a `FhirTarget` over dicts. Both are for any number of threads.
+a `FhirTarget` over dicts. Both are for any number of threads. `tests.fakes.listing` has an archive without a feed.
 """
 
 from __future__ import annotations
@@ -9,220 +9,111 @@ from __future__ import annotations
 import copy
 import threading
 from collections import Counter, defaultdict
-from dataclasses import replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from indexer.errors import Conflict, Refused, StudyVanished, TooLarge
-from indexer.model import (
-    Attributes,
-    Change,
-    ChangePage,
-    EntryResult,
-    Fetched,
-    Instance,
-    Level,
-    Lookup,
-    Series,
-    Study,
-    StudyLocation,
-    TargetInfo,
-)
+from indexer.errors import Conflict, Refused, TooLarge
+from indexer.model import EntryResult, FeedPage, FeedPosition, Fetched, Lookup, Study, StudyLocation, TargetInfo
+from tests.fakes.listing import ListedArchive, study
 from tests.fakes.memory_habits import Habits
 from tests.fakes.script import Clock, Script
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+__all__ = ["Clock", "MemorySource", "MemoryTarget", "study"]
 
 Json = dict[str, Any]
 
-CT = "1.2.840.10008.5.1.4.1.1.2"
 
-
-def study(
-    uid: str = "1.2.3",
-    *,
-    patient_id: str | None = "P1",
-    name: str = "Muster^Erika",
-    series: int = 1,
-    instances: int = 2,
-    source: str = "main",
-    **keywords: str,
-) -> Study:
-    """A synthetic CT study; attributes of the study by keyword."""
-    values = {"StudyDate": "20240101", "PatientName": name, **keywords}
-    if patient_id is not None:
-        values["PatientID"] = patient_id
-    return Study(
-        study_instance_uid=uid,
-        source=source,
-        attributes=Attributes.from_keywords(values),
-        series=tuple(_series(f"{uid}.{number}", number, instances) for number in range(1, series + 1)),
-    )
-
-
-def _series(uid: str, number: int, instances: int) -> Series:
-    return Series(
-        series_instance_uid=uid,
-        attributes=Attributes.from_keywords({"Modality": "CT", "SeriesNumber": str(number)}),
-        instances=tuple(Instance(f"{uid}.{index}", CT, str(index)) for index in range(1, instances + 1)),
-    )
-
-
-class MemorySource:
-    """An archive. Ids of series and instances are that of their study with ``/`` and an index.
+class MemorySource(ListedArchive):
+    """An archive with ids of its own and a feed of its changes: one row for each time that a study was stored.
 
     Attributes
     ----------
-    reads_together
-        Whether it reads several studies at one go, as a quick source does.
+    database
+        Another one stands behind the source when it changes.
+    is_doubtful
+        The feed does not tell whether it is the same, and asks whether a known study is still there.
+    page_size
+        Rows of a page.
     """
 
     def __init__(self, clock: Clock, name: str = "main") -> None:
-        self._name = name
-        self._clock = clock
-        self._lock = threading.RLock()
-        self.script = Script()
-        self.studies: dict[str, Study] = {}
-        self.rows: list[Change] = []
-        self.uncommitted: set[int] = set()
-        self.last: int | None = None
+        super().__init__(clock, name)
+        self.rows: list[Row] = []
         self.seq = 0
-        self.reads_together = False
+        self.database = 1
+        self.is_doubtful = False
+        self.page_size = 1000
 
-    # -- what an archive goes through ------------------------------------------------------------------------------
-
-    def put(self, one: Study, *, stable: bool = True, location_id: str | None = None) -> StudyLocation:
-        """Store a study or its new state, with the rows that Orthanc would log."""
-        stands = self._stands(one, location_id)
+    def put(self, one: Study, *, location_id: str | None = None, stable: bool = True) -> StudyLocation:
+        """Store a study or its new state; the feed says so, and whether it is quiet by now."""
         with self._lock:
-            self.studies[stands.location_id] = replace(one, source=self._name, last_update=self._now())
-        self.log("NewInstance", Level.INSTANCE, f"{stands.location_id}/0/0")
-        self.log("NewStudy", Level.STUDY, stands.location_id)
-        if stable:
-            self.log("StableStudy", Level.STUDY, stands.location_id)
-        return stands
+            location = super().put(one, location_id=location_id)
+            self.seq += 1
+            self.rows.append(Row(self.seq, location, stable, self._clock()))
+        return location
 
-    def _stands(self, one: Study, location_id: str | None = None) -> StudyLocation:
-        return StudyLocation(self._name, location_id or f"orthanc-{one.study_instance_uid}", one.study_instance_uid)
+    def location_id(self, study_instance_uid: str) -> str:
+        return f"orthanc-{study_instance_uid}"
 
     def remove(self, location_id: str) -> None:
-        """Delete a study: its rows go with it, and none is logged."""
+        """Delete a study: its rows go with it, and none is added."""
         with self._lock:
-            del self.studies[location_id]
-            self.rows = [row for row in self.rows if row.location_id.split("/")[0] != location_id]
-
-    def log(self, change_type: str, level: Level | None, location_id: str, *, is_late: bool = False) -> int:
-        """Log a row; a late one has its Seq but is not seen before `commit`."""
-        with self._lock:
-            self.seq += 1
-            if is_late:
-                self.uncommitted.add(self.seq)
-            row = Change(seq=self.seq, change_type=change_type, level=level, location_id=location_id, date=self._now())
-            self.rows.append(row)
-            return self.seq
-
-    def commit(self, seq: int) -> None:
-        """Let a late row be seen."""
-        with self._lock:
-            self.uncommitted.discard(seq)
+            super().remove(location_id)
+            self.rows = [row for row in self.rows if row.location.location_id != location_id]
 
     def replace_database(self) -> None:
         """Begin anew with an empty database."""
         with self._lock:
-            self.studies, self.rows, self.seq = {}, [], 0
+            self.studies, self.rows, self.seq, self.database = {}, [], 0, self.database + 1
 
     # -- ChangeFeed ------------------------------------------------------------------------------------------------
 
-    def changes(self, since: int, limit: int) -> ChangePage:
-        self.script.play("changes")
-        with self._lock:
-            seen = [row for row in self.rows if row.seq > since and row.seq not in self.uncommitted]
-            page = tuple(seen[:limit])
-            last = page[-1].seq if page else self.seq if self.last is None else self.last
-            return ChangePage(changes=page, done=len(seen) <= limit, last=last)
+    def end(self, *, has_overlap: bool = False) -> FeedPosition:
+        self.script.play("end")
+        return self._position(0 if has_overlap else self.seq, epoch=1)
 
-    def newest(self) -> int:
-        self.script.play("newest")
-        with self._lock:
-            return max((row.seq for row in self.rows if row.seq not in self.uncommitted), default=0)
+    def pages(self, position: FeedPosition, holds_known: Callable[[], bool]) -> Iterator[FeedPage]:
+        epoch, (database, seq) = position.epoch, (position.cursor or f"{self.database}/0").split("/")
+        is_replaced = database != str(self.database) or (self.is_doubtful and not holds_known())
+        reached, is_done = int(seq), False
+        if is_replaced:
+            reached, epoch = 0, epoch + 1
+        while not is_done:
+            self.script.play("changes")
+            with self._lock:
+                rows = [row for row in self.rows if row.seq > reached]
+                shown = rows[: self.page_size]
+                is_done = len(shown) == len(rows)
+                reached = shown[-1].seq if shown else reached
+                page = self._page(shown, self._position(reached, epoch) if shown or is_replaced else position)
+            yield page
 
-    def server_time(self) -> str:
-        self.script.play("server_time")
-        return self._now()
-
-    def _now(self) -> str:
-        return datetime.fromtimestamp(self._clock(), UTC).strftime("%Y%m%dT%H%M%S")
-
-    def locate(self, location_ids: Sequence[str]) -> tuple[StudyLocation, ...]:
-        self.script.play("locate")
-        with self._lock:
-            ids = dict.fromkeys(one.split("/")[0] for one in location_ids)
-            return tuple(
-                StudyLocation(self._name, one, self.studies[one].study_instance_uid)
-                for one in ids
-                if one in self.studies
-            )
-
-    # -- StudySource -----------------------------------------------------------------------------------------------
-
-    @property
-    def name(self) -> str:
-        return self._name
-
-    def ping(self) -> str:
-        self.script.play("ping")
-        return "memory"
-
-    def list_ids(self) -> list[str]:
-        self.script.play("list_ids")
-        with self._lock:
-            return sorted(self.studies)
-
-    def find(self, study_instance_uid: str) -> tuple[StudyLocation, ...]:
-        self.script.play("find")
-        return tuple(one for one in self.locate(self.list_ids()) if one.study_instance_uid == study_instance_uid)
-
-    def holds(self, location_id: str) -> bool:
-        self.script.play("holds")
-        with self._lock:
-            return location_id in self.studies
-
-    def study_attributes(self, location_ids: Sequence[str]) -> Mapping[str, Attributes]:
-        self.script.play("study_attributes")
-        with self._lock:
-            return {one: self.studies[one].attributes for one in location_ids if one in self.studies}
-
-    def modalities(self, location_ids: Sequence[str]) -> Mapping[str, frozenset[str]]:
-        self.script.play("modalities")
-        with self._lock:
-            return {one: _modalities(self.studies[one]) for one in location_ids if one in self.studies}
-
-    def read(self, location: StudyLocation) -> Study:
-        self.script.play("read")
-        self.script.play(f"read {location.study_instance_uid}")
-        with self._lock:
-            found = self.studies.get(location.location_id)
-        if found is None:
-            raise StudyVanished("the source does not hold it", cause="vanished")
-        return found
-
-    def read_batch(self, locations: Sequence[StudyLocation]) -> Mapping[StudyLocation, Study]:
-        self.script.play("read_batch")
-        with self._lock:
-            held = {one: self.studies[one.location_id] for one in locations if one.location_id in self.studies}
-        return held if self.reads_together else {}
-
-    # -- AttributeSource -------------------------------------------------------------------------------------------
-
-    def sample(self, study: Study) -> tuple[Series, ...]:
-        self.script.play("sample")
-        return tuple(
-            replace(series, sampled={series.instances[0].sop_instance_uid: study.attributes.over(series.attributes)})
-            for series in study.series
+    def _page(self, shown: Sequence[Row], position: FeedPosition) -> FeedPage:
+        return FeedPage(
+            position=position,
+            locations=tuple(sorted({row.location for row in shown})),
+            quiet=frozenset(row.location.location_id for row in shown if row.is_quiet),
+            age_s=self._clock() - shown[-1].at if shown else 0.0,
+            count=len(shown),
         )
+
+    def _position(self, reached: int, epoch: int) -> FeedPosition:
+        return FeedPosition(cursor=f"{self.database}/{reached}", reached=reached, epoch=epoch)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One change of a `MemorySource`."""
+
+    seq: int
+    location: StudyLocation
+    is_quiet: bool
+    at: float
 
 
 class MemoryTarget:
@@ -361,10 +252,6 @@ class MemoryTarget:
         wanted = {"reference": f"Endpoint/{endpoint_id}"}
         with self._lock:
             yield from [one["id"] for one in self.of_type("ImagingStudy") if wanted in one.get("endpoint", ())]
-
-
-def _modalities(one: Study) -> frozenset[str]:
-    return frozenset(text for series in one.series for text in series.attributes.texts("Modality"))
 
 
 def _bears(resource: Json, uid: str) -> bool:

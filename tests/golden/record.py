@@ -68,7 +68,7 @@ def read(orthanc: Orthanc) -> Iterator[tuple[str, Study]]:
     """Every study of an Orthanc with its Orthanc id, as the program reads it."""
     source = OrthancSource(Transport(orthanc.url, peer="orthanc", timeout_s=60), "main")
     samples = DicomWebSamples(Transport(orthanc.dicomweb_url, peer="dicomweb", timeout_s=60), cap=_SAMPLES_CAP)
-    for location in source.locate(source.list_ids()):
+    for location in source.list_locations():
         yield location.location_id, _sampled(source, samples, location)
 
 

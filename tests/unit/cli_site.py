@@ -11,6 +11,7 @@ import yaml
 
 from indexer import cli
 from indexer.cli.compose import Site
+from indexer.cli.servers import Archive
 from indexer.ledger import SqlLedger, open_ledger
 from tests.fakes.memory import MemorySource, MemoryTarget
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pytest
+
+    from tests.fakes.listing import ListedArchive
 
 
 @dataclass(kw_only=True)
@@ -34,7 +37,7 @@ class CommandLine:
 
     home: Path
     capsys: pytest.CaptureFixture[str]
-    source: MemorySource = field(default_factory=lambda: MemorySource(time.time))
+    source: ListedArchive = field(default_factory=lambda: MemorySource(time.time))
     target: MemoryTarget = field(default_factory=MemoryTarget)
     changes: dict[str, Any] = field(default_factory=dict)
     sites: list[Site] = field(default_factory=list)
@@ -85,22 +88,20 @@ class CommandLine:
 
 
 class _MemorySite(Site):
-    def __init__(self, config: Any, source: MemorySource, target: MemoryTarget) -> None:
+    def __init__(self, config: Any, source: ListedArchive, target: MemoryTarget) -> None:
         super().__init__(config)
         self._source, self._memory_target = source, target
 
     @cached_property
-    def sources(self) -> dict[str, MemorySource]:
-        return {"main": self._source}
+    def archives(self) -> dict[str, Archive]:
+        feed = self._source if isinstance(self._source, MemorySource) else None
+        return {"main": Archive(source=self._source, feed=feed, dicomweb_root=lambda: "/dicom-web")}
 
     @cached_property
     def target(self) -> MemoryTarget:
         return self._memory_target
 
-    def _dicomweb_root(self, source: Any) -> str:
-        return str(source.dicomweb_root or "/dicom-web")
-
-    def _samples(self, source: Any) -> MemorySource | None:
+    def _samples(self, source: Any) -> ListedArchive | None:
         return self._source if source.read_dicomweb else None
 
 

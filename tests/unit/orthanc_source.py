@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def only_copy(source: OrthancSource) -> StudyLocation:
-    (location,) = source.locate(source.list_ids())
+    (location,) = source.list_locations()
     return location
 
 

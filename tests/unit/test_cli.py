@@ -84,14 +84,14 @@ def test_a_missing_file_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Pa
 def test_an_error_is_a_sentence_a_hint_and_its_exit_code(
     line: CommandLine, error: errors.IndexerError, code: int
 ) -> None:
-    line.source.script.always("list_ids", error)
+    line.source.script.always("list_locations", error)
     found, out, err = line.call("verify")
     assert (found, out) == (code, "")
     assert err == f"{error.message}\n{error.hint}\n"
 
 
 def test_a_bug_shows_no_data(line: CommandLine, caplog: pytest.LogCaptureFixture) -> None:
-    line.source.script.always("list_ids", ValueError("Geheim^Gustav"))
+    line.source.script.always("list_locations", ValueError("Geheim^Gustav"))
     code, out, err = line.call("verify")
     assert (code, out) == (70, "")
     assert "ValueError" in err

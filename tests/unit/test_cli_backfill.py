@@ -136,7 +136,7 @@ def test_a_signal_ends_it_and_the_next_call_goes_on(archive: CommandLine) -> Non
     archive.source.script.calls.clear()
     code, out, _ = archive.call("backfill")
     assert (code, out) == (0, "5 studies (10 instances) settled of 5.\n")
-    assert archive.source.script.calls["list_ids"] == 0, "the marks were made before"
+    assert archive.source.script.calls["list_locations"] == 0, "the marks were made before"
 
 
 def test_a_wrong_setting_ends_it(archive: CommandLine) -> None:

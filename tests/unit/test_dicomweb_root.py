@@ -90,7 +90,7 @@ def test_a_public_address_needs_no_orthanc_and_a_study_asks_for_the_root_once(
         assert address(made) == PUBLIC
         assert asked(fake) == 0
         pipeline = made.pipelines["main"]
-        (location,) = made.sources["main"].locate(made.sources["main"].list_ids())
+        (location,) = made.sources["main"].list_locations()
         for _ in range(2):
             study, _ = made.reader.read((location,))
             assert [len(series.sampled) for series in study.series] == [1, 1]

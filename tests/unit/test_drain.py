@@ -80,7 +80,6 @@ def test_unchanged_sends_nothing(world: World) -> None:
     world.publish(*many(5))
     world.target.sent.clear()
     for number in range(1, 6):
-        world.source.log("NewInstance", None, "x")
         world.source.put(world.source.studies[f"orthanc-1.2.{number}"])
     world.poller.poll()
     stats = world.drain().stats
@@ -117,7 +116,7 @@ def test_the_tally_counts(world: World) -> None:
 
 def test_what_is_gone_is_dropped_and_nothing_is_removed(world: World, caplog: pytest.LogCaptureFixture) -> None:
     world.publish(study())
-    world.mark(Mark(location=world.source.locate(["orthanc-1.2.3"])[0], reason="backfill"))
+    world.mark(Mark(location=world.source.find("1.2.3")[0], reason="backfill"))
     world.source.remove("orthanc-1.2.3")
     caplog.set_level("DEBUG")
     world.drain()
@@ -295,7 +294,7 @@ def test_live_changes_go_before_a_backfill_that_is_held_back(world: World) -> No
     with world.draining(readers=1):
         wait_until(lambda: len(world.target.of_type("ImagingStudy")) >= 1, "the first study of the backfill")
         world.source.put(study("1.9.9"))
-        world.mark(Mark(location=world.source.locate(["orthanc-1.9.9"])[0], reason="StableStudy"))
+        world.mark(Mark(location=world.source.find("1.9.9")[0], reason="StableStudy"))
         wait_until(lambda: "1.9.9" in world.ledger.published_uids(), "the live study")
         assert len(world.target.of_type("ImagingStudy")) == 2
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def locations(fake: FakeOrthanc, source: OrthancSource) -> list[StudyLocation]:
     store_rest(fake, [*generate(seed="a"), *generate(seed="b"), *generate(seed="c")])
-    return list(source.locate(source.list_ids()))
+    return list(source.list_locations())
 
 
 @pytest.mark.parametrize("said", [None, {}, {"0020,1208": None}, {"0020,1208": "many"}])

@@ -17,7 +17,7 @@ from tests.unit.orthanc_source import edited, only_copy
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from indexer.model import ChangePage
+    from indexer.orthanc.position import ChangePage
 
 
 def seqs(page: ChangePage) -> list[int]:
@@ -59,7 +59,7 @@ def test_a_replaced_database(fake: FakeOrthanc, source: OrthancSource) -> None:
     fake.replace_database()
 
     assert source.changes(8, 100).last == 0
-    assert source.list_ids() == []
+    assert list(source.list_locations()) == []
 
 
 def test_types_of_a_newer_orthanc_are_kept(fake: FakeOrthanc, source: OrthancSource) -> None:
@@ -137,7 +137,7 @@ def test_rows_that_were_asked_for_never(fake: FakeOrthanc, source: OrthancSource
     [
         ("/changes", lambda source: source.changes(0, 10)),
         ("/system", lambda source: source.ping()),
-        ("/studies", lambda source: source.list_ids()),
+        ("/studies", lambda source: list(source.list_locations())),
         ("/tools/bulk-content", lambda source: source.locate(["0" * 8])),
         ("/tools/find", lambda source: source.read(only_copy(source))),
     ],

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from indexer import errors
-from indexer.model import StudyLocation
 from tests.samples import generate, store_rest
 from tests.unit.orthanc_source import edited, only_copy
 
@@ -83,7 +82,7 @@ def test_sequences_in_the_database_are_read(fake: FakeOrthanc, source: OrthancSo
     requested = [{"0040,1001": "RP-1", "0032,1064": [{"0008,0100": "CTABD", "0008,0104": ""}]}]
     tags = {"0040,0275": requested, "0099,1001": "private", "0018,0015": ["HEAD"], "0008,1070": "A^B\\\\C^D"}
     at_the_end(fake, lambda found: found[0]["MainDicomTags"].update(tags))
-    location = StudyLocation("main", source.list_ids()[0], generate()[0].StudyInstanceUID)
+    location = next(source.list_locations())
 
     attributes = source.read(location).series[0].attributes
 

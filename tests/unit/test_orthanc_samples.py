@@ -44,7 +44,7 @@ def study_of(fake: FakeOrthanc, **options: Any) -> Study:
     store_rest(fake, generate(**options))
     transport = Transport(fake.url, peer="orthanc main")
     source = OrthancSource(transport, "main")
-    (location,) = source.locate(source.list_ids())
+    (location,) = source.list_locations()
     study = source.read(location)
     transport.close()
     fake.requests.clear()

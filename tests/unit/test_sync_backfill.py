@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from indexer.errors import Unavailable
-from indexer.model import Attributes, FeedPosition, Lane
+from indexer.model import Attributes, Lane
 from indexer.sync.changes import backfill
 from indexer.sync.changes.backfill import Backfill, Seen, Selection, select
 from tests.fakes.memory import MemorySource, study
@@ -22,7 +22,7 @@ DOWN = Unavailable("down", peer="orthanc")
 
 
 def chosen(world: World, selection: Selection, seen: Seen | None = None) -> list[str]:
-    chunks = select(world.source, world.source, selection, seen or Seen())
+    chunks = select(world.source, selection, seen or Seen())
     return [location.study_instance_uid for _, locations in chunks for location in locations]
 
 
@@ -31,8 +31,9 @@ def run_of(world: World, selection: Selection = ALL, rate: float | None = None) 
 
 
 def backfill_of(world: World, selection: Selection = ALL, *more: MemorySource) -> Backfill:
-    sources = [(one, one) for one in (world.source, *more)]
-    return Backfill(ledger=world.ledger, sources=sources, selection=selection, clock=world.clock)
+    sources = [world.source, *more]
+    feeds = {source.name: source for source in sources}
+    return Backfill(ledger=world.ledger, sources=sources, feeds=feeds, selection=selection, clock=world.clock)
 
 
 @pytest.fixture
@@ -72,13 +73,12 @@ def test_a_selection_lets_through_what_it_says(
 
 
 def test_named_studies_are_looked_up_without_listing_the_archive(archive: World) -> None:
-    archive.source.script.always("list_ids", AssertionError("the archive was listed"))
-    archive.source.find = lambda uid: archive.source.locate([f"orthanc-{uid}"])
+    archive.source.script.always("list_locations", AssertionError("the archive was listed"))
     assert chosen(archive, replace(ALL, study_instance_uids=("1.2.5",))) == ["1.2.5"]
 
 
 def test_a_study_that_goes_meanwhile_is_left_out(archive: World) -> None:
-    archive.source.script.next("locate", lambda: archive.source.remove("orthanc-1.2.1"))
+    archive.source.script.next("list", lambda: archive.source.remove("orthanc-1.2.1"))
     assert chosen(archive, replace(ALL, since="19000101")) == ["1.2.2", "1.2.3", "1.2.6"]
 
 
@@ -118,7 +118,7 @@ def test_force_reaches_the_tasks(archive: World) -> None:
 
 def test_it_resumes_by_its_cursor(archive: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backfill, "CHUNK", 2)
-    archive.source.script.next("locate", None, None, DOWN)
+    archive.source.script.next("list", *[None] * 4, DOWN)
     with pytest.raises(Unavailable):
         backfill_of(archive).mark(run_of(archive), Seen())
     run = run_of(archive)
@@ -126,9 +126,9 @@ def test_it_resumes_by_its_cursor(archive: World, monkeypatch: pytest.MonkeyPatc
     archive.source.script.calls.clear()
     run = backfill_of(archive).mark(run, Seen())
     assert (run.marked, run.is_marked) == (6, True)
-    assert archive.source.script.calls["locate"] == 1
+    assert archive.source.script.calls["list"] == 2
     assert backfill_of(archive).mark(run, Seen()) == run
-    assert archive.source.script.calls["locate"] == 1
+    assert archive.source.script.calls["list"] == 2
 
 
 def test_a_stop_ends_the_marking_at_the_next_chunk(archive: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,7 +137,7 @@ def test_a_stop_ends_the_marking_at_the_next_chunk(archive: World, monkeypatch: 
     assert (stopped.is_marked, stopped.marked) == (False, 2)
     resumed = backfill_of(archive).mark(run_of(archive), Seen())
     assert resumed.is_marked
-    assert resumed.marked == len(archive.source.list_ids())
+    assert resumed.marked == len(archive.source.studies)
 
 
 def test_it_resumes_in_the_source_where_it_was(archive: World) -> None:
@@ -145,13 +145,13 @@ def test_it_resumes_in_the_source_where_it_was(archive: World) -> None:
     second.put(study("1.3.1"))
     second.put(study("1.3.2"))
     selection = replace(ALL, sources=("main", "second"))
-    second.script.next("list_ids", DOWN)
+    second.script.next("list_locations", DOWN)
     with pytest.raises(Unavailable):
         backfill_of(archive, selection, second).mark(run_of(archive, selection), Seen())
     archive.source.script.calls.clear()
     run = backfill_of(archive, selection, second).mark(run_of(archive, selection), Seen())
     assert (run.marked, run.cursor) == (8, "second/orthanc-1.3.2")
-    assert archive.source.script.calls["locate"] == 0
+    assert archive.source.script.calls["list"] == 0
 
 
 def test_only_the_selected_sources_are_marked(archive: World) -> None:
@@ -163,17 +163,18 @@ def test_only_the_selected_sources_are_marked(archive: World) -> None:
 # --- the daemon after it --------------------------------------------------------------------------------------------
 
 
-def test_the_daemon_follows_from_a_whole_backfill(archive: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backfill, "OVERLAP", 4)
-    newest = archive.source.seq
-    archive.source.script.next("list_ids", lambda: archive.source.put(study("1.2.9")))
+def test_the_daemon_follows_from_a_whole_backfill(archive: World) -> None:
+    """From where the feed was before it, and further back by what may become visible late."""
+    end = archive.source.end(has_overlap=True)
+    archive.source.script.next("list_locations", lambda: archive.source.put(study("1.2.9")))
     backfill_of(archive).mark(run_of(archive), Seen())
-    assert archive.ledger.position("main") == FeedPosition(low=newest - 4)
+    assert archive.ledger.position("main") == end
 
 
-def test_a_small_feed_is_followed_from_its_start(archive: World) -> None:
-    backfill_of(archive).mark(run_of(archive), Seen())
-    assert archive.ledger.position("main") == FeedPosition(low=0)
+def test_a_source_without_a_feed_has_no_position(archive: World) -> None:
+    run = replace(backfill_of(archive), feeds={}).mark(run_of(archive), Seen())
+    assert (run.is_marked, run.marked) == (True, 6)
+    assert archive.ledger.position("main") is None
 
 
 @pytest.mark.parametrize(
@@ -194,39 +195,32 @@ def test_a_position_that_is_known_stays(archive: World) -> None:
 
 
 def test_a_daemon_that_began_meanwhile_keeps_its_position(archive: World) -> None:
-    archive.source.script.next("list_ids", lambda: archive.poller.poll() and None)
+    archive.source.script.next("list_locations", archive.poller.poll)
     backfill_of(archive).mark(run_of(archive), Seen())
-    assert archive.ledger.position("main") == FeedPosition(
-        low=archive.source.seq,
-        anchors=archive.ledger.position("main").anchors,
-    )
+    assert archive.ledger.position("main") == archive.source.end()
 
 
-def test_a_backfill_that_was_cut_short_does_not_hide_the_rest_from_the_daemon(
-    archive: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Killed, and never called again: the daemon reads the feed from its start and finds every study."""
+@pytest.fixture
+def cut_short(archive: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A backfill was killed after its first studies."""
     monkeypatch.setattr(backfill, "CHUNK", 2)
-    monkeypatch.setattr(backfill, "OVERLAP", 0)
-    archive.source.script.next("locate", None, DOWN)
+    archive.source.script.next("list", None, None, DOWN)
     with pytest.raises(Unavailable):
         backfill_of(archive).mark(run_of(archive), Seen())
-    archive.poller.poll()
-    assert len(archive.take()) == 6
+    return archive
 
 
-def test_what_changed_between_two_calls_is_not_hidden_from_the_daemon(
-    archive: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(backfill, "CHUNK", 2)
-    monkeypatch.setattr(backfill, "OVERLAP", 0)
-    archive.source.script.next("locate", None, DOWN)
-    with pytest.raises(Unavailable):
-        backfill_of(archive).mark(run_of(archive), Seen())
-    archive.drain()
-    archive.source.put(study("1.2.1", instances=5))
-    backfill_of(archive).mark(run_of(archive), Seen())
-    archive.drain()
-    archive.poller.poll()
-    archive.drain()
-    assert archive.target.imaging_study("1.2.1")["numberOfInstances"] == 5
+def test_a_backfill_that_was_cut_short_does_not_hide_the_rest_from_the_daemon(cut_short: World) -> None:
+    """It is never called again: the daemon reads the feed from its start and finds every study."""
+    cut_short.poller.poll()
+    assert len(cut_short.take()) == 6
+
+
+def test_what_changed_between_two_calls_is_not_hidden_from_the_daemon(cut_short: World) -> None:
+    cut_short.drain()
+    cut_short.source.put(study("1.2.1", instances=5))
+    backfill_of(cut_short).mark(run_of(cut_short), Seen())
+    cut_short.drain()
+    cut_short.poller.poll()
+    cut_short.drain()
+    assert cut_short.target.imaging_study("1.2.1")["numberOfInstances"] == 5

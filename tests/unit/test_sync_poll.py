@@ -1,4 +1,4 @@
-"""Polling: marks and position move together, and only a proven replacement begins anew."""
+"""Polling: marks and position move together, and another database is marked whole."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from indexer.errors import LedgerFull, Unavailable
-from indexer.model import Change, FeedPosition, Lane, Level
-from indexer.sync.changes.poll import CHECK_EVERY_S, Poller, located
+from indexer.model import FeedPosition, Lane
+from indexer.sync.changes import poll
 from tests.fakes.memory import study
 
 if TYPE_CHECKING:
@@ -18,24 +18,25 @@ if TYPE_CHECKING:
 DOWN = Unavailable("down", peer="orthanc")
 
 
-def position(world: World) -> FeedPosition:
-    found = world.ledger.position("main")
-    assert found is not None
-    return found
+def reached(world: World) -> tuple[int, int]:
+    """Number and epoch of the position."""
+    position = world.ledger.position("main")
+    assert position is not None
+    return position.reached, position.epoch
 
 
 def test_what_changed_becomes_dirty_and_the_position_moves(world: World) -> None:
     world.source.put(study("1.2.3"))
-    assert world.poller.poll() == 3
+    assert world.poller.poll() == 1
     row = world.ledger.study("1.2.3")
     assert row is not None
     assert row.dirty is not None
-    assert (row.dirty.lane, row.dirty.reason, row.dirty.due_at) == (Lane.LIVE, "StableStudy", world.clock.now)
-    assert position(world).low == 3
+    assert (row.dirty.lane, row.dirty.reason, row.dirty.due_at) == (Lane.LIVE, "quiet", world.clock.now)
+    assert reached(world) == (1, 1)
     assert world.ledger.summary("main", world.clock()).last_poll_at == world.clock.now
 
 
-def test_a_study_without_stable_study_is_due_when_it_was_quiet(world: World) -> None:
+def test_a_study_that_is_not_said_to_be_quiet_is_due_when_it_was(world: World) -> None:
     world.source.put(study(), stable=False)
     world.poller.poll()
     assert world.take() == ()
@@ -67,57 +68,26 @@ def test_old_history_goes_behind_live_changes(world: World) -> None:
     ]
 
 
-def test_an_empty_page_never_moves_the_position(world: World) -> None:
+def test_a_poll_without_news_notes_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.source.put(study())
     world.poller.poll()
-    before = position(world)
-    world.source.last = 5000
+    monkeypatch.setattr(type(world.ledger), "note", None)
+    world.clock.pass_by(5)
     assert world.poller.poll() == 0
-    assert position(world) == before
-    world.source.last = None
-    world.source.put(study("1.2.4"))
-    assert world.poller.poll() == 3
-
-
-def test_a_poll_without_news_asks_once(world: World) -> None:
-    world.source.put(study())
-    world.poller.poll()
-    world.source.script.calls.clear()
-    world.poller.poll()
-    assert world.source.script.calls == {"changes": 1}
-
-
-def test_noise_marks_nothing_but_moves_the_position(world: World) -> None:
-    world.source.put(study())
-    world.poller.poll()
-    world.drain()
-    seq = world.source.log("UpdatedAttachment", Level.SERIES, "orthanc-1.2.3/0")
-    world.poller.poll()
-    assert position(world).low == seq
-    assert world.dirty_uids(["1.2.3"]) == []
+    assert reached(world) == (1, 1)
+    assert world.ledger.summary("main", world.clock()).last_poll_at == world.clock.now
 
 
 def test_all_pages_are_read_each_noted_for_itself(world: World) -> None:
     for number in range(10):
         world.source.put(study(f"1.2.{number}"))
-    poller = world.new_poller(page=4)
+    world.source.page_size = 4
     world.source.script.next("changes", None, None, DOWN)
     with pytest.raises(Unavailable):
-        poller.poll()
-    assert position(world).low == 8
-    assert poller.poll() == 22
-    assert len(world.take()) == 10
-
-
-def test_nothing_of_a_page_is_noted_if_it_cannot_be_located(world: World) -> None:
-    world.source.put(study())
-    world.source.script.next("locate", DOWN)
-    with pytest.raises(Unavailable):
         world.poller.poll()
-    assert position(world) == FeedPosition()
-    assert world.take() == ()
-    world.poller.poll()
-    assert len(world.take()) == 1
+    assert reached(world) == (8, 1)
+    assert world.poller.poll() == 2
+    assert len(world.take()) == 10
 
 
 class FullLedger:
@@ -139,65 +109,12 @@ class FullLedger:
 
 def test_a_note_that_fails_leaves_the_position(world: World) -> None:
     world.source.put(study())
-    poller: Poller = replace(world.poller, ledger=FullLedger(world))
+    poller = replace(world.poller, ledger=FullLedger(world))
     with pytest.raises(LedgerFull):
         poller.poll()
-    assert position(world).low == 0
-    assert poller.poll() == 3
+    assert world.ledger.position("main") == FeedPosition()
+    assert poller.poll() == 1
     assert len(world.take()) == 1
-
-
-def test_a_late_row_is_waited_for_and_seen(world: World) -> None:
-    world.source.put(study("1.2.1"))
-    world.source.studies["orthanc-1.2.2"] = study("1.2.2")
-    late = world.source.log("NewInstance", Level.INSTANCE, "orthanc-1.2.2/0/0", is_late=True)
-    world.source.put(study("1.2.3"))
-    world.poller.poll()
-    assert position(world).low == late - 1
-    world.clock.pass_by(59)
-    assert world.poller.poll() == 0
-    world.source.commit(late)
-    world.clock.pass_by(1)
-    assert world.poller.poll() == 1
-    assert position(world).low == late + 3
-    assert world.dirty_uids(["1.2.2"]) == ["1.2.2"]
-
-
-def test_a_row_that_never_comes_is_given_up(world: World) -> None:
-    world.source.put(study("1.2.1"))
-    lost = world.source.log("NewInstance", Level.INSTANCE, "orthanc-1.2.1/0/0", is_late=True)
-    world.source.put(study("1.2.3"))
-    world.poller.poll()
-    world.clock.pass_by(60)
-    world.poller.poll()
-    assert position(world).low == lost + 3
-
-
-def test_a_slow_answer_does_not_shorten_the_grace(world: World) -> None:
-    """The row came before the grace ended, but after the page was read."""
-    late = world.source.log("NewInstance", Level.INSTANCE, "orthanc-1.2.3/0/0", is_late=True)
-    world.source.put(study())
-    world.poller.poll()
-    world.clock.pass_by(59)
-    world.source.script.next("server_time", lambda: world.clock.pass_by(5))
-    world.poller.poll()
-    assert position(world).low == late - 1
-    world.source.commit(late)
-    world.poller.poll()
-    assert position(world).low == late + 3
-
-
-def test_a_hole_is_not_given_up_by_later_pages_that_never_looked_at_it(world: World) -> None:
-    """Reading on takes longer than the grace; the hole is below what the later pages ask for."""
-    late = world.source.log("NewInstance", Level.INSTANCE, "orthanc-1.2.1/0/0", is_late=True)
-    for number in range(1, 9):
-        world.source.put(study(f"1.2.{number}"))
-    world.source.script.always("locate", lambda: world.clock.pass_by(20))
-    world.new_poller(page=3).poll()
-    assert position(world).low == late - 1
-    world.source.commit(late)
-    world.poller.poll()
-    assert position(world).low == world.source.seq
 
 
 def test_starting_now_skips_history(world: World) -> None:
@@ -205,146 +122,56 @@ def test_starting_now_skips_history(world: World) -> None:
     poller = world.new_poller(starts_now=True)
     assert poller.poll() == 0
     world.source.put(study("1.2.2"))
-    assert poller.poll() == 3
+    assert poller.poll() == 1
     assert [task.study_instance_uid for task in world.take()] == ["1.2.2"]
 
 
-# --- a replaced database --------------------------------------------------------------------------------------------
+# --- another database -----------------------------------------------------------------------------------------------
 
 
-def settled(world: World) -> None:
+@pytest.fixture
+def settled(world: World) -> World:
     """Three studies are known and settled."""
-    for number in range(1, 4):
-        world.source.put(study(f"1.2.{number}"))
-    world.poller.poll()
-    world.drain()
+    world.publish(*(study(f"1.2.{number}") for number in range(1, 4)))
     assert world.take() == ()
+    return world
 
 
-def replaced_by_the_same_studies(world: World) -> None:
-    """Made anew, as in a move to another database: some known studies stand in it again."""
-    settled(world)
-    world.clock.pass_by(3600)
-    world.source.replace_database()
+@pytest.mark.parametrize("chunk", [1, 500])
+def test_every_study_of_another_database_is_marked(chunk: int, settled: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(poll, "CHUNK", chunk)
+    settled.source.replace_database()
+    for uid in ("1.2.3", "1.2.8", "1.2.9"):
+        settled.source.put(study(uid))
+    settled.source.rows = settled.source.rows[:1]
+    assert settled.poller.poll() == 1
+    assert reached(settled) == (1, 2)
+    assert settled.dirty_uids(["1.2.1", "1.2.2", "1.2.3", "1.2.8", "1.2.9"]) == ["1.2.3", "1.2.8", "1.2.9"]
+    assert len(settled.target.of_type("ImagingStudy")) == 3, "nothing is deleted"
 
 
-def test_a_replaced_database_begins_an_epoch_and_notes_everything_again(world: World) -> None:
-    replaced_by_the_same_studies(world)
-    world.source.put(study("1.2.3"))
-    world.source.put(study("1.2.9"), stable=False)
-    world.poller.poll()
-    assert position(world).epoch == 2
-    assert position(world).low == world.source.seq
-    assert world.dirty_uids(["1.2.1", "1.2.2", "1.2.3", "1.2.9"]) == ["1.2.3", "1.2.9"]
-    assert len(world.target.of_type("ImagingStudy")) == 3, "nothing is deleted"
+def test_an_empty_database_begins_an_epoch_too(settled: World) -> None:
+    settled.source.replace_database()
+    assert settled.poller.poll() == 0
+    assert reached(settled) == (0, 2)
 
 
-def test_an_emptied_database_begins_an_epoch(world: World) -> None:
-    settled(world)
-    world.source.replace_database()
-    world.poller.poll()
-    assert (position(world).epoch, position(world).low) == (2, 0)
-
-
-def test_a_new_database_that_has_grown_past_the_position_is_found_by_its_anchors(world: World) -> None:
-    settled(world)
-    world.source.replace_database()
-    world.clock.pass_by(CHECK_EVERY_S)
-    for number in range(4, 9):
-        world.source.put(study(f"1.2.{number}"))
-    world.poller.poll()
-    assert position(world).epoch == 2
-    assert len(world.dirty_uids([f"1.2.{number}" for number in range(4, 9)])) == 5
-
-
-def test_anchors_are_not_compared_at_every_poll(world: World) -> None:
-    settled(world)
-    world.clock.pass_by(CHECK_EVERY_S)
-    world.poller.poll()
-    world.source.script.calls.clear()
-    world.clock.pass_by(CHECK_EVERY_S - 1)
-    world.poller.poll()
-    assert world.source.script.calls["changes"] == 1
-    world.clock.pass_by(1)
-    world.poller.poll()
-    assert world.source.script.calls["changes"] == 3
-
-
-def test_last_alone_begins_no_epoch(world: World) -> None:
-    settled(world)
-    before = position(world)
-    world.source.last = 1
-    world.poller.poll()
-    assert position(world) == before
-
-
-def test_cleared_rows_begin_no_epoch_while_a_known_study_stands(world: World) -> None:
-    """``DELETE /changes`` takes every anchor away; PostgreSQL may lower ``Last``."""
-    settled(world)
-    before = position(world)
-    world.source.rows.clear()
-    world.source.last = 0
-    world.source.remove("orthanc-1.2.3")
-    world.poller.poll()
-    assert position(world) == before
-
-
-def test_cleared_rows_and_every_known_study_gone_begin_an_epoch(world: World) -> None:
-    settled(world)
-    world.source.rows.clear()
-    world.source.last = 0
-    world.source.studies.clear()
-    world.poller.poll()
-    assert position(world).epoch == 2
-
-
-def test_deleting_the_newest_studies_begins_no_epoch(world: World) -> None:
-    settled(world)
-    before = position(world)
-    world.source.remove("orthanc-1.2.3")
-    world.source.remove("orthanc-1.2.2")
-    world.source.last = 3
-    world.poller.poll()
-    assert position(world) == before
-
-
-def test_a_restored_backup_is_found_at_its_first_new_row(world: World) -> None:
-    settled(world)
-    del world.source.rows[6:], world.source.studies["orthanc-1.2.3"]
-    world.source.seq = 6
-    world.clock.pass_by(3600)
-    before = position(world)
-    world.poller.poll()
-    assert position(world) == before
-    world.source.put(study("1.2.3"), stable=False)
-    world.poller.poll()
-    assert position(world).epoch == 2
-    assert world.dirty_uids(["1.2.3"]) == ["1.2.3"]
-
-
-def test_an_epoch_that_was_cut_short_is_begun_again(world: World) -> None:
-    replaced_by_the_same_studies(world)
-    world.source.put(study("1.2.3"))
-    world.source.script.next("list_ids", DOWN)
+def test_an_epoch_that_was_cut_short_is_begun_again(settled: World) -> None:
+    settled.source.replace_database()
+    settled.source.put(study("1.2.3"))
+    settled.source.script.next("list_locations", DOWN)
     with pytest.raises(Unavailable):
-        world.poller.poll()
-    assert position(world).epoch == 1
-    world.poller.poll()
-    assert position(world).epoch == 2
+        settled.poller.poll()
+    assert reached(settled)[1] == 1
+    settled.poller.poll()
+    assert reached(settled)[1] == 2
 
 
-def test_located_goes_through_all_ids_in_chunks(world: World) -> None:
-    for number in range(5):
-        world.source.put(study(f"1.2.{number}"))
-    ids = world.source.list_ids()
-    world.source.remove(ids[2])
-    chunks = list(located(world.source, ids, chunk=2))
-    assert [[location.location_id for location in chunk] for chunk in chunks] == [ids[:2], ids[3:4], ids[4:]]
-
-
-def test_a_row_of_a_kind_that_is_not_known_is_passed_by(world: World) -> None:
-    row = Change(seq=1, change_type="Unheard", level=None, location_id="x", date="20231114T221320")
-    world.source.rows.append(row)
-    world.source.seq = 1
-    assert world.poller.poll() == 1
-    assert position(world).low == 1
+@pytest.mark.parametrize(("left", "epoch"), [(["1.2.2"], 1), ([], 2)])
+def test_a_feed_in_doubt_is_told_whether_a_known_study_stands(left: list[str], epoch: int, settled: World) -> None:
+    settled.source.is_doubtful = True
+    for number in range(1, 4):
+        if f"1.2.{number}" not in left:
+            settled.source.remove(f"orthanc-1.2.{number}")
+    settled.poller.poll()
+    assert reached(settled)[1] == epoch

@@ -164,7 +164,7 @@ def test_dirty_studies_are_listed_apart(true_world: World) -> None:
 
 
 def test_a_removed_study_that_is_dirty_is_listed_apart(true_world: World) -> None:
-    true_world.mark(Mark(location=true_world.source.locate(["orthanc-1.2.7"])[0], reason="backfill"))
+    true_world.mark(Mark(location=true_world.source.find("1.2.7")[0], reason="backfill"))
     true_world.source.remove("orthanc-1.2.7")
     report = true_world.verify()
     assert report.is_equal

@@ -215,7 +215,6 @@ class World:
             ledger=self.ledger,
             target=self.target,
             reader=replace(self.reader, tries=1),
-            feeds={"main": self.source},
             health=self.health,
             tries=1,
         ).verify()

@@ -8,18 +8,15 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from indexer.model import Attributes, FeedPosition, Lane, Mark
+from indexer.batched import batched
+from indexer.model import Attributes, Lane, Mark
 from indexer.sync.changes.poll import CHUNK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from indexer.model import BackfillRun, StudyLocation
+    from indexer.model import BackfillRun, FeedPosition, StudyLocation
     from indexer.sync.protocols import ChangeFeed, Ledger, StudySource
-
-
-OVERLAP = 1000
-"""Rows before the newest that are read again, for some may be committed late."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,30 +60,27 @@ class Seen:
 
 
 def select(
-    feed: ChangeFeed, source: StudySource, selection: Selection, seen: Seen, *, after: str = ""
+    source: StudySource, selection: Selection, seen: Seen, *, after: str = ""
 ) -> Iterator[tuple[str, tuple[StudyLocation, ...]]]:
-    """Chosen studies of one source, chunk by chunk in the order of Orthanc ids, each chunk with its last id.
+    """Chosen studies of one source, chunk by chunk in the order of location ids, each chunk with its last id.
 
     Parameters
     ----------
     seen
         Counts up as chunks are made.
     after
-        Orthanc id to begin after, from an earlier run that was cut short.
+        Location id to begin after, from an earlier run that was cut short.
     """
-    location_ids = [one for one in _listed(source, selection) if one > after]
-    for start in range(0, len(location_ids), CHUNK):
-        chunk = location_ids[start : start + CHUNK]
-        locations = tuple(sorted(feed.locate(chunk), key=lambda location: location.location_id))
-        yield chunk[-1], _chosen(source, locations, selection, seen)
+    for chunk in batched(_listed(source, selection, after), CHUNK):
+        yield chunk[-1].location_id, _chosen(source, chunk, selection, seen)
 
 
-def _listed(source: StudySource, selection: Selection) -> list[str]:
-    """Sorted ids to look at; for a few studies that are named the whole archive is not gone through."""
+def _listed(source: StudySource, selection: Selection, after: str) -> Iterable[StudyLocation]:
+    """Studies to look at; for a few that are named the whole archive is not gone through."""
     if not selection.study_instance_uids:
-        return source.list_ids()
-    found = (location for uid in selection.study_instance_uids for location in source.find(uid))
-    return sorted({location.location_id for location in found})
+        return source.list_locations(after)
+    locations = {location for uid in selection.study_instance_uids for location in source.find(uid)}
+    return sorted(location for location in locations if location.location_id > after)
 
 
 def _chosen(
@@ -120,12 +114,15 @@ class Backfill:
 
     Attributes
     ----------
+    feeds
+        By the name of their source; a source need not have one.
     is_stopped
         Whether a stop was asked for; the run is then given back as far as it came.
     """
 
     ledger: Ledger
-    sources: Sequence[tuple[ChangeFeed, StudySource]]
+    sources: Sequence[StudySource]
+    feeds: Mapping[str, ChangeFeed]
     selection: Selection
     clock: Callable[[], float]
     is_stopped: Callable[[], bool] = field(default=lambda: False)
@@ -135,12 +132,12 @@ class Backfill:
         if run.is_marked:
             return run
         name, _, after = run.cursor.partition("/")
-        todo = [pair for pair in self.sources if pair[1].name in self.selection.sources]
-        names = [source.name for _, source in todo]
-        for feed, source in todo[names.index(name) if name in names else 0 :]:
+        todo = [source for source in self.sources if source.name in self.selection.sources]
+        names = [source.name for source in todo]
+        for source in todo[names.index(name) if name in names else 0 :]:
             begins_after = after if source.name == name else ""
-            start = None if begins_after else self._start(feed, source)
-            for last, locations in select(feed, source, self.selection, seen, after=begins_after):
+            start = None if begins_after else self._start(source.name)
+            for last, locations in select(source, self.selection, seen, after=begins_after):
                 run = self._mark(run, source, locations, last)
                 if self.is_stopped():
                     return run
@@ -157,12 +154,12 @@ class Backfill:
         ]
         return self.ledger.backfill_mark(run, marks, f"{source.name}/{last}", self.clock())
 
-    def _start(self, feed: ChangeFeed, source: StudySource) -> FeedPosition | None:
+    def _start(self, name: str) -> FeedPosition | None:
         """Where the daemon may follow from once all is marked, for a whole backfill covers what the feed says before.
 
         Not for a run that was cut short: what changed since its first marks stands in the feed alone.
         """
         is_whole = not (self.selection.has_dates or self.selection.modalities or self.selection.study_instance_uids)
-        if not is_whole or self.ledger.position(source.name) is not None:
+        if not is_whole or name not in self.feeds or self.ledger.position(name) is not None:
             return None
-        return FeedPosition(low=max(0, feed.newest() - OVERLAP))
+        return self.feeds[name].end(has_overlap=True)

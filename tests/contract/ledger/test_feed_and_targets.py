@@ -21,15 +21,15 @@ from tests.contract.ledger.values import (
 )
 
 OTHER = "http://other.example/fhir"
-POSITION = FeedPosition(low=41, above={43: 1000.5, 45: 1001.0}, anchors={40: "NewStudy abc 20240101T000000"}, epoch=2)
+POSITION = FeedPosition(cursor='{"a source": "its own text"}', reached=41, epoch=2)
 
 
 def test_marks_and_position_move_together(ledger: SqlLedger) -> None:
     assert ledger.position("main") is None
     ledger.note("main", [mark()], POSITION, 1000.0)
-    ledger.note("second", [], FeedPosition(low=2**40), 1000.0)
+    ledger.note("second", [], FeedPosition(reached=2**40), 1000.0)
     assert ledger.position("main") == POSITION
-    assert ledger.position("second") == FeedPosition(low=2**40)
+    assert ledger.position("second") == FeedPosition(reached=2**40)
     assert take_one(ledger, 1000.0).study_instance_uid == "1.2.3"
 
 
@@ -129,7 +129,7 @@ def test_a_source_keeps_the_system_that_was_made_for_it(ledger: SqlLedger) -> No
 def test_a_summary_of_nothing(ledger: SqlLedger) -> None:
     assert ledger.summary("main", 1000.0) == Summary(
         source="main",
-        feed_low=None,
+        feed_position=None,
         feed_epoch=None,
         dirty=0,
         dirty_live=0,
@@ -159,7 +159,7 @@ def test_a_summary_counts_what_stands_in_its_source(ledger: SqlLedger) -> None:
     ledger.record_poll("main", 1004.0)
     assert ledger.summary("main", 1005.0) == Summary(
         source="main",
-        feed_low=41,
+        feed_position=41,
         feed_epoch=2,
         dirty=3,
         dirty_live=2,
@@ -171,7 +171,7 @@ def test_a_summary_counts_what_stands_in_its_source(ledger: SqlLedger) -> None:
         last_write_at=1003.0,
     )
     second = ledger.summary("second", 1005.0)
-    assert (second.dirty, second.published, second.quarantined, second.feed_low) == (1, 1, 0, None)
+    assert (second.dirty, second.published, second.quarantined, second.feed_position) == (1, 1, 0, None)
     assert ledger.summary("main", 900.0).oldest_dirty_at == 900.0  # the clock was set back
 
 

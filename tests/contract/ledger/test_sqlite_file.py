@@ -171,24 +171,26 @@ def test_a_full_disk_loses_nothing_and_work_goes_on_when_there_is_room(
     filler = small_disk / "filler"
     with open_ledger(url_of(small_disk / "ledger.db"), patience_s=0.2) as ledger:
         ledger.open_target(TARGET)
-        ledger.note("main", [mark("0.0")], FeedPosition(low=1), 1000.0)
+        ledger.note("main", [mark("0.0")], FeedPosition(reached=1), 1000.0)
         filler.write_bytes(b"x" * (os.statvfs(small_disk).f_bavail * 4096 - 65536))
         with pytest.raises(LedgerFull) as caught:
             _note_pages(ledger, 2, 1000)
         assert caught.value.exit_code == 75
         position = ledger.position("main")
         assert position is not None
-        assert 1 <= position.low < 999
+        assert 1 <= position.reached < 999
         filler.unlink()
-        _note_pages(ledger, position.low + 1, position.low + 2)
+        _note_pages(ledger, position.reached + 1, position.reached + 2)
         tasks = take(ledger, 1000.0, limit=100_000)
-        assert len(tasks) == 1 + 50 * position.low  # the first page held one study, the last came when there was room
+        assert (
+            len(tasks) == 1 + 50 * position.reached
+        )  # the first page held one study, the last came when there was room
         ledger.settle([settled(task) for task in tasks[:10]], 1001.0)
 
 
 def _note_pages(ledger: SqlLedger, first: int, end: int) -> None:
     for page in range(first, end):
-        ledger.note("main", marks(f"{page}.{place}" for place in range(50)), FeedPosition(low=page), 1000.0)
+        ledger.note("main", marks(f"{page}.{place}" for place in range(50)), FeedPosition(reached=page), 1000.0)
 
 
 def test_a_full_disk_at_first_start_says_so(small_disk: Path, request: pytest.FixtureRequest) -> None:

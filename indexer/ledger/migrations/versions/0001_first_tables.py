@@ -68,7 +68,7 @@ def _lasting() -> None:
         _real("last_poll_at", nullable=True),
         _real("last_write_at", nullable=True),
     )
-    _create("feed", _text("source"), _large("low"), _text("above"), _text("anchors"), _number("epoch"))
+    _create("feed", _text("source"), _text("cursor"), _large("reached"), _number("epoch"))
 
 
 def _studies() -> None:

@@ -18,8 +18,7 @@ from indexer.dicomweb import DicomWebSamples
 from indexer.errors import ConfigError
 from indexer.health import ServerHealth
 from indexer.log import Event
-from indexer.mapping import Element, Instances, Release, Rules, Subject
-from indexer.merge import Conflict
+from indexer.mapping import Element, Release, Rules, Subject
 from indexer.schedule import SettlingRule
 from indexer.sync.changes.poll import Poller
 from indexer.sync.drain.drain import Drain
@@ -84,7 +83,7 @@ class Site(Servers):
             If the server names a release that cannot be written.
         """
         wanted = self.config.target.release
-        return self._release_of_server() if wanted == "auto" else Release(wanted)
+        return self._release_of_server() if wanted == "auto" else wanted
 
     def _release_of_server(self) -> Release:
         version = self.target.info().fhir_version
@@ -131,7 +130,7 @@ class Site(Servers):
             issuer_systems=source.issuer_systems,
             accession_system=source.accession_system,
             accession_systems=source.accession_systems,
-            instances=Instances(self.config.instances.level, self.config.instances.cap),
+            instances=self.config.instances,
             preset=preset,
             elements=self._elements(preset),
             coding_schemes=wanted.coding_schemes,
@@ -159,7 +158,7 @@ class Site(Servers):
     def _samples(self, source: Source) -> DicomWebSamples | None:
         if not source.read_dicomweb:
             return None
-        transport = transport_to(source, "dicomweb")
+        transport = transport_to(source, source.orthanc, f"dicomweb {source.name}")
         return DicomWebSamples(transport, root=lambda: self._dicomweb_root(source), cap=self.config.sampled_instances)
 
     def _dicomweb_root(self, source: Source) -> str:
@@ -224,7 +223,7 @@ class Site(Servers):
             ledger=self.ledger,
             sender=self._sender(),
             ownership=self.config.ownership,
-            conflict=Conflict(self.config.conflict),
+            conflict=self.config.conflict,
         )
         fhir.call("connect", lambda: make_ready(self.ledger, self.target, writer, self.pipelines, time.time))
         return Drain(

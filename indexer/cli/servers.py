@@ -14,11 +14,8 @@ from indexer.transport import Transport, basic, bearer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
-    from pydantic import SecretStr
-
-    from indexer.config import Config, Source
+    from indexer.config import Access, Config, Source
     from indexer.ledger import SqlLedger
     from indexer.sync.protocols import ChangeFeed, StudySource
     from indexer.transport import Auth
@@ -50,10 +47,7 @@ class Servers:
     @cached_property
     def target(self) -> FhirServer:
         target = self.config.target
-        auth = _bearer(target.bearer, target.bearer_file) if target.bearer else _basic(target.username, target.password)
-        return FhirServer(
-            Transport(target.fhir, peer="fhir", auth=auth, ca_file=target.ca_file, timeout_s=target.timeout_s)
-        )
+        return FhirServer(transport_to(target, target.fhir, "fhir"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +68,8 @@ class Archive:
 
 
 def _orthanc(source: Source) -> Archive:
-    orthanc = OrthancSource(transport_to(source, "orthanc"), source.name, page_size=source.page_size)
+    transport = transport_to(source, source.orthanc, f"orthanc {source.name}")
+    orthanc = OrthancSource(transport, source.name, page_size=source.page_size)
     feed = OrthancFeed(orthanc, page_size=source.feed.page, hole_grace_s=source.feed.hole_grace_s)
     return Archive(source=orthanc, feed=feed, dicomweb_root=lambda: orthanc.dicomweb_root)
 
@@ -83,16 +78,15 @@ ARCHIVES: dict[str, Callable[[Source], Archive]] = {"orthanc": _orthanc}
 """How each kind of source is built."""
 
 
-def transport_to(source: Source, peer: str) -> Transport:
-    auth = _basic(source.username, source.password)
-    name = f"{peer} {source.name}"
-    return Transport(source.orthanc, peer=name, auth=auth, ca_file=source.ca_file, timeout_s=source.timeout_s)
+def transport_to(access: Access, url: str, peer: str) -> Transport:
+    """HTTP to an address, with the credentials that the configuration has for it."""
+    return Transport(url, peer=peer, auth=_auth(access), ca_file=access.ca_file, timeout_s=access.timeout_s)
 
 
-def _basic(username: str | None, password: SecretStr | None) -> Auth | None:
-    return basic(username, password.get_secret_value() if password else "") if username else None
-
-
-def _bearer(fixed: SecretStr, path: Path | None) -> Auth:
-    """The token as configured; one in a file is read anew at each request, for it is renewed while we run."""
-    return bearer((lambda: read_secret(path).get_secret_value()) if path else fixed.get_secret_value)
+def _auth(access: Access) -> Auth | None:
+    """Credentials; a token in a file is read anew at each request, for it is renewed while we run."""
+    if access.username:
+        return basic(access.username, access.password.get_secret_value() if access.password else "")
+    if path := access.bearer_file:
+        return bearer(lambda: read_secret(path).get_secret_value())
+    return bearer(access.bearer.get_secret_value) if access.bearer else None

@@ -8,20 +8,14 @@ from __future__ import annotations
 
 from indexer.config.example import example, key_table
 from indexer.config.load import Loaded, from_urls, load
-from indexer.config.model import BundleLimits, Config, Feed, Log, Retry, Settle, Source, Target
+from indexer.config.model import Access, Config, Source, Target
 from indexer.config.schema import json_schema
 from indexer.config.secrets import read_secret
-from indexer.config.values import Instances
 
 __all__ = [
-    "BundleLimits",
+    "Access",
     "Config",
-    "Feed",
-    "Instances",
     "Loaded",
-    "Log",
-    "Retry",
-    "Settle",
     "Source",
     "Target",
     "example",

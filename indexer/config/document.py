@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 MAX_BYTES = 1_048_576
 _MAX_DEPTH = 24
 # All else is text here, dates too: no key of ours takes one, and a source may be named 2024-01-01.
@@ -25,7 +25,7 @@ _TYPED = {f"tag:yaml.org,2002:{name}" for name in ("int", "float", "bool", "null
 class Problem:
     """One mistake: where it stands and what is expected there."""
 
-    path: Path
+    path: KeyPath
     expected: str
     line: int | None = None
 
@@ -35,10 +35,10 @@ class Document:
     """The values of a file, the line of each key, and the mistakes of form."""
 
     value: Any = None
-    lines: dict[Path, int] = field(default_factory=dict)
+    lines: dict[KeyPath, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
-    def line_of(self, path: Path) -> int | None:
+    def line_of(self, path: KeyPath) -> int | None:
         """Line of a key; that of the nearest key around it when the key is missing."""
         around = (path[:end] for end in range(len(path), -1, -1))
         return next((self.lines[place] for place in around if place in self.lines), None)
@@ -119,7 +119,7 @@ def _without_words(quoted: re.Match[str]) -> str:
     return quoted[0] if inner.startswith("<") or not re.search(r"\w", inner) else "something"
 
 
-def _value(node: yaml.Node, path: Path, document: Document, loader: _Loader) -> Any:
+def _value(node: yaml.Node, path: KeyPath, document: Document, loader: _Loader) -> Any:
     document.lines.setdefault(path, node.start_mark.line + 1)
     if isinstance(node, yaml.MappingNode):
         return _mapping(node, path, document, loader)
@@ -128,7 +128,7 @@ def _value(node: yaml.Node, path: Path, document: Document, loader: _Loader) -> 
     return _scalar(node, path, document, loader)
 
 
-def _mapping(node: yaml.MappingNode, path: Path, document: Document, loader: _Loader) -> dict[str, Any]:
+def _mapping(node: yaml.MappingNode, path: KeyPath, document: Document, loader: _Loader) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for key_node, value_node in node.value:
         line = key_node.start_mark.line + 1
@@ -145,7 +145,7 @@ def _mapping(node: yaml.MappingNode, path: Path, document: Document, loader: _Lo
     return result
 
 
-def _scalar(node: yaml.Node, path: Path, document: Document, loader: _Loader) -> Any:
+def _scalar(node: yaml.Node, path: KeyPath, document: Document, loader: _Loader) -> Any:
     if node.tag not in _TYPED:
         return str(node.value)
     try:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import textwrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from indexer.config.fields import default_of, group_of
 from indexer.config.model import Config
 from indexer.config.schema import json_schema
-from indexer.config.values import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pydantic import BaseModel
     from pydantic.fields import FieldInfo
+
+    from indexer.config.keys import Keys
 
 _WIDTH = 100
 _PLAIN = {
@@ -41,39 +40,38 @@ def example() -> str:
     return _HEAD + "\n".join(_group(Config, "", top=True)) + "\n"
 
 
-def _group(model: type[BaseModel], indent: str, *, top: bool = False) -> Iterator[str]:
-    for name, field in model.model_fields.items():
+def _group(group: type[Keys], indent: str, *, top: bool = False) -> Iterator[str]:
+    for name, field in group.fields().items():
         if top:
             yield ""
-        yield from _key(model, name, field, indent)
+        yield from _key(group, name, field, indent)
 
 
-def _key(model: type[BaseModel], name: str, field: FieldInfo, indent: str) -> Iterator[str]:
-    key = field.alias or name
-    yield from textwrap.wrap(
-        field.description or "", _WIDTH, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# "
-    )
-    group = group_of(model, name)
-    if group is None:
-        yield f"{indent}{'' if field.is_required() else '#'}{key}: {_shown(model, name, field)}"
-    elif key == "sources":
-        yield f"{indent}{key}:"
-        yield from _entry(_group(group, indent + "    "), indent)
+def _key(group: type[Keys], name: str, field: FieldInfo, indent: str) -> Iterator[str]:
+    comment = f"{indent}# "
+    yield from textwrap.wrap(field.description or "", _WIDTH, initial_indent=comment, subsequent_indent=comment)
+    inner = group.group(name)
+    off = "" if field.is_required() else "#"
+    if inner is None:
+        value = field.examples[0] if field.examples else group.default(name)
+        yield f"{indent}{off}{name}: {_written(value)}"
+        return
+    yield f"{indent}{off}{name}:"
+    if name == "sources":
+        yield from _entry(_group(inner, indent + "    "), indent)
     else:
-        lines = list(_group(group, indent + "  "))
-        yield f"{indent}{key}:" if field.is_required() else f"{indent}#{key}:"
-        yield from lines if field.is_required() else (_switched_off(line, indent) for line in lines)
+        lines = _group(inner, indent + "  ")
+        yield from (_switched_off(line, indent) for line in lines) if off else lines
 
 
 def _entry(lines: Iterator[str], indent: str) -> Iterator[str]:
     """Put the dash of a list's entry before its first key."""
-    dashed = False
     for line in lines:
-        if not dashed and not line.lstrip().startswith("#"):
+        if not line.lstrip().startswith("#"):
             yield f"{indent}  - {line.lstrip()}"
-            dashed = True
-        else:
-            yield line
+            break
+        yield line
+    yield from lines
 
 
 def _switched_off(line: str, indent: str) -> str:
@@ -85,8 +83,7 @@ def _switched_off(line: str, indent: str) -> str:
     return f"{indent}#{' ' * depth}{inner if is_comment else inner.removeprefix('#')}"
 
 
-def _shown(model: type[BaseModel], name: str, field: FieldInfo) -> str:
-    value = field.examples[0] if field.examples else default_of(model, name)
+def _written(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
@@ -96,31 +93,27 @@ def key_table() -> str:
     return "\n".join(rows) + "\n"
 
 
-def _rows(model: type[BaseModel], prefix: str) -> Iterator[str]:
-    for name, field in model.model_fields.items():
-        key = prefix + (field.alias or name)
-        group = group_of(model, name)
-        if group is not None:
-            yield from _rows(group, f"{key}[]." if key == "sources" else f"{key}.")
-            continue
-        default = "(required)" if field.is_required() else _default_cell(model, name)
-        yield f"| `{key}` | {_kind(model, field.alias or name)} | {default} | {field.description} |"
-
-
-def _default_cell(model: type[BaseModel], name: str) -> str:
-    value = default_of(model, name)
-    if value in (None, {}, []):
-        return ""
-    return f"`{value if isinstance(value, str) else json.dumps(value)}`"
-
-
-def _kind(model: type[BaseModel], key: str) -> str:
+def _rows(group: type[Keys], prefix: str) -> Iterator[str]:
     schema = json_schema()
-    group = schema if model is Config else schema["$defs"][model.__name__]
-    kind = group["properties"][key]
-    choices = [kind, *kind.get("anyOf", [])]
+    kinds = (schema if group is Config else schema["$defs"][group.__name__])["properties"]
+    for name, field in group.fields().items():
+        inner = group.group(name)
+        if inner is not None:
+            yield from _rows(inner, f"{prefix}{name}{'[]' if name == 'sources' else ''}.")
+            continue
+        value = group.default(name)
+        default = "(required)" if field.is_required() else f"`{_written(value)}`" if value not in (None, {}, []) else ""
+        yield f"| `{prefix}{name}` | {_kind(kinds[name])} | {default} | {field.description} |"
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    """The words that can be chosen, our own name for a kind of value, or JSON's type."""
+    choices = [schema, *schema.get("anyOf", [])]
     for choice in choices:
         if "enum" in choice and choice.get("type") == "string":
             return ", ".join(f"`{word}`" for word in choice["enum"])
-    named = [choice["title"] for choice in choices if choice.get("title") in KINDS]
-    return named[0] if named else _PLAIN[next(choice["type"] for choice in choices if "type" in choice)]
+    # Titles that pydantic makes of keys begin with capitals.
+    names: list[str] = [choice["title"] for choice in choices if "title" in choice and not choice["title"].istitle()]
+    if names:
+        return names[0]
+    return _PLAIN[next(choice["type"] for choice in choices if "type" in choice)]

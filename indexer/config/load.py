@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from indexer.config import document, messages, secrets, variables
-from indexer.config.document import Document, Problem
-from indexer.config.model import Config
+from indexer.config import document, mistakes, secrets, variables
+from indexer.config.document import Document, KeyPath, Problem
+from indexer.config.model import Access, Config
 from indexer.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -59,14 +59,14 @@ def load(path: Path, environ: Mapping[str, str]) -> Loaded:
         problems.append(Problem((), "the file is empty; 'dicom-fhir-indexer config example' prints a full one", 1))
     if parsed.value is None:
         raise _error(path, parsed, problems)
-    tree, from_environment = variables.resolve(parsed.value, environ, problems)
-    inline = list(secrets.inline(tree, from_environment))
+    tree = variables.resolve(parsed.value, environ, problems)
+    inline = list(secrets.inline(tree))
     secrets.fill_in(tree, path.absolute().parent, environ, problems)
     config = _validated(tree, problems)
     if config is None or problems:
         raise _error(path, parsed, problems)
     warnings = [*_inline_warnings(path, inline), *_other_warnings(config)]
-    return Loaded(config, tuple(messages.line(str(path), parsed, warning) for warning in warnings))
+    return Loaded(config, tuple(mistakes.line(str(path), parsed, warning) for warning in warnings))
 
 
 def _content(path: Path) -> bytes:
@@ -91,17 +91,17 @@ def _validated(tree: Any, problems: list[Problem]) -> Config | None:
     except ValidationError as error:
         # A value that was reported already (a variable that is not set, a key that stands twice) is not reported again.
         known = {problem.path for problem in problems}
-        problems += [problem for problem in messages.problems_of(error) if problem.path not in known]
+        problems += [problem for problem in mistakes.problems_of(error) if problem.path not in known]
         return None
 
 
 def _error(path: Path, parsed: Document, problems: list[Problem]) -> ConfigError:
-    lines = {messages.line(str(path), parsed, problem): problem for problem in problems}
+    lines = {mistakes.line(str(path), parsed, problem): problem for problem in problems}
     in_order = sorted(lines, key=lambda text: lines[text].line or parsed.line_of(lines[text].path) or 0)
     return ConfigError(in_order)
 
 
-def _inline_warnings(path: Path, inline: list[document.Path]) -> Iterator[Problem]:
+def _inline_warnings(path: Path, inline: list[KeyPath]) -> Iterator[Problem]:
     for key in inline:
         yield Problem(key, "a secret is written out here; better use a *_file key or ${NAME}")
     if inline and secrets.readable_by_all(path):
@@ -110,24 +110,19 @@ def _inline_warnings(path: Path, inline: list[document.Path]) -> Iterator[Proble
 
 def _other_warnings(config: Config) -> Iterator[Problem]:
     for index, source in enumerate(config.sources):
-        if source.password and _is_open(source.orthanc):
-            yield Problem(("sources", index, "orthanc"), "the password goes over the network unencrypted; use https")
+        yield from _access_warnings(("sources", index), "orthanc", source, source.orthanc)
         if not source.dicomweb and _is_local(source.orthanc) and not _is_local(config.target.fhir):
             text = "Endpoint.address will name this machine as localhost; set dicomweb to the public address"
             yield Problem(("sources", index, "orthanc"), text)
-        if source.password_file and secrets.readable_by_all(source.password_file):
-            yield Problem(("sources", index, "password_file"), "every user of this machine can read that file")
-    target = config.target
-    if (target.password or target.bearer) and _is_open(target.fhir):
-        yield Problem(("target", "fhir"), "the password or token goes over the network unencrypted; use https")
-    for key in ("password_file", "bearer_file"):
-        file = getattr(target, key)
+    yield from _access_warnings(("target",), "fhir", config.target, config.target.fhir)
+
+
+def _access_warnings(path: KeyPath, key: str, access: Access, address: str) -> Iterator[Problem]:
+    if (access.password or access.bearer) and address.startswith("http:") and not _is_local(address):
+        yield Problem((*path, key), "the password or token goes over the network unencrypted; use https")
+    for name, file in (("password_file", access.password_file), ("bearer_file", access.bearer_file)):
         if file and secrets.readable_by_all(file):
-            yield Problem(("target", key), "every user of this machine can read that file")
-
-
-def _is_open(url: str) -> bool:
-    return url.startswith("http:") and not _is_local(url)
+            yield Problem((*path, name), "every user of this machine can read that file")
 
 
 def _is_local(url: str) -> bool:
@@ -166,7 +161,7 @@ def from_urls(orthanc: str, fhir: str, ledger: Path | None, *, environ: Mapping[
     try:
         return Config.model_validate(tree)
     except ValidationError as error:
-        problems = messages.problems_of(error)
+        problems = mistakes.problems_of(error)
         hint = "See --help for the form of these options."
         lines = [f"{_OPTIONS.get(str(problem.path[-1]), '')}: {problem.expected}" for problem in problems]
         raise ConfigError(lines, hint=hint) from None

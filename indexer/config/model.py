@@ -1,29 +1,20 @@
-"""The configuration file's keys: names, kinds, defaults and what each one is for.
-
-The descriptions here are the only ones: the example file, the JSON Schema and the table in ``docs/configuration.md``
-are made from them. In the file durations and sizes carry their unit (``timeout: 120s``), in the program their names do
-(``timeout_s``).
-"""
+"""The configuration file's keys: names, kinds, defaults and what each one is for."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import ValidationInfo, field_validator, model_validator
 
-from indexer.config.keys import Keys, mistake
-from indexer.config.ledger_url import with_password
-from indexer.config.mapping import Mapping
-from indexer.config.patients import Patients
-from indexer.config.values import (
+from indexer.config.keys import Keys, key, mistake
+from indexer.config.kinds import (
     Count,
     Duration,
     Entries,
     FilePath,
     HexKey,
     InstanceLevel,
-    Instances,
     LedgerUrl,
     Name,
     RootPath,
@@ -34,119 +25,119 @@ from indexer.config.values import (
     Zone,
     between,
 )
+from indexer.config.mapping import Mapping
+from indexer.model.choices import Conflict, Instances, Release
+from indexer.model.ledger_url import with_password
 
-Release = Literal["auto", "R4", "R4B", "R5", "R6"]
+
+class Access(Keys):
+    """How a server is reached, be it an archive or the FHIR server."""
+
+    username: str | None = key(None, "User for HTTP Basic.", min_length=1, example="indexer")
+    password: Secret | None = key(
+        None, "Its password, from the environment. Written out here it is a warning.", example="${PASSWORD}"
+    )
+    password_file: FilePath | None = key(
+        None,
+        "File with the password. A bare name is looked up among the systemd credentials.",
+        example="/etc/dicom-fhir-indexer/password",
+    )
+    bearer: Secret | None = key(
+        None, "Bearer token, from the environment, in place of user and password.", example="${TOKEN}"
+    )
+    bearer_file: FilePath | None = key(
+        None, "File with the bearer token, read anew at each request.", example="/run/secrets/token"
+    )
+    ca_file: FilePath | None = key(
+        None, "PEM file of the authority that signed the server's certificate.", example="/etc/ssl/own-ca.pem"
+    )
+    timeout_s: Annotated[Duration, between("1s", "1h")] = key(120.0, "Longest time for one request, from start to end.")
 
 
 class Feed(Keys):
     """How a source's list of changes is followed."""
 
-    interval_s: Annotated[Duration, between("100ms", "1h")] = Field(
-        default=2.0, alias="interval", description="Pause between two looks at /changes."
+    interval_s: Annotated[Duration, between("100ms", "1h")] = key(2.0, "Pause between two looks at /changes.")
+    page: Count = key(1000, "Changes asked for at once.", ge=1, le=10_000)
+    hole_grace_s: Annotated[Duration, between("0s", "1d")] = key(
+        60.0, "How long to wait for a missing number in the list. An Orthanc on PostgreSQL commits out of order."
     )
-    page: Count = Field(default=1000, ge=1, le=10_000, description="Changes asked for at once.")
-    hole_grace_s: Annotated[Duration, between("0s", "1d")] = Field(
-        default=60.0,
-        alias="hole_grace",
-        description="How long to wait for a missing number in the list. An Orthanc on PostgreSQL commits out of order.",
-    )
-    start: Literal["everything", "now"] = Field(
-        default="everything",
-        description="What the first start does: publish everything that the archive holds, or only what "
-        "comes from now on.",
+    start: Literal["everything", "now"] = key(
+        "everything",
+        "What the first start does: publish everything that the archive holds, or only what comes from now on.",
     )
 
 
-class Source(Keys):
-    """One Orthanc."""
+class Source(Access):
+    """One archive."""
 
-    name: Name = Field(
-        description="Stable name of the source. It is part of the state: a renamed source is a new source.",
-        examples=["main"],
+    name: Name = key(
+        ...,
+        "Stable name of the source. It is part of the state: a renamed source is a new source.",
+        example="main",
     )
-    kind: Literal["orthanc"] = Field(default="orthanc", description="What kind of archive it is.")
-    orthanc: Url = Field(description="Address of Orthanc's REST API.", examples=["http://127.0.0.1:8042"])
-    username: str | None = Field(default=None, min_length=1, description="Orthanc user.", examples=["indexer"])
-    password: Secret | None = Field(
-        default=None,
-        description="Its password, from the environment. Written out here it is a warning.",
-        examples=["${ORTHANC_PASSWORD}"],
+    kind: Literal["orthanc"] = key("orthanc", "What kind of archive it is.")
+    orthanc: Url = key(..., "Address of Orthanc's REST API.", example="http://127.0.0.1:8042")
+    dicomweb: Url | None = key(
+        None,
+        "Public DICOMweb address, written to Endpoint.address. Without it: orthanc + dicomweb_root.",
+        example="https://pacs.example.org/dicom-web",
     )
-    password_file: FilePath | None = Field(
-        default=None,
-        description="File with the password. A bare name is looked up among the systemd credentials.",
-        examples=["/etc/dicom-fhir-indexer/orthanc-password"],
-    )
-    ca_file: FilePath | None = Field(
-        default=None,
-        description="PEM file of the authority that signed Orthanc's certificate.",
-        examples=["/etc/ssl/pacs-ca.pem"],
-    )
-    timeout_s: Annotated[Duration, between("1s", "1h")] = Field(
-        default=120.0, alias="timeout", description="Longest time for one request, from start to end."
-    )
-    dicomweb: Url | None = Field(
-        default=None,
-        description="Public DICOMweb address, written to Endpoint.address. Without it: orthanc + dicomweb_root.",
-        examples=["https://pacs.example.org/dicom-web"],
-    )
-    dicomweb_root: RootPath | None = Field(
-        default=None,
-        description="Path of the DICOMweb plugin on the Orthanc server. Without it Orthanc is asked, and /dicom-web "
+    dicomweb_root: RootPath | None = key(
+        None,
+        "Path of the DICOMweb plugin on the Orthanc server. Without it Orthanc is asked, and /dicom-web "
         "taken where it does not tell.",
-        examples=["/dicom-web"],
+        example="/dicom-web",
     )
-    timezone: Zone | None = Field(
-        default=None,
-        description="IANA time zone of the archive's clocks, for studies that state none. Without any zone only the "
+    timezone: Zone | None = key(
+        None,
+        "IANA time zone of the archive's clocks, for studies that state none. Without any zone only the "
         "date is published.",
-        examples=["Europe/Berlin"],
+        example="Europe/Berlin",
     )
-    patient_id_system: Uri | None = Field(
-        default=None,
-        description="identifier.system of a PatientID that names no issuer. Without it a urn:uuid: is made once for "
+    patient_id_system: Uri | None = key(
+        None,
+        "identifier.system of a PatientID that names no issuer. Without it a urn:uuid: is made once for "
         "this source and kept in the ledger.",
-        examples=["urn:oid:1.2.3.4"],
+        example="urn:oid:1.2.3.4",
     )
-    issuer: Literal["read", "ignore"] = Field(
-        default="read",
-        description="Whether the issuer of a PatientID (0010,0021) tells equal numbers apart. 'ignore' only where all "
+    issuer: Literal["read", "ignore"] = key(
+        "read",
+        "Whether the issuer of a PatientID (0010,0021) tells equal numbers apart. 'ignore' only where all "
         "numbers come from one issuer: otherwise two people may become one Patient.",
     )
-    read_dicomweb: bool = Field(
-        default=True,
-        description="Read one instance per series over DICOMweb, for what Orthanc's database does not hold: the issuer "
+    read_dicomweb: bool = key(
+        True,
+        "Read one instance per series over DICOMweb, for what Orthanc's database does not hold: the issuer "
         "of the patient number, laterality, procedure codes and others.",
     )
-    issuer_systems: dict[str, Uri] = Field(
-        default_factory=dict,
-        description="identifier.system for each issuer, by its name in the data.",
-        examples=[{"Example Hospital": "urn:oid:1.2.3.5"}],
+    issuer_systems: dict[str, Uri] = key(
+        {},
+        "identifier.system for each issuer, by its name in the data.",
+        example={"Example Hospital": "urn:oid:1.2.3.5"},
     )
-    accession_system: Uri | None = Field(
-        default=None,
-        description="identifier.system of an accession number that names no issuer. Without it none is written.",
-        examples=["urn:oid:1.2.3.6"],
+    accession_system: Uri | None = key(
+        None,
+        "identifier.system of an accession number that names no issuer. Without it none is written.",
+        example="urn:oid:1.2.3.6",
     )
-    accession_systems: dict[str, Uri] = Field(
-        default_factory=dict,
-        description="identifier.system for each issuer of accession numbers, by its name in the data.",
-        examples=[{"Example Hospital RIS": "urn:oid:1.2.3.7"}],
+    accession_systems: dict[str, Uri] = key(
+        {},
+        "identifier.system for each issuer of accession numbers, by its name in the data.",
+        example={"Example Hospital RIS": "urn:oid:1.2.3.7"},
     )
-    requires_access_token: bool | None = Field(
-        default=None,
-        description="Whether the DICOMweb service wants the reader's SMART access token. Only the preset smart tells "
+    requires_access_token: bool | None = key(
+        None,
+        "Whether the DICOMweb service wants the reader's SMART access token. Only the preset smart tells "
         "it; without it the Endpoint does not claim that profile.",
-        examples=[True],
+        example=True,
     )
-    stable_age_s: Annotated[Duration, between("0s", "1d")] = Field(
-        default=60.0,
-        alias="stable_age",
-        description="Orthanc's StableAge. Orthanc does not tell it, so repeat it here.",
+    stable_age_s: Annotated[Duration, between("0s", "1d")] = key(
+        60.0, "Orthanc's StableAge. Orthanc does not tell it, so repeat it here."
     )
-    readers: Count = Field(default=2, ge=1, le=8, description="Studies read at the same time. More than 4 gain little.")
-    page_size: Count = Field(default=1000, ge=10, le=10_000, description="Instances asked for in one request.")
-    feed: Feed = Field(default=Feed(), description="How the list of changes is followed.")
+    readers: Count = key(2, "Studies read at the same time. More than 4 gain little.", ge=1, le=8)
+    page_size: Count = key(1000, "Instances asked for in one request.", ge=10, le=10_000)
+    feed: Feed = key(Feed(), "How the list of changes is followed.")
 
     @field_validator("read_dicomweb")
     @classmethod
@@ -164,25 +155,21 @@ class Source(Keys):
 class BundleLimits(Keys):
     """How many entries go into one request."""
 
-    type: Literal["auto", "transaction", "batch"] = Field(
-        default="auto", description="'auto' asks the server: transaction where it is taken, batch otherwise."
+    type: Literal["auto", "transaction", "batch"] = key(
+        "auto", "'auto' asks the server: transaction where it is taken, batch otherwise."
     )
-    max_entries: Count = Field(default=100, ge=1, le=5_000, description="Most entries in one Bundle.")
-    max_bytes: Annotated[Size, between("64KiB", "1GiB")] = Field(default=4 * 1024**2, description="Largest Bundle.")
-    target_time_s: Annotated[Duration, between("50ms", "1m")] = Field(
-        default=1.0,
-        alias="target_time",
-        description="Time per Bundle to aim at. Bundles grow below it and are halved on a time-out or 413.",
+    max_entries: Count = key(100, "Most entries in one Bundle.", ge=1, le=5_000)
+    max_bytes: Annotated[Size, between("64KiB", "1GiB")] = key(4 * 1024**2, "Largest Bundle.")
+    target_time_s: Annotated[Duration, between("50ms", "1m")] = key(
+        1.0, "Time per Bundle to aim at. Bundles grow below it and are halved on a time-out or 413."
     )
 
 
 class Retry(Keys):
     """When a failed request is sent again."""
 
-    initial_s: Annotated[Duration, between("50ms", "1h")] = Field(
-        default=1.0, alias="initial", description="First pause; it doubles each time."
-    )
-    max_s: Annotated[Duration, between("50ms", "1d")] = Field(default=300.0, alias="max", description="Longest pause.")
+    initial_s: Annotated[Duration, between("50ms", "1h")] = key(1.0, "First pause; it doubles each time.")
+    max_s: Annotated[Duration, between("50ms", "1d")] = key(300.0, "Longest pause.")
 
     @model_validator(mode="after")
     def _pauses_in_order(self) -> Retry:
@@ -191,61 +178,27 @@ class Retry(Keys):
         return self
 
 
-class Target(Keys):
+class Target(Access):
     """The FHIR server."""
 
-    fhir: Url = Field(description="Base address of the FHIR server.", examples=["https://fhir.example.org/fhir"])
-    release: Release = Field(
-        default="auto",
-        description="FHIR release; 'auto' asks the server. R6 is no release yet: the ballot 6.0.0-ballot5 is written.",
+    fhir: Url = key(..., "Base address of the FHIR server.", example="https://fhir.example.org/fhir")
+    release: Literal["auto", Release.R4, Release.R4B, Release.R5, Release.R6] = key(
+        "auto", "FHIR release; 'auto' asks the server. R6 is no release yet: the ballot 6.0.0-ballot5 is written."
     )
-    strategy: Literal["put"] = Field(default="put", description="How resources are written: PUT by an id of our own.")
-    username: str | None = Field(default=None, min_length=1, description="User for HTTP Basic.", examples=["indexer"])
-    password: Secret | None = Field(
-        default=None,
-        description="Its password, from the environment. Written out here it is a warning.",
-        examples=["${FHIR_PASSWORD}"],
-    )
-    password_file: FilePath | None = Field(
-        default=None,
-        description="File with the password. A bare name is looked up among the systemd credentials.",
-        examples=["/etc/dicom-fhir-indexer/fhir-password"],
-    )
-    bearer: Secret | None = Field(
-        default=None,
-        description="Bearer token, from the environment, in place of user and password.",
-        examples=["${FHIR_TOKEN}"],
-    )
-    bearer_file: FilePath | None = Field(
-        default=None, description="File with the bearer token.", examples=["/run/secrets/fhir-token"]
-    )
-    ca_file: FilePath | None = Field(
-        default=None,
-        description="PEM file of the authority that signed the server's certificate.",
-        examples=["/etc/ssl/fhir-ca.pem"],
-    )
-    timeout_s: Annotated[Duration, between("1s", "1h")] = Field(
-        default=120.0, alias="timeout", description="Longest time for one request, from start to end."
-    )
-    bundle: BundleLimits = Field(default=BundleLimits(), description="Size and kind of the Bundles.")
-    retry: Retry = Field(default=Retry(), description="Pauses after a failed request.")
+    strategy: Literal["put"] = key("put", "How resources are written: PUT by an id of our own.")
+    bundle: BundleLimits = key(BundleLimits(), "Size and kind of the Bundles.")
+    retry: Retry = key(Retry(), "Pauses after a failed request.")
 
 
 class Settle(Keys):
     """When a changed study is taken."""
 
-    quiet_s: Annotated[Duration, between("0s", "1d")] = Field(
-        default=60.0,
-        alias="quiet",
-        description="A study is taken after this long without a change, or stable_age if longer.",
+    quiet_s: Annotated[Duration, between("0s", "1d")] = key(
+        60.0, "A study is taken after this long without a change, or stable_age if longer."
     )
-    margin_s: Annotated[Duration, between("0s", "1h")] = Field(
-        default=10.0, alias="margin", description="Added to the quiet time."
-    )
-    max_wait_s: Annotated[Duration, between("0s", "7d")] = Field(
-        default=900.0,
-        alias="max_wait",
-        description="A study that goes on growing is published in between after this long.",
+    margin_s: Annotated[Duration, between("0s", "1h")] = key(10.0, "Added to the quiet time.")
+    max_wait_s: Annotated[Duration, between("0s", "7d")] = key(
+        900.0, "A study that goes on growing is published in between after this long."
     )
 
     @model_validator(mode="after")
@@ -255,71 +208,81 @@ class Settle(Keys):
         return self
 
 
+class Patients(Keys):
+    """Which Patient a study refers to, and who keeps it."""
+
+    mode: Literal["match_or_create", "match", "create", "logical", "contained"] = key(
+        "match_or_create",
+        "With match_or_create the Patient that bears the identifier, made if there is none. With match the "
+        "study waits until there is one. With create one of our own, without a look. With logical the identifier "
+        "alone, with contained a Patient inside the study.",
+    )
+    update_demographics: Literal["never", "when_ours", "always"] = key(
+        "when_ours",
+        "Whether name, gender and birthDate follow the archive after the Patient was made: never, in those "
+        "that we made, or in those of others, too.",
+    )
+    devices: list[str] | None = key(
+        None,
+        "Patterns (*, ?) of PatientIDs that are phantoms, animals or other non-patients: their studies are "
+        "of a Device. With this key, be it [], so are datasets with QualityControlSubject (0010,0200) YES.",
+        example=["PHANTOM*", "QA-??"],
+    )
+
+
 class Log(Keys):
     """What is logged, to stderr."""
 
-    format: Literal["auto", "json", "text"] = Field(
-        default="auto", description="'auto' writes text on a terminal and JSON lines elsewhere."
-    )
-    level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="Least level that is written."
-    )
+    format: Literal["auto", "json", "text"] = key("auto", "'auto' writes text on a terminal and JSON lines elsewhere.")
+    level: Literal["debug", "info", "warning", "error"] = key("info", "Least level that is written.")
 
 
 class Config(Keys):
     """The whole file."""
 
-    sources: Annotated[tuple[Source, ...], Entries] = Field(
-        json_schema_extra={"minItems": 1}, description="The archives, one entry each."
+    sources: Annotated[tuple[Source, ...], Entries] = key(
+        ..., "The archives, one entry each.", json_schema_extra={"minItems": 1}
     )
-    target: Target = Field(description="The FHIR server.")
-    ledger: LedgerUrl = Field(
-        description="The database of what is dirty and what was published: an SQLite file or PostgreSQL. Back it up.",
-        examples=["sqlite:////var/lib/dicom-fhir-indexer/ledger.db"],
+    target: Target = key(..., "The FHIR server.")
+    ledger: LedgerUrl = key(
+        ...,
+        "The database of what is dirty and what was published: an SQLite file or PostgreSQL. Back it up.",
+        example="sqlite:////var/lib/dicom-fhir-indexer/ledger.db",
     )
-    ledger_password: Secret | None = Field(
-        default=None,
-        description="Password of the PostgreSQL user, from the environment.",
-        examples=["${LEDGER_PASSWORD}"],
+    ledger_password: Secret | None = key(
+        None, "Password of the PostgreSQL user, from the environment.", example="${LEDGER_PASSWORD}"
     )
-    ledger_password_file: FilePath | None = Field(
-        default=None,
-        description="File with that password.",
-        examples=["/etc/dicom-fhir-indexer/ledger-password"],
+    ledger_password_file: FilePath | None = key(
+        None, "File with that password.", example="/etc/dicom-fhir-indexer/ledger-password"
     )
-    settle: Settle = Field(default=Settle(), description="When a changed study is taken.")
-    instances: InstanceLevel = Field(
-        default=Instances("full"),
-        description="Whether ImagingStudy.series.instance is written: full (always), none, or {capped: N} (only for "
+    settle: Settle = key(Settle(), "When a changed study is taken.")
+    instances: InstanceLevel = key(
+        Instances("full"),
+        "Whether ImagingStudy.series.instance is written: full (always), none, or {capped: N} (only for "
         "studies of at most N instances). The counts are exact in any case.",
     )
-    mapping: Mapping = Field(default=Mapping(), description="What is written of a study.")
-    patients: Patients = Field(default=Patients(), description="Whom studies refer to.")
-    ownership: Literal["shared", "exclusive"] = Field(
-        default="shared",
-        description="Whether what others wrote into our resources survives our updates (shared), or each update "
+    mapping: Mapping = key(Mapping(), "What is written of a study.")
+    patients: Patients = key(Patients(), "Whom studies refer to.")
+    ownership: Literal["shared", "exclusive"] = key(
+        "shared",
+        "Whether what others wrote into our resources survives our updates (shared), or each update "
         "replaces the resource whole (exclusive).",
     )
-    conflict: Literal["ours", "theirs", "quarantine"] = Field(
-        default="ours",
-        description="What holds where others changed an element that changes in the archive, too (ownership: shared).",
+    conflict: Literal[Conflict.OURS, Conflict.THEIRS, Conflict.QUARANTINE] = key(
+        Conflict.OURS,
+        "What holds where others changed an element that changes in the archive, too (ownership: shared).",
     )
-    sampled_instances: Count = Field(
-        default=20,
-        ge=1,
-        le=1000,
-        description="Most instances that are read over DICOMweb in a series of other objects than images.",
+    sampled_instances: Count = key(
+        20, "Most instances that are read over DICOMweb in a series of other objects than images.", ge=1, le=1000
     )
-    site_key: HexKey | None = Field(
-        default=None,
-        description="Key of the Patient ids, 64 or more hexadecimal digits, from the environment. Without it one is "
+    site_key: HexKey | None = key(
+        None,
+        "Key of the Patient ids, 64 or more hexadecimal digits, from the environment. Without it one is "
         "made at the first start and kept in the ledger. Another key means other Patient ids.",
-        examples=["${SITE_KEY}"],
+        example="${SITE_KEY}",
     )
-    site_key_file: FilePath | None = Field(
-        default=None, description="File with that key.", examples=["/etc/dicom-fhir-indexer/site-key"]
-    )
-    log: Log = Field(default=Log(), description="What is logged, to stderr.")
+    site_key_file: FilePath | None = key(None, "File with that key.", example="/etc/dicom-fhir-indexer/site-key")
+    log: Log = key(Log(), "What is logged, to stderr.")
 
     @model_validator(mode="after")
     def _sources_agree(self) -> Config:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
-from indexer.config import document, ledger_url
-from indexer.config.document import Problem
-from indexer.config.fields import fields_at
+from indexer.config.document import KeyPath, Problem
+from indexer.config.model import Config
+from indexer.config.variables import FromEnvironment
 from indexer.errors import ConfigError
+from indexer.model import ledger_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 _MAX_BYTES = 65_536
 # Docker mounts secrets there with mode 0444; nobody else's program runs in that container.
 _CONTAINER_SECRETS = "/run/secrets"
-_UNREADABLE = "expected a file that this user can read: {reason}"
-_NOT_BOTH = "expected only one of {name} and {name}_file"
 _SECRETS = ("password", "bearer", "ledger_password", "site_key")
 
 
@@ -48,9 +47,8 @@ class _UnreadableError(Exception):
 
 
 def _text_of(path: Path) -> str:
-    content = _bytes_of(path)
     try:
-        text = content.decode("utf-8").strip("\r\n")
+        text = _bytes_of(path).decode("utf-8").strip("\r\n")
     except UnicodeDecodeError:
         raise _UnreadableError("expected a file with text in UTF-8") from None
     if not text.strip() or "\n" in text or "\0" in text:
@@ -59,29 +57,27 @@ def _text_of(path: Path) -> str:
 
 
 def _bytes_of(path: Path) -> bytes:
+    reason = "there is no such file"
     try:
-        if not path.is_file():
-            raise _UnreadableError(_UNREADABLE.format(reason="there is no such file"))
-        with path.open("rb") as file:
-            content = file.read(_MAX_BYTES + 1)
+        if path.is_file():
+            with path.open("rb") as file:
+                content = file.read(_MAX_BYTES + 1)
+            if len(content) > _MAX_BYTES:
+                raise _UnreadableError(f"expected a file of at most {_MAX_BYTES // 1024} KiB")
+            return content
     except OSError as error:
-        raise _UnreadableError(_UNREADABLE.format(reason=(error.strerror or "error").lower())) from None
-    if len(content) > _MAX_BYTES:
-        raise _UnreadableError(f"expected a file of at most {_MAX_BYTES // 1024} KiB")
-    return content
+        reason = (error.strerror or "error").lower()
+    raise _UnreadableError(f"expected a file that this user can read: {reason}")
 
 
-def _groups(tree: Any) -> Iterator[tuple[document.Path, dict[str, Any]]]:
+def _groups(tree: Any) -> Iterator[tuple[KeyPath, dict[str, Any]]]:
     """Yield each group of keys that may name files: the top, the sources, the target."""
     if not isinstance(tree, dict):
         return
-    yield (), tree
     sources = tree.get("sources")
-    for index, source in enumerate(sources if isinstance(sources, list) else []):
-        if isinstance(source, dict):
-            yield ("sources", index), source
-    if isinstance(tree.get("target"), dict):
-        yield ("target",), tree["target"]
+    inner = [(("sources", index), source) for index, source in enumerate(sources if isinstance(sources, list) else [])]
+    groups: list[tuple[KeyPath, Any]] = [((), tree), *inner, (("target",), tree.get("target"))]
+    yield from ((path, group) for path, group in groups if isinstance(group, dict))
 
 
 def fill_in(tree: Any, folder: Path, environ: Mapping[str, str], problems: list[Problem]) -> None:
@@ -100,8 +96,8 @@ def fill_in(tree: Any, folder: Path, environ: Mapping[str, str], problems: list[
     """
     known = {problem.path for problem in problems}
     for path, group in _groups(tree):
-        _check_credentials(path, group, problems)
-        for key in [key for key in fields_at(path) if key.endswith("_file") and key in group]:
+        problems += [Problem((*path, key), expected) for key, expected in _misfits(group, is_access=bool(path))]
+        for key in [key for key in Config.at(path).fields() if key.endswith("_file") and key in group]:
             value = group[key]
             if (*path, key) in known or not isinstance(value, str) or not value.strip() or "\0" in value:
                 continue  # said already, or the model says what is expected
@@ -125,37 +121,36 @@ def _located(value: str, folder: Path, environ: Mapping[str, str]) -> Path:
     return Path(credentials) / value
 
 
-def _check_credentials(path: document.Path, group: dict[str, Any], problems: list[Problem]) -> None:
+def _misfits(group: dict[str, Any], *, is_access: bool) -> Iterator[tuple[str, str]]:
+    """Yield keys that do not go together, each with what is expected there."""
     for name in _SECRETS:
         if name in group and f"{name}_file" in group:
-            problems.append(Problem((*path, f"{name}_file"), _NOT_BOTH.format(name=name)))
+            yield f"{name}_file", f"expected only one of {name} and {name}_file"
     password = "password" if "password" in group else "password_file"
-    if path and "username" in group and password not in group:
-        problems.append(Problem((*path, "username"), "expected a password or password_file beside it"))
-    if path and password in group and "username" not in group:
-        problems.append(Problem((*path, password), "expected a username beside it"))
     bearer = "bearer" if "bearer" in group else "bearer_file"
+    if is_access and "username" in group and password not in group:
+        yield "username", "expected a password or password_file beside it"
+    if is_access and password in group and "username" not in group:
+        yield password, "expected a username beside it"
     if bearer in group and "username" in group:
-        problems.append(Problem((*path, bearer), "expected either username and password or a bearer token"))
+        yield bearer, "expected either username and password or a bearer token"
 
 
-def inline(tree: Any, from_environment: frozenset[document.Path]) -> Iterator[document.Path]:
+def inline(tree: Any) -> Iterator[KeyPath]:
     """Yield the keys of secrets that are written out in the file.
 
     Parameters
     ----------
     tree
-        Values of the file, before ``fill_in``.
-    from_environment
-        Paths of the values that came from the environment.
+        Values of the file after variables were resolved, before ``fill_in``.
     """
     for path, group in _groups(tree):
-        for name in _SECRETS:
-            if isinstance(group.get(name), str) and (*path, name) not in from_environment:
+        for name in (*_SECRETS, "ledger"):
+            value = group.get(name)
+            if not isinstance(value, str) or isinstance(value, FromEnvironment):
+                continue
+            if name != "ledger" or ledger_url.has_password(value):
                 yield (*path, name)
-    ledger = tree.get("ledger") if isinstance(tree, dict) else None
-    if isinstance(ledger, str) and ("ledger",) not in from_environment and ledger_url.has_password(ledger):
-        yield ("ledger",)
 
 
 def readable_by_all(path: Path) -> bool:

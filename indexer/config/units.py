@@ -3,64 +3,56 @@
 from __future__ import annotations
 
 import re
-
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
-_BYTES = {
-    "B": 1,
-    "KB": 1_000,
-    "MB": 1_000_000,
-    "GB": 1_000_000_000,
-    "KiB": 1_024,
-    "MiB": 1_024**2,
-    "GiB": 1_024**3,
-}
-# At most nine digits: no number that a person means is longer, and none overflows.
-DURATION_PATTERN = r"^[0-9]{1,9}(\.[0-9]{1,3})?(ms|s|m|h|d)$"
-SIZE_PATTERN = r"^[0-9]{1,9}(\.[0-9]{1,3})?(B|KB|MB|GB|KiB|MiB|GiB)$"
-DURATION_EXPECTED = "expected a duration with its unit, such as 500ms, 30s, 5m, 2h or 1d"
-SIZE_EXPECTED = "expected a size with its unit, such as 500KB or 4MiB"
+from dataclasses import dataclass
 
 
-def parse_duration(text: str) -> float:
-    """Seconds of a duration such as ``30s``, ``5m``, ``2h`` or ``1d``.
+@dataclass(frozen=True)
+class Units:
+    """The units of one quantity.
 
-    Raises
-    ------
-    ValueError
-        The text is no duration; a number without a unit is none either.
+    Attributes
+    ----------
+    factors
+        What one of each unit is, the largest first.
     """
-    if not re.fullmatch(DURATION_PATTERN, text, re.ASCII):
-        raise ValueError(DURATION_EXPECTED)
-    number = text.rstrip("mshd")
-    return float(number) * _SECONDS[text[len(number) :]]
+
+    kind: str
+    examples: str
+    factors: dict[str, float]
+
+    @property
+    def pattern(self) -> str:
+        """Regular expression; at most nine digits: no number that a person means is longer, and none overflows."""
+        return rf"^([0-9]{{1,9}}(\.[0-9]{{1,3}})?)({'|'.join(self.factors)})$"
+
+    def parse(self, text: object) -> float:
+        """Read a number with its unit.
+
+        Raises
+        ------
+        ValueError
+            The text is none; a number without a unit is none either.
+        """
+        match = re.fullmatch(self.pattern, text) if isinstance(text, str) else None
+        if match is None:
+            raise ValueError(f"expected a {self.kind} with its unit, such as {self.examples}")
+        return float(match[1]) * self.factors[match[3]]
+
+    def show(self, value: float) -> str:
+        """Write a value in the largest unit that needs no fraction and more than one: 60s reads better than 1m."""
+        for unit, factor in self.factors.items():
+            count = round(value / factor, 6)
+            if count.is_integer() and (count > 1 or factor == 1):
+                return f"{int(count)}{unit}"
+        unit, factor = list(self.factors.items())[-1]
+        return f"{round(value / factor)}{unit}"
 
 
-def parse_size(text: str) -> int:
-    """Bytes of a size such as ``4MiB`` (2**20) or ``500KB`` (10**3).
-
-    Raises
-    ------
-    ValueError
-        The text is no size; a number without a unit is none either.
-    """
-    if not re.fullmatch(SIZE_PATTERN, text, re.ASCII):
-        raise ValueError(SIZE_EXPECTED)
-    number = text.rstrip("KMGiB")
-    return int(float(number) * _BYTES[text[len(number) :]])
-
-
-def show_duration(seconds: float) -> str:
-    """Write seconds in the largest unit that needs no fraction, as in ``15m``."""
-    for unit in ("d", "h", "m", "s"):
-        # 60s reads better than 1m beside 90s.
-        if seconds % _SECONDS[unit] == 0 and (seconds >= 2 * _SECONDS[unit] or unit == "s"):
-            return f"{int(seconds / _SECONDS[unit])}{unit}"
-    return f"{round(seconds * 1_000)}ms"
-
-
-def show_size(size_bytes: int) -> str:
-    """Write bytes in the largest unit that needs no fraction, as in ``4MiB``."""
-    for unit in ("GiB", "MiB", "KiB", "GB", "MB", "KB"):
-        if size_bytes and size_bytes % _BYTES[unit] == 0:
-            return f"{size_bytes // _BYTES[unit]}{unit}"
-    return f"{size_bytes}B"
+DURATION = Units(
+    "duration", "500ms, 30s, 5m, 2h or 1d", {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+)
+SIZE = Units(
+    "size",
+    "500KB or 4MiB",
+    {"GiB": 1_024**3, "GB": 1_000**3, "MiB": 1_024**2, "MB": 1_000**2, "KiB": 1_024, "KB": 1_000, "B": 1},
+)

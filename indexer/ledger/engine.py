@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 
 from indexer.errors import LedgerError
+from indexer.model import ledger_url
 
 _CONNECTIONS = 16
 _WAL_BYTES = 64 * 1024 * 1024
@@ -32,21 +33,13 @@ def open_engine(url: str, patience_s: float) -> Engine:
     LedgerError
         If the address is wrong, or the file cannot be made.
     """
-    address = _with_driver(make_url(url))
-    return _sqlite(address, patience_s) if address.get_backend_name() == "sqlite" else _postgresql(address, patience_s)
-
-
-def _with_driver(url: URL) -> URL:
-    if url.drivername in {"postgresql", "postgres"}:
-        return url.set(drivername="postgresql+psycopg")
-    if url.drivername not in {"sqlite", "sqlite+pysqlite", "postgresql+psycopg"}:
-        raise LedgerError(
-            "The ledger is neither SQLite nor PostgreSQL.",
-            hint="Write sqlite:////absolute/path/ledger.db or postgresql://user@host/database.",
-        )
-    if url.get_backend_name() == "sqlite" and (url.database in {None, "", ":memory:"} or url.query):
-        raise LedgerError("The ledger must be a plain file.", hint="Write sqlite:////absolute/path/ledger.db.")
-    return url
+    try:
+        address = make_url(ledger_url.checked(url))
+    except ValueError as error:
+        raise LedgerError("This is no address of a ledger.", hint=str(error)) from None
+    if address.get_backend_name() == "sqlite":
+        return _sqlite(address, patience_s)
+    return _postgresql(address.set(drivername="postgresql+psycopg"), patience_s)
 
 
 def _sqlite(url: URL, patience_s: float) -> Engine:

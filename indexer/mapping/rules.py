@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from indexer.mapping.preset import Preset
+from indexer.model.choices import DEFAULT_ELEMENTS, Element, Instances, Release
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,14 +16,7 @@ if TYPE_CHECKING:
 
     from indexer.mapping.resolve import Resolvable
 
-
-class Release(StrEnum):
-    """FHIR releases that resources can be made for."""
-
-    R4 = "R4"
-    R4B = "R4B"
-    R5 = "R5"
-    R6 = "R6"
+__all__ = ["DEFAULT_ELEMENTS", "Element", "Instances", "Release", "Rules", "Subject", "elements_for"]
 
 
 class Subject(StrEnum):
@@ -33,74 +27,9 @@ class Subject(StrEnum):
     CONTAINED = "contained"
 
 
-class Element(StrEnum):
-    """Elements that a site can switch on and off; the rest is always written where DICOM states it."""
-
-    BASED_ON = "basedOn"
-    PROCEDURE = "procedure"
-    REASON = "reason"
-    BODY_SITE = "bodySite"
-    BODY_SITE_TEXT = "bodySiteText"
-    LATERALITY = "laterality"
-    SPECIMEN = "specimen"
-    DEVICE = "device"
-    TITLE = "title"
-    IMAGE_TITLE = "imageTitle"
-    NUMBER_OF_FRAMES = "numberOfFrames"
-    SOP_CLASS_NAME = "sopClassName"
-    ORGANIZATION = "organization"
-    LOCATION = "location"
-    ENCOUNTER = "encounter"
-    STUDY_ID = "studyId"
-    NOTE = "note"
-    REFERRER = "referrer"
-    INTERPRETER = "interpreter"
-    PERFORMER = "performer"
-    STARTED_FALLBACK = "startedFallback"
-    DEVICE_SUBJECT = "deviceSubject"
-
-
-DEFAULT_ELEMENTS = frozenset(
-    {
-        Element.BASED_ON,
-        Element.PROCEDURE,
-        Element.REASON,
-        Element.BODY_SITE,
-        Element.BODY_SITE_TEXT,
-        Element.LATERALITY,
-        Element.SPECIMEN,
-        Element.DEVICE,
-        Element.TITLE,
-        Element.NUMBER_OF_FRAMES,
-        Element.SOP_CLASS_NAME,
-    }
-)
-"""Without persons, places, stays and free text, which a site has to want."""
-
-
 def elements_for(preset: Preset) -> frozenset[Element]:
     """Switched elements that a preset writes."""
     return (DEFAULT_ELEMENTS | {Element(name) for name in preset.add}) - {Element(name) for name in preset.remove}
-
-
-@dataclass(frozen=True, slots=True)
-class Instances:
-    """Whether single instances are listed below their series; counts are exact either way.
-
-    Attributes
-    ----------
-    cap
-        With ``capped``: a study of more instances than this lists none of them.
-    """
-
-    level: Literal["full", "capped", "none"] = "full"
-    cap: int | None = None
-
-    def are_listed(self, number_of_instances: int) -> bool:
-        """Whether a study of so many instances lists them."""
-        if self.level == "capped":
-            return self.cap is None or number_of_instances <= self.cap
-        return self.level == "full"
 
 
 def _no_systems() -> Mapping[str, str]:

@@ -9,7 +9,7 @@ import orjson
 
 from indexer.errors import LedgerError
 from indexer.merge.resource import merge
-from indexer.merge.three_way import Conflict
+from indexer.model.choices import Conflict
 
 if TYPE_CHECKING:
     from indexer.model import Written

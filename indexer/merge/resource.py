@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from indexer.errors import StudyInvalid
-from indexer.merge.three_way import Conflict, ThreeWay
+from indexer.merge.three_way import ThreeWay
+from indexer.model.choices import Conflict
 
 Resource = dict[str, Any]
 

@@ -5,12 +5,12 @@ An element that is not there is None: FHIR's JSON has no null, but in arrays of 
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Any
 
 from indexer.merge import folding
 from indexer.merge.identity import EXTENSIONS, is_same, keys_in_lists, keys_of
 from indexer.merge.matching import OWN_ORDER, Slot, arranged, pair
+from indexer.model.choices import Conflict
 
 Node = dict[str, Any]
 
@@ -19,14 +19,6 @@ COUNTS = frozenset({"numberOfSeries", "numberOfInstances"})
 
 
 _NOTHING = frozenset({type(None)})
-
-
-class Conflict(StrEnum):
-    """What holds where both changed one element: our value, theirs, or none until somebody decides."""
-
-    OURS = "ours"
-    THEIRS = "theirs"
-    QUARANTINE = "quarantine"
 
 
 class ThreeWay:

@@ -125,7 +125,7 @@ def test_it_runs_as_a_module() -> None:
     [
         (["--version"], 0, {"pydantic", "requests", "sqlalchemy", "pydicom", "indexer.config", "indexer.model"}),
         (["--help"], 0, {"pydantic", "requests", "sqlalchemy", "pydicom", "indexer.config", "indexer.model"}),
-        (["config", "example"], 0, {"requests", "sqlalchemy", "pydicom", "indexer.model"}),
+        (["config", "example"], 0, {"requests", "sqlalchemy", "pydicom", "indexer.mapping"}),
         (
             ["status", "--orthanc", "http://127.0.0.1:9", "--fhir", "http://127.0.0.1:9", "--ledger", "ledger.db"],
             69,

@@ -10,7 +10,7 @@ import pytest
 from indexer import config, mapping
 from indexer.cli.compose import RELEASES
 from indexer.config.mapping import Elements, Preset
-from indexer.config.model import Release as ReleaseKey
+from indexer.config.model import Target
 from indexer.errors import ConfigError
 from indexer.mapping import DEFAULT_ELEMENTS, Element, Release
 from indexer.model import TargetInfo
@@ -43,7 +43,7 @@ def test_every_preset_can_be_chosen() -> None:
 
 
 def test_every_release_can_be_chosen_and_recognised() -> None:
-    assert set(get_args(ReleaseKey)) == {"auto", *Release}
+    assert set(get_args(Target.model_fields["release"].annotation)) == {"auto", *Release}
     assert set(RELEASES.values()) == set(Release)
 
 

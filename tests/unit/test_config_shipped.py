@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
 import yaml
 
 from indexer import config
-from indexer.config.fields import default_of, fields_at, group_of
 from indexer.config.model import Config
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from indexer.config.keys import Keys
 
 ROOT = Path(__file__).resolve().parents[2]
 MINIMAL = """\
@@ -46,44 +50,25 @@ def test_the_example_loads_as_it_stands(tmp_path: Path) -> None:
     assert _load(config.example(), tmp_path).sources[0].name == "main"
 
 
-def _keys(tree: Any, path: tuple[str | int, ...] = ()) -> set[tuple[str | int, ...]]:
-    if isinstance(tree, list):
-        return set().union(*(_keys(value, path) for value in tree))
-    if isinstance(tree, dict) and (path == () or _is_group(path)):
-        return {(*path, key) for key in tree} | set().union(*(_keys(tree[key], (*path, key)) for key in tree))
-    return set()
-
-
-def _is_group(path: tuple[str | int, ...]) -> bool:
-    model: Any = Config
-    for step in path:
-        model = model and group_of(model, str(step))
-    return bool(model)
-
-
-def _all_keys(path: tuple[str | int, ...] = ()) -> set[tuple[str | int, ...]]:
-    keys = set()
-    for key in fields_at(path):
-        keys.add((*path, key))
-        if _is_group((*path, key)):
-            keys |= _all_keys((*path, key))
-    return keys
+def _groups_of(tree: Any, group: type[Keys]) -> Iterator[tuple[dict[str, Any], type[Keys]]]:
+    """What a file has in each group, with the group."""
+    for entry in tree if isinstance(tree, list) else [tree]:
+        yield entry, group
+        for name, value in entry.items():
+            inner = group.group(name)
+            if inner:
+                yield from _groups_of(value, inner)
 
 
 def test_the_example_names_every_key_and_shows_the_defaults() -> None:
     tree = _switched_on()
-    assert _keys(tree) == _all_keys()
     Config.model_validate(tree)
-    for path in _all_keys():
-        value = tree
-        for step in path:
-            value = value[0][step] if isinstance(value, list) else value[step]
-        model: Any = Config
-        for step in path[:-1]:
-            model = group_of(model, str(step))
-        name = next(name for name, field in model.model_fields.items() if (field.alias or name) == path[-1])
-        if not group_of(model, name) and not model.model_fields[name].examples:
-            assert value == default_of(model, name)
+    groups = list(_groups_of(tree, Config))
+    assert [group for _, group in groups] == [group for _, group in Config.groups()]
+    for shown, group in groups:
+        assert list(shown) == list(group.fields())
+        for name, field in group.fields().items():
+            assert group.group(name) or field.examples or shown[name] == group.default(name), name
 
 
 def test_the_schema_is_sound_and_takes_the_example() -> None:
@@ -120,8 +105,8 @@ def test_the_schema_takes_variables(variable: str) -> None:
 
 
 def test_every_key_has_a_description() -> None:
-    for path in _all_keys():
-        assert (fields_at(path[:-1])[str(path[-1])].description or "").endswith("."), path
+    for _, group in Config.groups():
+        assert [name for name, field in group.fields().items() if not (field.description or "").endswith(".")] == []
 
 
 def test_the_documented_keys_are_those_of_the_program() -> None:

@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "model": frozenset({"errors"}),
     **dict.fromkeys(PURE, frozenset({"errors", "model"})),
     "log": frozenset({"errors"}),
-    "config": frozenset({"errors"}),
+    "config": frozenset({"errors", "model"}),
     "thread_group": frozenset({"errors"}),
     "health": frozenset({"errors", "log", "model"}),
     "transport": frozenset({"errors"}),

@@ -131,17 +131,17 @@ def test_a_bug_in_a_statement_names_no_data(ledger: SqlLedger) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "words"),
+    "url",
     [
-        ("/var/lib/ledger.db", "address"),
-        ("mysql://host/ledger", "neither SQLite nor PostgreSQL"),
-        ("sqlite://", "plain file"),
-        ("sqlite:///:memory:", "plain file"),
-        ("sqlite:////tmp/never-made.db?mode=ro", "plain file"),
+        "/var/lib/ledger.db",
+        "mysql://host/ledger",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "sqlite:////tmp/never-made.db?mode=ro",
     ],
 )
-def test_an_address_that_names_no_ledger(url: str, words: str) -> None:
-    with pytest.raises(LedgerError, match=words) as caught:
+def test_an_address_that_names_no_ledger(url: str) -> None:
+    with pytest.raises(LedgerError, match="no address of a ledger") as caught:
         open_ledger(url)
     assert "sqlite:////" in caught.value.hint
 

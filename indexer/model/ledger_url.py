@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from urllib.parse import quote, urlsplit, urlunsplit
 
-_SQLITE = "sqlite:///"
-_POSTGRESQL = "postgresql+psycopg"
-_EXPECTED = "expected sqlite:////absolute/path/ledger.db (four slashes) or postgresql+psycopg://user@host:5432/database"
+_SQLITE = re.compile(r"sqlite:////[^?#\0]*[^/?#\0]")
+_SCHEMES = frozenset({"postgresql", "postgresql+psycopg"})
+_EXPECTED = "expected sqlite:////absolute/path/ledger.db (four slashes) or postgresql://user@host:5432/database"
 
 
 def checked(url: str) -> str:
@@ -18,11 +18,7 @@ def checked(url: str) -> str:
     ValueError
         It is not; the text never quotes it, because it may hold a password.
     """
-    if url.startswith(_SQLITE):
-        sound = re.fullmatch(r"/[^?#\0]*[^/?#\0]", url[len(_SQLITE) :]) is not None
-    else:
-        sound = _is_postgresql(url)
-    if not sound:
+    if not _SQLITE.fullmatch(url) and not _is_postgresql(url):
         raise ValueError(_EXPECTED)
     return url
 
@@ -33,17 +29,17 @@ def _is_postgresql(url: str) -> bool:
         port = parts.port
     except ValueError:
         return False
-    return parts.scheme == _POSTGRESQL and bool(parts.hostname) and port != 0 and len(parts.path) > 1
+    return parts.scheme in _SCHEMES and bool(parts.hostname) and port != 0 and len(parts.path) > 1
 
 
 def has_password(url: str) -> bool:
     """Tell whether the password stands in the address."""
-    return not url.startswith(_SQLITE) and urlsplit(url).password is not None
+    return _is_postgresql(url) and urlsplit(url).password is not None
 
 
 def with_password(url: str, password: str | None) -> str:
     """Put a password into the address, or take it out with ``None``."""
-    if url.startswith(_SQLITE):
+    if not _is_postgresql(url):
         return url
     parts = urlsplit(url)
     user, at, host = parts.netloc.rpartition("@")

@@ -62,39 +62,21 @@ class Event(StrEnum):
 
 ALLOWED = frozenset(
     {
-        "attempt",
         "busy_ms",
         "bytes",
         "cause",
-        "changed",
         "count",
         "duration_ms",
-        "dirty",
         "entries",
         "epoch",
         "event",
-        "failures",
-        "last",
-        "loop",
-        "orthanc_key",
-        "pending",
         "peer",
-        "pid",
         "problem",
         "published",
         "quarantined",
-        "rate",
-        "reason",
-        "release",
-        "retry_after_s",
-        "seq",
-        "signal",
         "source",
         "status",
         "study_key",
-        "url_host",
-        "version",
-        "waited_s",
     }
 )
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -110,24 +92,7 @@ def study_key(site_key: bytes, study_instance_uid: str) -> str:
     study_instance_uid
         Study Instance UID (0020,000D).
     """
-    return _keyed(site_key, "study", study_instance_uid)
-
-
-def orthanc_key(site_key: bytes, location_id: str) -> str:
-    """Name an Orthanc resource in logs: its own id is a plain hash of patient data.
-
-    Parameters
-    ----------
-    site_key
-        The installation's key.
-    location_id
-        Orthanc's identifier of a patient, study, series or instance.
-    """
-    return _keyed(site_key, "orthanc", location_id)
-
-
-def _keyed(site_key: bytes, kind: str, value: str) -> str:
-    return hmac.new(site_key, f"{kind}|{value}".encode(), hashlib.sha256).hexdigest()[:12]
+    return hmac.new(site_key, f"study|{study_instance_uid}".encode(), hashlib.sha256).hexdigest()[:12]
 
 
 def scrubbed(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -30,17 +31,18 @@ PATIENCE_S = 60.0
 def main() -> int:
     """Run the demo; the exit code of ``verify``."""
     keep = os.environ.get("KEEP") == "1"
-    home = tempfile.mkdtemp(prefix="indexer-demo-")
+    home = Path(tempfile.mkdtemp(prefix="indexer-demo-"))
     with contextlib.ExitStack() as stack:
         step("Starting Orthanc and HAPI FHIR (the first time this downloads and builds HAPI)")
         orthanc = Orthanc("1.12", stable_age_s=2, outlives_parent=keep)
         hapi = Hapi("r4", outlives_parent=keep)
         if not keep:
+            stack.callback(shutil.rmtree, home)
             stack.callback(orthanc.close)
             stack.callback(hapi.close)
         orthanc.start()
         hapi.start()
-        config = configured(Path(home), orthanc, hapi)
+        config = configured(home, orthanc, hapi)
         began = time.monotonic()
         code = show(orthanc, hapi, config)
         SAY.print(f"\nThe demo itself took {time.monotonic() - began:.0f} s.")

@@ -15,7 +15,7 @@ from indexer import mapping
 from indexer.bundle import Limits, Sizer, TypePolicy
 from indexer.cli.servers import Servers, transport_to
 from indexer.dicomweb import DicomWebSamples
-from indexer.errors import ConfigError
+from indexer.errors import ConfigError, ProtocolViolation
 from indexer.health import ServerHealth
 from indexer.log import Event
 from indexer.mapping import Element, Release, Rules, Subject
@@ -86,7 +86,10 @@ class Site(Servers):
         return self._release_of_server() if wanted == "auto" else wanted
 
     def _release_of_server(self) -> Release:
-        version = self.target.info().fhir_version
+        try:
+            version = self.target.info().fhir_version
+        except ProtocolViolation as error:
+            raise ConfigError([f"target.fhir: {error.message}"], hint=error.hint) from error
         release = RELEASES.get(".".join((version or "").split(".")[:2]))
         if release is None:
             raise ConfigError(

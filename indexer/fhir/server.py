@@ -56,22 +56,27 @@ class FhirServer:
         return self._transport.base_url
 
     def info(self) -> TargetInfo:
-        """Read ``/metadata``; servers without a readable statement exist.
+        """Read ``/metadata``; servers that show it to nobody exist.
 
         Raises
         ------
         Unavailable, AccessDenied, ProtocolViolation
-            If it cannot be reached, does not know us, or leads elsewhere.
+            If it cannot be reached, does not know us, or is no FHIR server at this address.
         """
         try:
             response = self._transport.request("GET", "/metadata", headers=_READ)
-        except Refused:
+        except Refused as error:
+            if error.status == 404:
+                raise self._no_base() from None
             return TargetInfo(fhir_version=None)
         except AccessDenied as error:
             if error.status == 401:
                 raise
             return TargetInfo(fhir_version=None)
-        return _info(response)
+        info = _info(response)
+        if info is None:
+            raise self._no_base()
+        return info
 
     def send(self, bundle: bytes, count: int) -> tuple[EntryResult, ...]:
         """POST one Bundle of `count` entries; one result per entry, in order.
@@ -246,18 +251,24 @@ class FhirServer:
             return Unavailable(text, peer=response.peer, status=response.status)
         return Refused(text, peer=response.peer, status=response.status, outcome=_outcome(response))
 
+    def _no_base(self) -> ProtocolViolation:
+        peer = self._transport.peer
+        hint = "Set target.fhir to the address below which /metadata answers, such as https://host/fhir."
+        return ProtocolViolation(f"{peer} is no FHIR server: no CapabilityStatement at /metadata", peer=peer, hint=hint)
+
     def _violation(self, text: str) -> ProtocolViolation:
         peer = self._transport.peer
         return ProtocolViolation(f"{peer} {text}", peer=peer)
 
 
-def _info(response: Response) -> TargetInfo:
+def _info(response: Response) -> TargetInfo | None:
+    """What a CapabilityStatement tells, or None for an answer that is none."""
     try:
         statement = response.json()
     except ProtocolViolation:
-        return TargetInfo(fhir_version=None)
-    if not isinstance(statement, dict):
-        return TargetInfo(fhir_version=None)
+        return None
+    if not isinstance(statement, dict) or statement.get("resourceType") != "CapabilityStatement":
+        return None
     version, software = statement.get("fhirVersion"), statement.get("software")
     named = software if isinstance(software, dict) else {}
     return TargetInfo(

@@ -135,7 +135,7 @@ class FhirTarget(Protocol):
         ...
 
     def info(self) -> TargetInfo:
-        """Read ``/metadata``; an unreadable statement is no error, an unreachable server is."""
+        """Read ``/metadata``; a statement that nobody may read is no error, another server at the address is."""
         ...
 
     def send(self, bundle: bytes, count: int) -> tuple[EntryResult, ...]:

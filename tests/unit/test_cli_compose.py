@@ -11,7 +11,7 @@ from indexer import config, mapping
 from indexer.cli.compose import RELEASES
 from indexer.config.mapping import Elements, Preset
 from indexer.config.model import Target
-from indexer.errors import ConfigError
+from indexer.errors import ConfigError, ProtocolViolation
 from indexer.mapping import DEFAULT_ELEMENTS, Element, Release
 from indexer.model import TargetInfo
 from tests.fakes.memory import study
@@ -115,6 +115,15 @@ def test_a_server_of_another_release_is_refused(
     with pytest.raises(ConfigError, match=r"target\.release") as caught:
         rules(line)
     assert "R4, R4B, R5, R6" in caught.value.hint
+
+
+@pytest.mark.parametrize("command", ["run", "backfill"])
+def test_an_address_that_is_no_fhir_base_ends_the_start(line: CommandLine, command: str) -> None:
+    line.source.put(study())
+    line.target.script.always("info", ProtocolViolation("fhir is no FHIR server", peer="fhir", hint="Set target.fhir."))
+    code, _, err = line.call(command)
+    assert code == 78
+    assert err.endswith("target.fhir: fhir is no FHIR server\nSet target.fhir.\n")
 
 
 @pytest.mark.parametrize("instances", ["none", {"capped": 3}])

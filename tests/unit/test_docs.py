@@ -127,6 +127,20 @@ def _records(function: ast.FunctionDef) -> Iterator[tuple[log.Event, str]]:
                 yield max(above)[1], ast.unparse(call.func).removeprefix("_log.")
 
 
+def facts() -> tuple[set[str], set[str]]:
+    """Keys of the records that say their event, and of every dict in a module that logs."""
+    told: set[str] = set()
+    near: set[str] = set()
+    for module in modules():
+        if "_log." in ast.unparse(module):
+            for node in ast.walk(module):
+                if isinstance(node, ast.Dict):
+                    keys = {key.value for key in node.keys if isinstance(key, ast.Constant)}
+                    near |= keys
+                    told |= keys if "event" in keys else set()
+    return told, near
+
+
 # --- what the documentation says --------------------------------------------------------------------------------------
 
 
@@ -202,6 +216,13 @@ def test_every_log_event_is_described_and_no_other() -> None:
 def test_every_log_event_is_written_as_described() -> None:
     rows = re.findall(r"^\| `([a-z_]+)` \| ([a-z, ]+) \|", section(OPERATIONS, "## Log events"), flags=re.MULTILINE)
     assert {log.Event(name): set(levels.split(", ")) for name, levels in rows} == events()
+
+
+def test_every_key_of_a_record_is_let_through_and_every_key_that_is_let_through_is_used_and_documented() -> None:
+    told, near = facts()
+    assert told <= log.ALLOWED <= near
+    described = set(re.findall(r"`(\w+)`", section(OPERATIONS, "## Log events")))
+    assert described >= log.ALLOWED
 
 
 def test_every_cause_is_described_and_no_other() -> None:

@@ -327,6 +327,9 @@ def test_included_and_strange_entries_are_passed_over(fake: FakeFhir, server: Fh
     assert [one.resource["id"] for one in server.find_studies(["1.2.3"])["1.2.3"]] == ["u"]
 
 
+STATEMENT = b'{"resourceType":"CapabilityStatement"'
+
+
 def test_info(fake: FakeFhir, server: FhirServer) -> None:
     assert server.info() == TargetInfo(fhir_version="4.0.1", software="Fake FHIR 1")
     assert server.base_url == fake.url
@@ -335,19 +338,31 @@ def test_info(fake: FakeFhir, server: FhirServer) -> None:
 @pytest.mark.parametrize(
     ("status", "body", "info"),
     [
-        (200, b"{}", TargetInfo(fhir_version=None)),
-        (200, b"[]", TargetInfo(fhir_version=None)),
-        (200, b"{", TargetInfo(fhir_version=None)),
-        (200, b'{"fhirVersion":4,"software":"x"}', TargetInfo(fhir_version=None)),
-        (200, b'{"fhirVersion":"5.0.0","software":{"name":"S"}}', TargetInfo(fhir_version="5.0.0", software="S")),
+        (200, STATEMENT + b"}", TargetInfo(fhir_version=None)),
+        (200, STATEMENT + b',"fhirVersion":4,"software":"x"}', TargetInfo(fhir_version=None)),
+        (
+            200,
+            STATEMENT + b',"fhirVersion":"5.0.0","software":{"name":"S"}}',
+            TargetInfo(fhir_version="5.0.0", software="S"),
+        ),
         (403, b"", TargetInfo(fhir_version=None)),
-        (404, b"", TargetInfo(fhir_version=None)),
         (501, b"", TargetInfo(fhir_version=None)),
     ],
 )
 def test_info_of_an_odd_server(fake: FakeFhir, server: FhirServer, status: int, body: bytes, info: TargetInfo) -> None:
     fake.proxy.inject(faults.status(status, JSON, body))
     assert server.info() == info
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(404, b""), (200, b"<html>"), (200, b"{}"), (200, b"[]"), (200, b'{"resourceType":"Patient"}')],
+)
+def test_an_address_that_is_no_fhir_base(fake: FakeFhir, server: FhirServer, status: int, body: bytes) -> None:
+    fake.proxy.inject(faults.status(status, JSON, body))
+    with pytest.raises(ProtocolViolation, match="no FHIR server: no CapabilityStatement at /metadata") as caught:
+        server.info()
+    assert "target.fhir" in caught.value.hint
 
 
 @pytest.mark.parametrize(("status", "error"), [(401, AccessDenied), (503, Unavailable), (301, ProtocolViolation)])

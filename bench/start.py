@@ -22,18 +22,19 @@ def main() -> None:
     """Print the median of user and system time of commands that hardly do anything."""
     checkouts = {"now": HERE} | ({"before": Path(BEFORE)} if BEFORE else {})
     with FakeOrthanc() as orthanc, FakeFhir() as fhir, tempfile.TemporaryDirectory() as home:
-        addresses = ["--orthanc", orthanc.url, "--fhir", fhir.url, "--ledger", f"{home}/ledger.db"]
+        addresses = ["--orthanc", orthanc.url, "--fhir", fhir.url]
         commands = {
             "--version": ["--version"],
             "--help": ["--help"],
-            "status": ["status", *addresses],
+            "status": ["status", *addresses, "--ledger", f"{home}/LABEL.db"],
             "config check": ["config", "check", "--config", str(HERE / "config" / "indexer.example.yaml")],
         }
         for name, arguments in commands.items():
             taken: dict[str, list[float]] = {label: [] for label in checkouts}
             for _ in range(RUNS + 1):
                 for label, checkout in checkouts.items():
-                    taken[label].append(cpu_s(checkout, arguments))
+                    own = [argument.replace("LABEL", label) for argument in arguments]
+                    taken[label].append(cpu_s(checkout, own))
             # The first call makes the ledger and the compiled files.
             print(f"{name}: " + ", ".join(f"{label} {statistics.median(s[1:]):.2f} s" for label, s in taken.items()))
     print(f"how: CPU seconds (user and system) of a process, median of {RUNS}, Python {sys.version.split()[0]}")

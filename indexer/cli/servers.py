@@ -80,10 +80,10 @@ ARCHIVES: dict[str, Callable[[Source], Archive]] = {"orthanc": _orthanc}
 
 def transport_to(access: Access, url: str, peer: str) -> Transport:
     """HTTP to an address, with the credentials that the configuration has for it."""
-    return Transport(url, peer=peer, auth=_auth(access), ca_file=access.ca_file, timeout_s=access.timeout_s)
+    return Transport(url, peer=peer, auth=auth_of(access), ca_file=access.ca_file, timeout_s=access.timeout_s)
 
 
-def _auth(access: Access) -> Auth | None:
+def auth_of(access: Access) -> Auth | None:
     """Credentials; a token in a file is read anew at each request, for it is renewed while we run."""
     if access.username:
         return basic(access.username, access.password.get_secret_value() if access.password else "")

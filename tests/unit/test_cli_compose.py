@@ -6,9 +6,11 @@ import json
 from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
+import requests
 
 from indexer import config, mapping
 from indexer.cli.compose import RELEASES
+from indexer.cli.servers import auth_of
 from indexer.config.mapping import Elements, Preset
 from indexer.config.model import Target
 from indexer.errors import ConfigError, ProtocolViolation
@@ -94,6 +96,31 @@ def test_rules_know_the_systems_of_the_site(line: CommandLine) -> None:
     assert (made.accession_system, made.accession_systems) == ("urn:oid:1.2.6", {"RIS": "urn:oid:1.2.7"})
     assert (made.coding_schemes, made.body_parts) == ({"99X": "urn:oid:1.2.8"}, {"Thorax": "CHEST"})
     assert (made.meta_source, made.requires_access_token) == ("urn:oid:1.2.9", True)
+
+
+# --- access ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("keys", "header"),
+    [
+        ({}, None),
+        ({"username": "me", "password": "${PW}"}, "Basic bWU6c2VjcmV0"),
+        ({"bearer": "${PW}"}, "Bearer secret"),
+        ({"bearer_file": "./token"}, "Bearer renewed"),
+    ],
+)
+def test_archives_and_the_fhir_server_know_us_by_the_same_keys(
+    line: CommandLine, keys: dict[str, str], header: str | None
+) -> None:
+    token = line.home / "token"
+    token.write_text("first")
+    line.changes |= {"sources": source(**keys), "target": {"fhir": line.target.base_url, **keys}}
+    read = config.load(line.config, {"PW": "secret"}).config
+    token.write_text("renewed")
+    for access in (read.sources[0], read.target):
+        request = requests.Request("GET", "http://127.0.0.1/", auth=auth_of(access)).prepare()
+        assert request.headers.get("Authorization") == header
 
 
 # --- releases ---------------------------------------------------------------------------------------------------------

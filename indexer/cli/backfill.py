@@ -116,8 +116,9 @@ class _Run:
     def _is_over(self, run: BackfillRun) -> bool:
         if self.site.ledger.backfill_progress(run).remaining == 0:
             return True
-        due_s = self.site.ledger.next_due(self._now())
-        return due_s is not None and due_s > PATIENCE_S
+        dues = [self.site.ledger.next_due(self._now(), source=name) for name in self.selection.sources]
+        due_s = min((due_s for due_s in dues if due_s is not None), default=0.0)
+        return due_s > PATIENCE_S
 
     def _said(self, run: BackfillRun) -> int:
         """Say how it ended; the exit code."""

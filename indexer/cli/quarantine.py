@@ -50,5 +50,7 @@ def replay(
     study_instance_uid: Annotated[list[str] | None, typer.Argument(metavar="[UID]...", help="All without one.")] = None,
 ) -> None:
     """Mark them dirty again; the daemon or the next backfill publishes them if their cause is gone."""
-    count = installation.servers().ledger.replay(study_instance_uid or (), time.time())
+    servers = installation.servers()
+    sources = [source.name for source in servers.config.sources]
+    count = servers.ledger.replay(study_instance_uid or (), time.time(), sources=sources)
     OUTPUT.print(f"{count} studies will be tried again.")

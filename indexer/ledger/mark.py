@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, func, or_, select
 
 from indexer.ledger.database import upsert
-from indexer.ledger.schema import dirty, location, study
+from indexer.ledger.locations import home
+from indexer.ledger.schema import SOURCE_NOT_CONFIGURED, dirty, location, study
 from indexer.model import Lane
 
 if TYPE_CHECKING:
@@ -29,19 +30,20 @@ def mark(transaction: Connection, marks: Sequence[Mark], now: float, run_id: int
     locations = [
         {
             "mark_source": one.location.source,
-            "mark_orthanc_id": one.location.location_id,
+            "mark_location_id": one.location.location_id,
             "mark_uid": one.location.study_instance_uid,
             "mark_now": now,
         }
         for one in marks
     ]
-    transaction.execute(_copy(transaction), locations)
-    touch(transaction, [_row(one, now, run_id) for one in marks])
+    transaction.execute(_location(transaction), locations)
+    _touch(transaction, [_row(one, now, run_id) for one in marks], bindparam("mark_source"))
 
 
 def _row(mark: Mark, now: float, run_id: int | None) -> dict[str, Any]:
     return {
         "mark_uid": mark.location.study_instance_uid,
+        "mark_source": mark.location.source,
         "mark_lane": int(mark.lane),
         "mark_reason": mark.reason,
         "mark_force": mark.force,
@@ -52,8 +54,8 @@ def _row(mark: Mark, now: float, run_id: int | None) -> dict[str, Any]:
     }
 
 
-def replay(transaction: Connection, study_instance_uids: Sequence[str], now: float) -> None:
-    """Make known studies due at once, whatever their locations."""
+def replay(transaction: Connection, study_instance_uids: Sequence[str], sources: Sequence[str], now: float) -> None:
+    """Make known studies due at once, each where it is read."""
     if not study_instance_uids:
         return
     common = {
@@ -65,19 +67,20 @@ def replay(transaction: Connection, study_instance_uids: Sequence[str], now: flo
         "mark_max_wait_s": 0.0,
         "mark_run": None,
     }
-    touch(transaction, [{"mark_uid": uid, **common} for uid in study_instance_uids])
+    source = func.coalesce(home(bindparam("mark_uid"), sources), sources[0])
+    _touch(transaction, [{"mark_uid": uid, **common} for uid in study_instance_uids], source)
 
 
-def touch(transaction: Connection, rows: list[dict[str, Any]]) -> None:
+def _touch(transaction: Connection, rows: list[dict[str, Any]], source: ColumnElement[str]) -> None:
     """Carry out marks whose locations are known."""
     transaction.execute(_study(transaction), [{"mark_uid": row["mark_uid"]} for row in rows])
-    transaction.execute(_dirty(transaction), rows)
+    transaction.execute(_dirty(transaction, source), rows)
 
 
-def _copy(transaction: Connection) -> Any:
+def _location(transaction: Connection) -> Any:
     row = upsert(transaction, location).values(
         source=bindparam("mark_source"),
-        location_id=bindparam("mark_orthanc_id"),
+        location_id=bindparam("mark_location_id"),
         study_instance_uid=bindparam("mark_uid"),
         marked_at=bindparam("mark_now"),
     )
@@ -92,10 +95,11 @@ def _study(transaction: Connection) -> Any:
     return row.on_conflict_do_update(index_elements=["study_instance_uid"], set_={"generation": study.c.generation + 1})
 
 
-def _dirty(transaction: Connection) -> Any:
+def _dirty(transaction: Connection, source: ColumnElement[str]) -> Any:
     generation = select(study.c.generation).where(study.c.study_instance_uid == bindparam("mark_uid"))
     row = upsert(transaction, dirty).values(
         study_instance_uid=bindparam("mark_uid"),
+        source=source,
         generation=generation.scalar_subquery(),
         lane=bindparam("mark_lane"),
         reason=bindparam("mark_reason"),
@@ -122,6 +126,7 @@ def _again(new: Any) -> dict[str, ColumnElement[Any]]:
     latest = first_event_at + bindparam("mark_max_wait_s")
     settled = case((new.due_at < latest, new.due_at), else_=latest)
     return {
+        "source": case((old.last_cause == SOURCE_NOT_CONFIGURED, new.source), else_=old.source),
         "generation": new.generation,
         "lane": case((new.lane < old.lane, new.lane), else_=old.lane),
         "reason": case((new.lane <= old.lane, new.reason), else_=old.reason),
@@ -130,6 +135,6 @@ def _again(new: Any) -> dict[str, ColumnElement[Any]]:
         "last_event_at": new.last_event_at,
         "due_at": case((is_live, settled), (was_deferred, new.last_event_at), else_=old.due_at),
         "attempts": case((is_live, 0), else_=old.attempts),
-        "last_cause": case((is_live, None), else_=old.last_cause),
+        "last_cause": case((or_(is_live, old.last_cause == SOURCE_NOT_CONFIGURED), None), else_=old.last_cause),
         "run_id": case((new.run_id.is_(None), old.run_id), else_=new.run_id),
     }

@@ -1,4 +1,4 @@
-"""Bring the tables up to this program's schema."""
+"""Bring the tables up to this program's schema: a new ledger is made from it, an older one is migrated step by step."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, inspect, text
 
 from indexer.errors import LedgerError
+from indexer.ledger.schema import metadata
 
 if TYPE_CHECKING:
     from indexer.ledger.database import Database
 
-# The newest file of migrations/versions. Alembic itself is imported only when there is something to migrate.
-HEAD = "0002"
+# The newest file of migrations/versions. Alembic itself is imported only when there is something to make or to migrate.
+HEAD = "0001"
 
 
 def migrate(database: Database) -> None:
@@ -57,4 +58,8 @@ def _upgrade(transaction: Connection) -> None:
             f"The ledger was written by a newer version of this program (schema {revision}, known {HEAD}).",
             hint="Install that version again, or put back the backup that was made before the upgrade.",
         )
-    command.upgrade(config, "head")
+    if revision is None:
+        metadata.create_all(transaction, checkfirst=False)
+        command.stamp(config, "head")
+    else:
+        command.upgrade(config, "head")

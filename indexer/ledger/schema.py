@@ -17,10 +17,11 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
-    false,
     text,
-    true,
 )
+
+# Cause of a dirty study that no pipeline takes, because its sources are not configured.
+SOURCE_NOT_CONFIGURED = "source_not_configured"
 
 metadata = MetaData(naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s", "pk": "pk_%(table_name)s"})
 
@@ -67,7 +68,7 @@ study = Table(
 
 # Where a study stands.
 location = Table(
-    "copy",
+    "location",
     metadata,
     Column("source", Text, primary_key=True),
     Column("location_id", Text, primary_key=True),
@@ -78,12 +79,14 @@ location = Table(
     sqlite_with_rowid=False,
 )
 
-# The work. `taken_generation` is the generation that the present lease was given for; `is_abandoned` says that an owner
-# died under a lease, so that the target may hold what was not settled.
+# The work. `source` is the one whose pipeline reads the study. `taken_generation` is the generation that the present
+# lease was given for; `is_abandoned` says that an owner died under a lease, so that the target may hold what was not
+# settled.
 dirty = Table(
     "dirty",
     metadata,
     Column("study_instance_uid", Text, primary_key=True),
+    Column("source", Text, nullable=False),
     Column("generation", BigInteger, nullable=False),
     Column("lane", Integer, nullable=False),
     Column("reason", Text, nullable=False),
@@ -97,7 +100,7 @@ dirty = Table(
     Column("taken_generation", BigInteger),
     Column("is_abandoned", Boolean, nullable=False),
     Column("run_id", Integer),
-    Index(None, "lane", "due_at"),
+    Index(None, "source", "lane", "due_at"),
     Index(
         "ix_dirty_leased",
         "lease_until",
@@ -144,7 +147,8 @@ published = Table(
     Column("number_of_instances", Integer, nullable=False),
     Column("patient_key", Text),
     Column("published_at", Double, nullable=False),
-    Column("is_shared", Boolean, nullable=False, server_default=false()),
+    Column("is_shared", Boolean, nullable=False),
+    Column("references", Text, nullable=False),
     sqlite_with_rowid=False,
 )
 
@@ -157,9 +161,9 @@ patient = Table(
     Column("fingerprint", Text, nullable=False),
     Column("basis", Text, nullable=False),
     Column("names", Text, nullable=False),
-    Column("is_ours", Boolean, nullable=False, server_default=true()),
+    Column("is_ours", Boolean, nullable=False),
     Column("version_id", Text),
-    Column("is_shared", Boolean, nullable=False, server_default=false()),
+    Column("is_shared", Boolean, nullable=False),
     sqlite_with_rowid=False,
 )
 
@@ -168,17 +172,22 @@ endpoint = Table(
     metadata,
     Column("target_id", Integer, primary_key=True, autoincrement=False),
     Column("source", Text, primary_key=True),
+    Column("fhir_id", Text, nullable=False),
+    Column("version_id", Text),
     Column("fingerprint", Text, nullable=False),
+    Column("is_shared", Boolean, nullable=False),
     sqlite_with_rowid=False,
 )
 
-# What we wrote into each resource, compressed: the memory of the next merge. `pending` is recorded before it is sent,
-# and becomes `confirmed` when the server confirmed it.
+# What we wrote into each resource, compressed: the memory of the next merge. Resources are named by what they are, for
+# their ids may be the server's to give. `pending` is recorded before it is sent, and becomes `confirmed` when the
+# server confirmed it.
 written = Table(
     "written",
     metadata,
     Column("target_id", Integer, primary_key=True, autoincrement=False),
-    Column("reference", Text, primary_key=True),
+    Column("resource_type", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
     Column("confirmed", LargeBinary),
     Column("pending", LargeBinary),
 )
@@ -209,4 +218,18 @@ backfill = Table(
     Column("finished_at", Double),
     Column("rate", Double),
     Column("instances", BigInteger, nullable=False),
+)
+
+# How the servers do, as the process that drains sees them; `since` and `next_try_at` belong to an outage.
+server_health = Table(
+    "server_health",
+    metadata,
+    Column("server", Text, primary_key=True),
+    Column("peer", Text, nullable=False),
+    Column("is_well", Boolean, nullable=False),
+    Column("since", Double),
+    Column("next_try_at", Double),
+    Column("cause", Text, nullable=False),
+    Column("status", Integer),
+    sqlite_with_rowid=False,
 )

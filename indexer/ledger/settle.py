@@ -30,7 +30,7 @@ def settle(transaction: Connection, target_id: int, settlements: Sequence[Settle
     _record(transaction, target_id, settled, now)
     patients = [one.patient for one in settlements if not isinstance(one, Dropped) and one.patient]
     target_state.put_patients(transaction, target_id, patients)
-    written = [reference for one in settlements if not isinstance(one, Dropped) for reference in one.written]
+    written = [key for one in settlements if not isinstance(one, Dropped) for key in one.written]
     target_state.confirm_written(transaction, target_id, written)
     _delete(transaction, quarantine, [*settled, *dropped])
     locations.forget(transaction, [location for one in dropped for location in one.task.locations])

@@ -5,7 +5,19 @@ from __future__ import annotations
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Self
 
-from indexer.ledger import backfills, feed, installation, locations, mark, report, settle, target_state, targets, work
+from indexer.ledger import (
+    backfills,
+    feed,
+    health,
+    installation,
+    locations,
+    mark,
+    report,
+    settle,
+    target_state,
+    targets,
+    work,
+)
 from indexer.ledger.backup import backup
 from indexer.ledger.database import Database, reads, writes
 from indexer.ledger.lock import drain_lock
@@ -21,16 +33,18 @@ if TYPE_CHECKING:
 
     from indexer.model import (
         BackfillRun,
+        EndpointState,
         FeedPosition,
         Mark,
         Patient,
         Published,
+        ResourceKey,
         Settlement,
         StudyLocation,
         Task,
         Written,
     )
-    from indexer.model.ledger import BackfillProgress, QuarantineRow, StudyRow, Summary
+    from indexer.model.ledger import BackfillProgress, HealthState, QuarantineRow, StudyRow, Summary
 
 PATIENCE_S = 30.0
 
@@ -130,10 +144,15 @@ class SqlLedger:
 
     @contextmanager
     def drain_lock(self) -> Iterator[None]:
-        """Hold the right to drain; ends the leases of a dead owner. Raises `LedgerBusy` if its owner lives."""
+        """Hold the right to drain; the leases of a dead owner end. Raises `LedgerBusy` if its owner lives."""
         with self._lock.hold():
-            self.database.write(work.end_leases)
+            self._begin_draining()
             yield
+
+    @writes
+    def _begin_draining(self, transaction: Connection) -> None:
+        work.end_leases(transaction)
+        health.clear_health(transaction)
 
     def drainer_alive(self) -> bool:
         """Whether some process holds the drain lock."""
@@ -173,9 +192,24 @@ class SqlLedger:
 
     @writes
     def take(
-        self, transaction: Connection, now: float, limit: int, lease_s: float, lane: Lane | None = None
+        self,
+        transaction: Connection,
+        now: float,
+        limit: int,
+        lease_s: float,
+        *,
+        source: str,
+        sources: Sequence[str],
+        lane: Lane | None = None,
     ) -> tuple[Task, ...]:
-        """Lease due studies: live before backfill, oldest due first; of one lane only if one is given.
+        """Lease due studies that one source's pipeline reads: live before backfill, oldest due first.
+
+        Parameters
+        ----------
+        sources
+            The configured ones in their order; the first of them that has a study reads it.
+        lane
+            Studies of this lane only.
 
         Raises
         ------
@@ -184,12 +218,19 @@ class SqlLedger:
         """
         self._lock.confirm()
         lanes = Lane if lane is None else [lane]
-        return work.take(transaction, self._target(transaction), now, limit, lease_s, lanes)
+        return work.take(
+            transaction, self._target(transaction), now, limit, lease_s, source=source, sources=sources, lanes=lanes
+        )
 
     @reads
-    def next_due(self, transaction: Connection, now: float) -> float | None:
-        """Seconds until something is due that is not leased; None if nothing else is dirty."""
-        return work.next_due(transaction, now)
+    def next_due(self, transaction: Connection, now: float, *, source: str) -> float | None:
+        """Seconds until something of a source is due that is not leased; None if nothing else of it is dirty."""
+        return work.next_due(transaction, source, now)
+
+    @writes
+    def defer_unconfigured(self, transaction: Connection, sources: Sequence[str]) -> None:
+        """Dirty studies that stand in none of these sources say so; no pipeline takes them."""
+        work.defer_unconfigured(transaction, sources)
 
     @writes
     def settle(self, transaction: Connection, settlements: Sequence[Settlement], now: float) -> None:
@@ -214,8 +255,8 @@ class SqlLedger:
         return target_state.patients(transaction, self._target(transaction), patient_keys)
 
     @reads
-    def endpoint(self, transaction: Connection, source: str) -> tuple[str, str] | None:
-        """Id and fingerprint of the source's Endpoint at the present target."""
+    def endpoint(self, transaction: Connection, source: str) -> EndpointState | None:
+        """The source's Endpoint as the present target holds it."""
         return target_state.endpoint(transaction, self._target(transaction), source)
 
     @reads
@@ -224,13 +265,15 @@ class SqlLedger:
         return target_state.endpoint_id(transaction, source)
 
     @writes
-    def put_endpoint(self, transaction: Connection, source: str, fhir_id: str, fingerprint: str) -> None:
-        """Record that the present target holds the Endpoint as fingerprinted."""
-        target_state.put_endpoint(transaction, self._target(transaction), source, fhir_id, fingerprint)
+    def put_endpoint(self, transaction: Connection, state: EndpointState) -> None:
+        """Record a source's Endpoint as the present target holds it."""
+        target_state.put_endpoint(transaction, self._target(transaction), state)
 
     @writes
-    def record_pending(self, transaction: Connection, bodies: Mapping[str, bytes]) -> Mapping[str, Written]:
-        """Record what is about to be sent to the present target, packed, by reference; what was written before."""
+    def record_pending(
+        self, transaction: Connection, bodies: Mapping[ResourceKey, bytes]
+    ) -> Mapping[ResourceKey, Written]:
+        """Record what is about to be sent to the present target, packed; what was written before."""
         return target_state.record_pending(transaction, self._target(transaction), bodies)
 
     @writes
@@ -272,6 +315,18 @@ class SqlLedger:
         """Lowest rate that an unfinished run asks for, in studies per second."""
         return backfills.rate(transaction)
 
+    # -- health of the servers ---------------------------------------------------------------------------------
+
+    @writes
+    def put_health(self, transaction: Connection, states: Sequence[HealthState]) -> None:
+        """Record how servers do; the drain lock's next owner forgets it."""
+        health.put_health(transaction, states)
+
+    @reads
+    def health(self, transaction: Connection) -> tuple[HealthState, ...]:
+        """How each server did when it was recorded last, by name."""
+        return health.health(transaction)
+
     # -- reports -----------------------------------------------------------------------------------------------
 
     @reads
@@ -290,10 +345,12 @@ class SqlLedger:
         return report.quarantine_rows(transaction)
 
     @writes
-    def replay(self, transaction: Connection, study_instance_uids: Sequence[str], now: float) -> int:
-        """Mark studies of the quarantine dirty again (all without a UID); how many."""
+    def replay(
+        self, transaction: Connection, study_instance_uids: Sequence[str], now: float, *, sources: Sequence[str]
+    ) -> int:
+        """Mark studies of the quarantine dirty again (all without a UID), where these sources read them; how many."""
         uids = report.quarantined_uids(transaction, study_instance_uids)
-        mark.replay(transaction, uids, now)
+        mark.replay(transaction, uids, sources, now)
         return len(uids)
 
     def backup(self, path: Path) -> None:

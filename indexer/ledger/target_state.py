@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -10,12 +11,15 @@ from sqlalchemy import Connection, Table, delete, select, update
 
 from indexer.ledger import schema
 from indexer.ledger.database import chunks, upsert
-from indexer.model import Patient, Published, Written
+from indexer.model import EndpointState, Patient, Published, ResourceKey, Written
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from sqlalchemy import ColumnElement
 
 _PUBLISHED = [schema.published.c[field.name] for field in dataclasses.fields(Published)]
+_ENDPOINT = [schema.endpoint.c[field.name] for field in dataclasses.fields(EndpointState)]
 _PATIENT = [schema.patient.c[field.name] for field in dataclasses.fields(Patient)]
 
 
@@ -40,7 +44,7 @@ def published_uids(transaction: Connection, target_id: int) -> frozenset[str]:
 def put_published(transaction: Connection, target_id: int, published: Sequence[Published], now: float) -> None:
     """Record studies that the target confirmed; `now` where they do not say when."""
     rows = [dataclasses.asdict(one) | {"target_id": target_id} for one in published]
-    _put(transaction, schema.published, [row | {"published_at": row["published_at"] or now} for row in rows])
+    put(transaction, schema.published, [row | {"published_at": row["published_at"] or now} for row in rows])
 
 
 def patients(transaction: Connection, target_id: int, patient_keys: Sequence[str]) -> Mapping[str, Patient]:
@@ -59,7 +63,7 @@ def patients(transaction: Connection, target_id: int, patient_keys: Sequence[str
 def put_patients(transaction: Connection, target_id: int, patients: Sequence[Patient]) -> None:
     """Record Patients that the target confirmed."""
     rows = [dataclasses.asdict(one) | {"target_id": target_id} for one in patients]
-    _put(transaction, schema.patient, [row | {"names": orjson.dumps(row["names"]).decode()} for row in rows])
+    put(transaction, schema.patient, [row | {"names": orjson.dumps(row["names"]).decode()} for row in rows])
 
 
 def forget_patients(transaction: Connection, target_id: int, patient_keys: Sequence[str]) -> None:
@@ -70,43 +74,55 @@ def forget_patients(transaction: Connection, target_id: int, patient_keys: Seque
         transaction.execute(gone)
 
 
-def _written(transaction: Connection, target_id: int, references: Sequence[str]) -> dict[str, Written]:
-    table = schema.written.c
-    found: dict[str, Written] = {}
-    for some in chunks(references):
-        query = select(table.reference, table.confirmed, table.pending)
-        for row in transaction.execute(query.where(table.target_id == target_id, table.reference.in_(some))):
-            found[row.reference] = Written(confirmed=row.confirmed, pending=row.pending)
-    return found
-
-
-def record_pending(transaction: Connection, target_id: int, bodies: Mapping[str, bytes]) -> dict[str, Written]:
+def record_pending(
+    transaction: Connection, target_id: int, bodies: Mapping[ResourceKey, bytes]
+) -> dict[ResourceKey, Written]:
     """Record what is about to be sent; what was written before."""
-    before = _written(transaction, target_id, list(bodies))
-    rows = [{"target_id": target_id, "reference": reference, "pending": body} for reference, body in bodies.items()]
-    _put(transaction, schema.written, rows)
+    before = _written(transaction, target_id, bodies)
+    rows = [
+        {"target_id": target_id, "resource_type": key.type, "key": key.key, "pending": body}
+        for key, body in bodies.items()
+    ]
+    put(transaction, schema.written, rows)
     return before
 
 
-def confirm_written(transaction: Connection, target_id: int, references: Sequence[str]) -> None:
+def _written(transaction: Connection, target_id: int, keys: Iterable[ResourceKey]) -> dict[ResourceKey, Written]:
+    table = schema.written.c
+    written: dict[ResourceKey, Written] = {}
+    for kind, names in _by_type(keys):
+        query = select(table.key, table.confirmed, table.pending)
+        for row in transaction.execute(query.where(*_are_written(target_id, kind, names))):
+            written[ResourceKey(kind, row.key)] = Written(confirmed=row.confirmed, pending=row.pending)
+    return written
+
+
+def confirm_written(transaction: Connection, target_id: int, keys: Iterable[ResourceKey]) -> None:
     """What was about to be sent is what the target holds of us."""
     table = schema.written.c
-    for some in chunks(references):
-        sent = update(schema.written).where(
-            table.target_id == target_id, table.reference.in_(some), table.pending.is_not(None)
-        )
+    for kind, names in _by_type(keys):
+        sent = update(schema.written).where(*_are_written(target_id, kind, names), table.pending.is_not(None))
         transaction.execute(sent.values(confirmed=table.pending, pending=None))
 
 
-def endpoint(transaction: Connection, target_id: int, source: str) -> tuple[str, str] | None:
-    """Id and fingerprint of a source's Endpoint at the target."""
-    query = (
-        select(schema.source.c.endpoint_id, schema.endpoint.c.fingerprint)
-        .join(schema.endpoint, schema.endpoint.c.source == schema.source.c.name)
-        .where(schema.source.c.name == source, schema.endpoint.c.target_id == target_id)
-    )
-    row = transaction.execute(query).one_or_none()
-    return None if row is None else (row.endpoint_id, row.fingerprint)
+def _by_type(keys: Iterable[ResourceKey]) -> Iterator[tuple[str, Sequence[str]]]:
+    """Keys in pieces of one resource type."""
+    for kind, group in itertools.groupby(sorted(keys), key=lambda key: key.type):
+        for names in chunks([key.key for key in group]):
+            yield kind, names
+
+
+def _are_written(target_id: int, kind: str, names: Sequence[str]) -> tuple[ColumnElement[bool], ...]:
+    table = schema.written.c
+    return table.target_id == target_id, table.resource_type == kind, table.key.in_(names)
+
+
+def endpoint(transaction: Connection, target_id: int, source: str) -> EndpointState | None:
+    """A source's Endpoint as the target holds it."""
+    table = schema.endpoint.c
+    query = select(*_ENDPOINT).where(table.target_id == target_id, table.source == source)
+    row = transaction.execute(query).mappings().one_or_none()
+    return None if row is None else EndpointState(**row)
 
 
 def endpoint_id(transaction: Connection, source: str) -> str | None:
@@ -115,14 +131,14 @@ def endpoint_id(transaction: Connection, source: str) -> str | None:
     return kept
 
 
-def put_endpoint(transaction: Connection, target_id: int, source: str, fhir_id: str, fingerprint: str) -> None:
+def put_endpoint(transaction: Connection, target_id: int, state: EndpointState) -> None:
     """Record a source's Endpoint as the target holds it; its id holds at every target."""
-    _put(transaction, schema.source, [{"name": source, "endpoint_id": fhir_id}])
-    _put(transaction, schema.endpoint, [{"target_id": target_id, "source": source, "fingerprint": fingerprint}])
-    confirm_written(transaction, target_id, [f"Endpoint/{fhir_id}"])
+    put(transaction, schema.source, [{"name": state.source, "endpoint_id": state.fhir_id}])
+    put(transaction, schema.endpoint, [dataclasses.asdict(state) | {"target_id": target_id}])
+    confirm_written(transaction, target_id, [ResourceKey("Endpoint", state.source)])
 
 
-def _put(transaction: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+def put(transaction: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
     """Write rows by their keys; columns that are not named keep their values."""
     if not rows:
         return

@@ -54,7 +54,7 @@ def _activate(transaction: Connection, base_url: str) -> None:
 def reset_target(database: Database, base_url: str) -> None:
     """Retire the active target of this address for a new one of which nothing is known."""
     for target_id in database.write(lambda transaction: _retire(transaction, base_url)):
-        for key in (published.c.study_instance_uid, patient.c.patient_key, endpoint.c.source, written.c.reference):
+        for key in (published.c.study_instance_uid, patient.c.patient_key, endpoint.c.source, written.c.key):
             while database.write(lambda transaction: _delete_some(transaction, key, target_id)):  # noqa: B023
                 pass
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from indexer.model.attributes import Attributes, PersonName
 from indexer.model.feed import FeedPage, FeedPosition
+from indexer.model.resource import ResourceKey
 from indexer.model.study import Instance, Series, Study, StudyLocation, is_uid_like
 from indexer.model.target import EntryResult, Fetched, Lookup, TargetInfo
 from indexer.model.work import (
     BackfillRun,
     Deferred,
     Dropped,
+    EndpointState,
     Lane,
     Mark,
     Patient,
@@ -26,6 +28,7 @@ __all__ = [
     "BackfillRun",
     "Deferred",
     "Dropped",
+    "EndpointState",
     "EntryResult",
     "FeedPage",
     "FeedPosition",
@@ -38,6 +41,7 @@ __all__ = [
     "PersonName",
     "Published",
     "Quarantined",
+    "ResourceKey",
     "Series",
     "Settled",
     "Settlement",

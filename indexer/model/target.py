@@ -47,6 +47,8 @@ class EntryResult:
         HTTP status code of this entry.
     version_id
         Version that the server gave the resource, if it says so.
+    fhir_id
+        Id that the resource has there, if it says so.
     outcome
         OperationOutcome as JSON; may hold patient data, never logged as it is.
     retry_after_s
@@ -55,6 +57,7 @@ class EntryResult:
 
     status: int
     version_id: str | None = None
+    fhir_id: str | None = None
     outcome: dict[str, Any] | None = None
     retry_after_s: float | None = None
 

@@ -7,6 +7,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
+    from indexer.model.resource import ResourceKey
     from indexer.model.study import StudyLocation
 
 
@@ -55,6 +56,8 @@ class Published:
         Keyed hash of the patient's identifier, None where the study refers to no Patient resource.
     is_shared
         Whether that version holds what others wrote, so that an update has to be merged into it.
+    references
+        Digest of the literal references that were bound into it.
     """
 
     study_instance_uid: str
@@ -68,6 +71,7 @@ class Published:
     patient_key: str | None
     published_at: float = 0.0
     is_shared: bool = False
+    references: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +105,23 @@ class Patient:
     is_shared: bool = False
 
     MAX_NAMES: ClassVar[int] = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointState:
+    """What the FHIR server confirmed last of one source's Endpoint.
+
+    Attributes
+    ----------
+    fingerprint, version_id, is_shared
+        As with `Published`.
+    """
+
+    source: str
+    fhir_id: str
+    fingerprint: str
+    version_id: str | None = None
+    is_shared: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,13 +171,13 @@ class Settled:
     published
         What the server confirmed; None if the study was unchanged and nothing was sent.
     written
-        References of what the server confirmed, for the memory of the next merge.
+        What the server confirmed, for the memory of the next merge.
     """
 
     task: Task
     published: Published | None
     patient: Patient | None = None
-    written: tuple[str, ...] = ()
+    written: tuple[ResourceKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +208,7 @@ class Deferred:
     cause: str
     counts: bool = False
     patient: Patient | None = None
-    written: tuple[str, ...] = ()
+    written: tuple[ResourceKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,7 +232,7 @@ class Quarantined:
     text: str
     hint: str
     patient: Patient | None = None
-    written: tuple[str, ...] = ()
+    written: tuple[ResourceKey, ...] = ()
 
 
 Settlement = Settled | Dropped | Deferred | Quarantined

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from indexer.model import (
         Attributes,
         BackfillRun,
+        EndpointState,
         EntryResult,
         FeedPage,
         FeedPosition,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         Mark,
         Patient,
         Published,
+        ResourceKey,
         Series,
         Settlement,
         Study,
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
         Task,
         Written,
     )
-    from indexer.model.ledger import BackfillProgress, QuarantineRow, StudyRow, Summary
+    from indexer.model.ledger import BackfillProgress, HealthState, QuarantineRow, StudyRow, Summary
 
 
 class ChangeFeed(Protocol):
@@ -219,12 +221,33 @@ class Ledger(Protocol):
         """Known locations in a source, newest first; all of them without a limit."""
         ...
 
-    def take(self, now: float, limit: int, lease_s: float, lane: Lane | None = None) -> tuple[Task, ...]:
-        """Lease due studies: live before backfill, oldest due first; of one lane only if one is given."""
+    def take(
+        self,
+        now: float,
+        limit: int,
+        lease_s: float,
+        *,
+        source: str,
+        sources: Sequence[str],
+        lane: Lane | None = None,
+    ) -> tuple[Task, ...]:
+        """Lease due studies that one source's pipeline reads: live before backfill, oldest due first.
+
+        Parameters
+        ----------
+        sources
+            The configured ones in their order; the first of them that has a study reads it.
+        lane
+            Studies of this lane only.
+        """
         ...
 
-    def next_due(self, now: float) -> float | None:
-        """Seconds until something is due that is not leased; None if nothing is dirty."""
+    def next_due(self, now: float, *, source: str) -> float | None:
+        """Seconds until something of a source is due that is not leased; None if nothing else of it is dirty."""
+        ...
+
+    def defer_unconfigured(self, sources: Sequence[str]) -> None:
+        """Dirty studies that stand in none of these sources say so; no pipeline takes them."""
         ...
 
     def settle(self, settlements: Sequence[Settlement], now: float) -> None:
@@ -243,20 +266,20 @@ class Ledger(Protocol):
         """What the present target confirmed of Patients, by key."""
         ...
 
-    def endpoint(self, source: str) -> tuple[str, str] | None:
-        """Id and fingerprint of the source's Endpoint at the present target."""
+    def endpoint(self, source: str) -> EndpointState | None:
+        """The source's Endpoint as the present target holds it."""
         ...
 
     def endpoint_id(self, source: str) -> str | None:
         """Id that the source's Endpoint bears at any target, once one was published."""
         ...
 
-    def put_endpoint(self, source: str, fhir_id: str, fingerprint: str) -> None:
-        """Record that the present target holds the Endpoint as fingerprinted."""
+    def put_endpoint(self, state: EndpointState) -> None:
+        """Record a source's Endpoint as the present target holds it."""
         ...
 
-    def record_pending(self, bodies: Mapping[str, bytes]) -> Mapping[str, Written]:
-        """Record what is about to be sent to the present target, packed, by reference; what was written before."""
+    def record_pending(self, bodies: Mapping[ResourceKey, bytes]) -> Mapping[ResourceKey, Written]:
+        """Record what is about to be sent to the present target, packed; what was written before."""
         ...
 
     def forget_patients(self, patient_keys: Sequence[str]) -> None:
@@ -287,6 +310,14 @@ class Ledger(Protocol):
         """Lowest rate that an unfinished run asks for, in studies per second."""
         ...
 
+    def put_health(self, states: Sequence[HealthState]) -> None:
+        """Record how servers do; the drain lock's next owner forgets it."""
+        ...
+
+    def health(self) -> tuple[HealthState, ...]:
+        """How each server did when it was recorded last, by name."""
+        ...
+
     def summary(self, source: str, now: float) -> Summary:
         """Counts and times for `status`."""
         ...
@@ -299,8 +330,8 @@ class Ledger(Protocol):
         """Studies in quarantine, oldest first."""
         ...
 
-    def replay(self, study_instance_uids: Sequence[str], now: float) -> int:
-        """Mark studies of the quarantine dirty again (all without a UID); how many."""
+    def replay(self, study_instance_uids: Sequence[str], now: float, *, sources: Sequence[str]) -> int:
+        """Mark studies of the quarantine dirty again (all without a UID), where these sources read them; how many."""
         ...
 
     def record_poll(self, source: str, now: float) -> None:

@@ -173,7 +173,7 @@ def _settle_all(archive: CommandLine) -> None:
         ledger.open_target(archive.target.base_url)
         taken = 0
         while taken < 5:
-            tasks = ledger.take(time.time(), 2, 900.0)
+            tasks = ledger.take(time.time(), 2, 900.0, source="main", sources=["main"])
             ledger.settle([Settled(task=task, published=None) for task in tasks], time.time())
             taken += len(tasks)
 
@@ -231,7 +231,7 @@ def test_a_dry_run_writes_nothing(archive: CommandLine) -> None:
     assert "create  1.2.3" in out
     assert archive.target.sent == []
     with archive.opened() as ledger:
-        assert ledger.next_due(time.time()) is None
+        assert ledger.next_due(time.time(), source="main") is None
 
 
 def test_a_dry_run_tells_what_would_become_of_each(archive: CommandLine) -> None:

@@ -11,6 +11,7 @@ import yaml
 from indexer import config
 from indexer.cli.compose import Site
 from indexer.errors import Unavailable
+from indexer.model import EndpointState
 from tests.fakes.orthanc import FakeOrthanc, Reply
 from tests.samples import generate, store_rest
 
@@ -72,7 +73,9 @@ def test_the_endpoint_keeps_its_id_when_the_root_moves(tmp_path: Path, fake: Fak
     with site(tmp_path, fake) as made:
         before = made.pipelines["main"]
         made.ledger.open_target("http://127.0.0.1:9/fhir")
-        made.ledger.put_endpoint("main", before.endpoint_id, before.endpoint_fingerprint)
+        made.ledger.put_endpoint(
+            EndpointState(source="main", fhir_id=before.endpoint_id, fingerprint=before.endpoint_fingerprint)
+        )
     fake.inject(lambda _: FOUND, path="/plugins/", times=9)
 
     with site(tmp_path, fake) as made:

@@ -85,7 +85,7 @@ def test_unchanged_sends_nothing(world: World) -> None:
     stats = world.drain().stats
     assert world.target.sent == []
     assert (stats.unchanged, stats.published) == (5, 0)
-    assert world.ledger.next_due(world.clock()) is None
+    assert world.ledger.next_due(world.clock(), source="main") is None
 
 
 def test_a_changed_study_is_sent_again_and_its_patient_is_not(world: World) -> None:
@@ -120,7 +120,7 @@ def test_what_is_gone_is_dropped_and_nothing_is_removed(world: World, caplog: py
     world.source.remove("orthanc-1.2.3")
     caplog.set_level("DEBUG")
     world.drain()
-    assert world.ledger.next_due(world.clock()) is None
+    assert world.ledger.next_due(world.clock(), source="main") is None
     assert world.target.imaging_study("1.2.3")["numberOfInstances"] == 2
     assert [record.event for record in caplog.records if "vanished" in record.message] == ["study_vanished"]
 
@@ -211,7 +211,7 @@ def test_a_replay_publishes_what_was_in_quarantine(world: World) -> None:
     world.target.habits.refused[f"ImagingStudy/{_id('1.2.7')}"] = 422
     world.publish(*many(8))
     world.target.habits.refused.clear()
-    assert world.ledger.replay((), world.clock()) == 1
+    assert world.ledger.replay((), world.clock(), sources=["main"]) == 1
     world.drain()
     assert quarantined(world) == {}
     assert world.verify().is_equal

@@ -78,7 +78,7 @@ def test_one_that_two_bear_is_not_picked(world: World) -> None:
     assert quarantined(world) == "patient_ambiguous"
     assert world.target.of_type("ImagingStudy") == []
     world.target.held.pop("Patient/ehr-2")
-    world.ledger.replay([], world.clock())
+    world.ledger.replay([], world.clock(), sources=["main"])
     world.drain()
     assert world.target.imaging_study("1.2.3")["subject"] == {"reference": "Patient/ehr-1"}
 

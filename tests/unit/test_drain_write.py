@@ -8,7 +8,7 @@ import pytest
 
 from indexer.errors import AnswerLost, Interrupted, Refused
 from indexer.merge import Conflict
-from indexer.model import Lane, Mark
+from indexer.model import Lane, Mark, ResourceKey
 from indexer.sync.drain import write
 from indexer.sync.drain.write import Draft
 from tests.fakes.memory import study
@@ -154,8 +154,8 @@ def test_force_sends_what_would_not_change(world: World) -> None:
     world.publish(study())
     annotate(world)
     writer, (held,) = world.writer, world.target.of_type("ImagingStudy")
-    draft = Draft(entry=imaging(1), force=True)
-    assert writer.write([Draft(entry=patient(1)), draft])[draft.reference].is_accepted
+    draft = Draft(key=ResourceKey("ImagingStudy", "1.2.3"), entry=imaging(1), force=True)
+    assert writer.write([Draft(key=ResourceKey("Patient", "1"), entry=patient(1)), draft])[draft.reference].is_accepted
     sent = world.target.written[draft.reference]
     assert writer.write([draft])[draft.reference].is_accepted
     assert world.target.written[draft.reference] == sent + 1

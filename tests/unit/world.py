@@ -170,8 +170,8 @@ class World:
 
     @property
     def is_idle(self) -> bool:
-        due_s = self.ledger.next_due(self.clock())
-        return due_s is None or due_s > 0
+        dues = [self.ledger.next_due(self.clock(), source=name) for name in self.pipelines]
+        return 0 not in dues
 
     @contextmanager
     def draining(self, **options: Any) -> Iterator[Drain]:
@@ -201,7 +201,7 @@ class World:
         self.ledger.mark(marks, self.clock())
 
     def take(self, limit: int = 100) -> tuple[Task, ...]:
-        return self.ledger.take(self.clock(), limit, 900.0)
+        return self.ledger.take(self.clock(), limit, 900.0, source="main", sources=["main"])
 
     def publish(self, *studies: Any) -> None:
         """Store studies, poll and drain."""

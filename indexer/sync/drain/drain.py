@@ -142,6 +142,7 @@ class Drain:
         """
         sender = self.publisher.sender
         began, busy_s = time.monotonic(), sender.busy_s
+        self.ledger.defer_unconfigured(tuple(self.reader.pipelines))
         threads = ThreadGroup(self.stop)
         for loop in (self._write_loop, self._look_loop, *[self._read_loop] * self.readers):
             threads.start(loop)
@@ -180,7 +181,11 @@ class Drain:
         allowed = pace.allowed(self.ledger.backfill_rate())
         room = self._tasks.maxsize - self._tasks.qsize()
         limit, lane = (room, Lane.LIVE) if allowed < 1 else (int(min(room, allowed)), None)
-        tasks = self.ledger.take(self.clock(), limit, LEASE_S, lane)
+        sources = tuple(self.reader.pipelines)
+        tasks: list[Task] = []
+        for source in sources:
+            left = limit - len(tasks)
+            tasks += self.ledger.take(self.clock(), left, LEASE_S, source=source, sources=sources, lane=lane)
         with self._lock:
             new = [task for task in tasks if task.study_instance_uid not in self._under_way]
             self._under_way.update(task.study_instance_uid for task in new)
@@ -191,8 +196,10 @@ class Drain:
         return 2 * self._tasks.qsize() <= self._tasks.maxsize
 
     def _idle_s(self) -> float:
-        due_s = self.ledger.next_due(self.clock()) if self._has_room() else None
-        return IDLE_S if due_s is None else min(IDLE_S, max(0.02, due_s))
+        if not self._has_room():
+            return IDLE_S
+        dues = [self.ledger.next_due(self.clock(), source=source) for source in self.reader.pipelines]
+        return min([IDLE_S, *(max(0.02, due_s) for due_s in dues if due_s is not None)])
 
     # --- read and map ---------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from indexer.errors import Refused, Unavailable
 from indexer.log import Event
 from indexer.merge import Conflict
-from indexer.model import Lane, Mark
+from indexer.model import EndpointState, Lane, Mark, ResourceKey
 from indexer.sync.drain.write import Draft
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def make_ready(
         If it does not take it now.
     """
     ledger.open_target(target.base_url)
-    held = {name: known[0] for name in pipelines if (known := ledger.endpoint(name)) is not None}
+    held = {name: known.fhir_id for name in pipelines if (known := ledger.endpoint(name)) is not None}
     if held and None in target.fetch([f"Endpoint/{fhir_id}" for fhir_id in held.values()]):
         replaced(ledger, target, writer, pipelines, clock)
         return
@@ -75,11 +75,13 @@ def _publish(
     ledger: Ledger, writer: ResourceWriter, name: str, pipeline: SourcePipeline, clock: Callable[[], float]
 ) -> None:
     known = ledger.endpoint(name)
-    if known == (pipeline.endpoint.fhir_id, pipeline.endpoint_fingerprint):
+    fhir_id, fingerprint = pipeline.endpoint.fhir_id, pipeline.endpoint_fingerprint
+    if known is not None and (known.fhir_id, known.fingerprint) == (fhir_id, fingerprint):
         return
     # There is no quarantine for it: our address holds.
     ours = replace(writer, conflict=Conflict.OURS)
-    answer = ours.write([Draft(entry=pipeline.endpoint)])[pipeline.endpoint.reference]
+    draft = Draft(key=ResourceKey("Endpoint", name), entry=pipeline.endpoint)
+    answer = ours.write([draft])[draft.reference]
     if not answer.is_accepted and not answer.is_final:
         raise Unavailable("the FHIR server put the Endpoint off", peer="fhir", retry_after_s=answer.retry_after_s)
     if not answer.is_accepted:
@@ -88,7 +90,15 @@ def _publish(
             peer="fhir",
             hint="Check that this account may create Endpoint, Patient and ImagingStudy with ids of its own.",
         )
-    ledger.put_endpoint(name, pipeline.endpoint.fhir_id, pipeline.endpoint_fingerprint)
+    ledger.put_endpoint(
+        EndpointState(
+            source=name,
+            fhir_id=fhir_id,
+            fingerprint=fingerprint,
+            version_id=answer.version_id,
+            is_shared=answer.is_shared,
+        )
+    )
     if known is None:
         mark_known(ledger, name, clock)
 

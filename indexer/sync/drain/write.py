@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from indexer.bundle import Entry
-    from indexer.model import Fetched
+    from indexer.model import Fetched, ResourceKey
     from indexer.sync.drain.send import Answers
     from indexer.sync.protocols import Ledger
 
@@ -48,6 +48,7 @@ class Draft:
         Whether it is sent even if the server holds it already, and our values hold even where others changed them.
     """
 
+    key: ResourceKey
     entry: Entry
     version_id: str | None = None
     is_shared: bool = False
@@ -100,17 +101,17 @@ class ResourceWriter:
             answers |= self._write([], stale, before)
         return answers
 
-    def _record_pending(self, drafts: Sequence[Draft]) -> Mapping[str, Written]:
+    def _record_pending(self, drafts: Sequence[Draft]) -> Mapping[ResourceKey, Written]:
         """Remember what is written before it is sent, for a process may die before it can tell that it arrived.
 
         Returns
         -------
         Mapping
-            What was written before, by reference.
+            What was written before.
         """
         if self.ownership == "exclusive":
             return {}
-        bodies = {draft.reference: merge.pack(draft.entry.body) for draft in drafts if not draft.is_foreign}
+        bodies = {draft.key: merge.pack(draft.entry.body) for draft in drafts if not draft.is_foreign}
         return self.ledger.record_pending(bodies)
 
     def _is_read_first(self, draft: Draft) -> bool:
@@ -122,7 +123,9 @@ class ResourceWriter:
     def _over_known(self, draft: Draft) -> Entry:
         return replace(draft.entry, if_match=draft.version_id if self.ownership == "shared" else None)
 
-    def _write(self, entries: Sequence[Entry], to_read: Sequence[Draft], before: Mapping[str, Written]) -> Answers:
+    def _write(
+        self, entries: Sequence[Entry], to_read: Sequence[Draft], before: Mapping[ResourceKey, Written]
+    ) -> Answers:
         """Deliver these entries, and those drafts merged into what the server holds."""
         done: Answers = {}
         shared: set[str] = set()
@@ -136,7 +139,7 @@ class ResourceWriter:
                 self._absent(draft, merged, done)
                 continue
             try:
-                result = self._merged(draft, found.resource, before.get(draft.reference, Written()))
+                result = self._merged(draft, found.resource, before.get(draft.key, Written()))
             except StudyInvalid as error:
                 done[draft.reference] = _unfit(error)
                 continue

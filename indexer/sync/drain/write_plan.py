@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from indexer import schedule
 from indexer.log import Event
-from indexer.model import Deferred, Patient, Quarantined, Settled
+from indexer.model import Deferred, Patient, Quarantined, ResourceKey, Settled
 from indexer.sync.drain.patients import Mode
 from indexer.sync.drain.read import WAIT_S
 from indexer.sync.drain.write import Draft
@@ -72,6 +72,7 @@ def _plan(group: Sequence[Prepared], known: Patient | None, policy: PatientPolic
     row = replace(row, fingerprint=latest.row.fingerprint, basis=latest.row.basis)
     is_abandoned = any(one.task.is_abandoned and not one.task.force for one in group)
     draft = Draft(
+        key=ResourceKey("Patient", row.patient_key),
         entry=replace(latest.entry, fhir_id=row.fhir_id),
         version_id=row.version_id,
         is_shared=row.is_shared,
@@ -115,6 +116,7 @@ def drafts_of(
 def _draft(one: Prepared, *, is_new: bool) -> Draft:
     known = one.task.published
     return Draft(
+        key=_key(one),
         entry=one.entry,
         version_id=known.version_id if known else None,
         is_shared=known is not None and known.is_shared,
@@ -122,6 +124,10 @@ def _draft(one: Prepared, *, is_new: bool) -> Draft:
         is_abandoned=one.task.is_abandoned and not one.task.force,
         force=one.task.force,
     )
+
+
+def _key(one: Prepared) -> ResourceKey:
+    return ResourceKey("ImagingStudy", one.task.study_instance_uid)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +156,7 @@ class Outcome:
         of_patient = self.answers[plan_of.draft.reference] if plan_of and plan_of.draft else None
         of_study = self.answers[one.entry.reference] if one.is_changed else None
         row = _confirmed(plan_of.row, of_patient) if plan_of and plan_of.row.patient_key not in self.gone else None
-        written = _landed({one.entry.reference: of_study, _reference(plan_of): of_patient})
+        written = _landed(one, of_study, plan_of, of_patient)
         bad = next((answer for answer in (of_patient, of_study) if answer and not answer.is_accepted), None)
         if bad is None:
             published = self._published(one, of_study) if of_study else None
@@ -169,18 +175,19 @@ class Outcome:
         return _refused(one, answer) if answer.is_final else _put_off(one, answer, self.chance)
 
 
-def _reference(patient: PatientPlan | None) -> str:
-    return patient.draft.reference if patient and patient.draft else ""
-
-
 def _confirmed(row: Patient, answer: Answer | None) -> Patient:
     if answer is None or not answer.is_accepted:
         return row
     return replace(row, version_id=answer.version_id, is_shared=answer.is_shared)
 
 
-def _landed(answers: Mapping[str, Answer | None]) -> tuple[str, ...]:
-    return tuple(reference for reference, answer in answers.items() if answer and answer.is_accepted)
+def _landed(
+    one: Prepared, of_study: Answer | None, patient: PatientPlan | None, of_patient: Answer | None
+) -> tuple[ResourceKey, ...]:
+    keys = [_key(one)] if of_study and of_study.is_accepted else []
+    if patient and patient.draft and of_patient and of_patient.is_accepted:
+        keys.append(patient.draft.key)
+    return tuple(keys)
 
 
 def _refused(one: Prepared, answer: Answer) -> Quarantined:

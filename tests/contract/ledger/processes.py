@@ -19,7 +19,7 @@ def hold(url: str) -> None:
     """Take a study under the drain lock, say so, and wait to be killed."""
     with open_ledger(url) as ledger, ledger.drain_lock():
         ledger.open_target("http://fhir.example/fhir")
-        print(len(ledger.take(2000.0, 10, 600.0)), flush=True)
+        print(len(ledger.take(2000.0, 10, 600.0, source="main", sources=["main"])), flush=True)
         sys.stdin.read()
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from indexer.errors import LedgerError
 from indexer.ledger import SqlLedger, open_ledger, targets
-from indexer.model import Deferred, FeedPosition, Quarantined, Settled
+from indexer.model import Deferred, EndpointState, FeedPosition, Quarantined, Settled
 from indexer.model.ledger import Summary
 from tests.contract.ledger.values import (
     TARGET,
@@ -22,6 +22,12 @@ from tests.contract.ledger.values import (
 
 OTHER = "http://other.example/fhir"
 POSITION = FeedPosition(cursor='{"a source": "its own text"}', reached=41, epoch=2)
+
+
+def endpoint(digit: str) -> EndpointState:
+    return EndpointState(
+        source="main", fhir_id="endpoint-id", fingerprint=digit * 64, version_id=digit, is_shared=digit == "f"
+    )
 
 
 def test_marks_and_position_move_together(ledger: SqlLedger) -> None:
@@ -44,7 +50,7 @@ def test_a_poll_that_brings_nothing_is_heard_but_moves_nothing(ledger: SqlLedger
 def test_another_target_has_confirmed_nothing(ledger: SqlLedger) -> None:
     ledger.mark([mark()], 1000.0)
     ledger.settle([Settled(task=take_one(ledger, 1000.0), published=published(), patient=patient())], 1001.0)
-    ledger.put_endpoint("main", "endpoint-id", "e" * 64)
+    ledger.put_endpoint(endpoint("e"))
     ledger.open_target(OTHER)
     assert ledger.published(["1.2.3"]) == {}
     assert ledger.published_uids() == frozenset()
@@ -54,7 +60,7 @@ def test_another_target_has_confirmed_nothing(ledger: SqlLedger) -> None:
     assert ledger.summary("main", 1002.0).published == 0
     ledger.open_target(TARGET)
     assert ledger.published_uids() == {"1.2.3"}
-    assert ledger.endpoint("main") == ("endpoint-id", "e" * 64)
+    assert ledger.endpoint("main") == endpoint("e")
 
 
 def test_a_renewed_target_has_confirmed_nothing_and_keeps_nothing(
@@ -63,14 +69,14 @@ def test_a_renewed_target_has_confirmed_nothing_and_keeps_nothing(
     monkeypatch.setattr(targets, "_DELETED_AT_ONCE", 2)
     ledger.mark(marks(f"1.{number}" for number in range(5)), 1000.0)
     ledger.settle([settled(task) for task in take(ledger, 1000.0)], 1001.0)
-    ledger.put_endpoint("main", "endpoint-id", "e" * 64)
+    ledger.put_endpoint(endpoint("e"))
     ledger.reset_target(TARGET)
     assert ledger.published_uids() == frozenset()
     assert (ledger.endpoint("main"), ledger.endpoint_id("main")) == (None, "endpoint-id")
     assert execute(ledger, "SELECT * FROM published") == []
-    ledger.put_endpoint("main", "endpoint-id", "a" * 64)
+    ledger.put_endpoint(endpoint("a"))
     ledger.open_target(TARGET)
-    assert ledger.endpoint("main") == ("endpoint-id", "a" * 64)
+    assert ledger.endpoint("main") == endpoint("a")
 
 
 def test_a_renewal_by_another_process_counts_at_once(ledger: SqlLedger, url: str) -> None:
@@ -88,9 +94,9 @@ def test_a_target_that_was_never_opened_can_be_renewed(ledger: SqlLedger) -> Non
 
 def test_an_endpoint_that_moved_keeps_its_id(ledger: SqlLedger) -> None:
     assert (ledger.endpoint("main"), ledger.endpoint_id("main")) == (None, None)
-    ledger.put_endpoint("main", "endpoint-id", "e" * 64)
-    ledger.put_endpoint("main", "endpoint-id", "f" * 64)
-    assert ledger.endpoint("main") == ("endpoint-id", "f" * 64)
+    ledger.put_endpoint(endpoint("e"))
+    ledger.put_endpoint(endpoint("f"))
+    assert ledger.endpoint("main") == endpoint("f")
     assert ledger.endpoint("second") is None
 
 
@@ -146,7 +152,9 @@ def test_a_summary_counts_what_stands_in_its_source(ledger: SqlLedger) -> None:
     ledger.note("main", marks(["1.1", "1.2", "1.3", "1.4"]), POSITION, 1000.0)
     ledger.mark([backfill_mark("1.5"), mark("1.1", location=location("1.1", "second"))], 1001.0)
     ledger.mark([mark("9.9", location=location("9.9", "second"))], 1002.0)
-    tasks = {task.study_instance_uid: task for task in take(ledger, 1002.0)}
+    order = ("main", "second")
+    taken = [task for name in order for task in take(ledger, 1002.0, source=name, sources=order)]
+    tasks = {task.study_instance_uid: task for task in taken}
     ledger.settle(
         [
             settled(tasks["1.1"]),

@@ -5,7 +5,16 @@ import pytest
 from indexer.ledger import SqlLedger
 from indexer.model import Deferred, Lane
 from indexer.model.ledger import DirtyRow
-from tests.contract.ledger.values import backfill_mark, location, mark, settled, take, take_one, taken_uids
+from tests.contract.ledger.values import (
+    backfill_mark,
+    location,
+    mark,
+    next_due,
+    settled,
+    take,
+    take_one,
+    taken_uids,
+)
 
 
 def dirty(ledger: SqlLedger, uid: str = "1.2.3") -> DirtyRow:
@@ -128,7 +137,7 @@ def test_copies_come_newest_first(ledger: SqlLedger) -> None:
 def test_marking_nothing_changes_nothing(ledger: SqlLedger) -> None:
     ledger.mark([], 1000.0)
     assert take(ledger, 2000.0) == ()
-    assert ledger.next_due(2000.0) is None
+    assert next_due(ledger, 2000.0) is None
 
 
 @pytest.mark.parametrize("uid", ["1.2.3'; DROP TABLE dirty; --", "", "ü\u2028😀", "1" * 900, "%s :name {0}"])

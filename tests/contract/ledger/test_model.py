@@ -137,7 +137,7 @@ class Generations(RuleBasedStateMachine):
 
     @rule()
     def replay(self) -> None:
-        assert self.ledger.replay([], self.now) == len(self.quarantined)
+        assert self.ledger.replay([], self.now, sources=["main"]) == len(self.quarantined)
         for uid in self.quarantined:
             self._expect_replay(uid)
 

@@ -5,13 +5,21 @@ from collections import Counter
 
 from indexer.ledger import SqlLedger, open_ledger
 from tests.contract.ledger.processes import CHUNK, line, process, wait_until
-from tests.contract.ledger.values import TARGET, mark, marks, settled, take
+from tests.contract.ledger.values import (
+    TARGET,
+    mark,
+    marks,
+    next_due,
+    settled,
+    take,
+)
 
 KILLS = 4
 CHUNKS = 12
 
 
 def test_two_processes_mark_while_threads_drain_and_nothing_is_lost(ledger: SqlLedger, url: str) -> None:
+    names = ("main", "a", "b")
     seen: Counter[str] = Counter()
     guard, stop = threading.Lock(), threading.Event()
 
@@ -19,7 +27,7 @@ def test_two_processes_mark_while_threads_drain_and_nothing_is_lost(ledger: SqlL
         with open_ledger(url) as own:
             own.open_target(TARGET)
             while not stop.is_set():
-                tasks = take(own, 2000.0, limit=33)
+                tasks = [task for name in names for task in take(own, 2000.0, 33, source=name, sources=names)]
                 own.settle([settled(task) for task in tasks], 2001.0)
                 with guard:
                     seen.update(task.study_instance_uid for task in tasks)
@@ -31,7 +39,8 @@ def test_two_processes_mark_while_threads_drain_and_nothing_is_lost(ledger: SqlL
         for number in range(CHUNKS):
             ledger.mark(marks(f"c.{number}.{place}" for place in range(CHUNK)), 1000.0)
         assert (one.wait(60), two.wait(60)) == (0, 0)
-    wait_until(lambda: ledger.next_due(2000.0) is None and len(ledger.published_uids()) == 3 * CHUNKS * CHUNK)
+    wait_until(lambda: len(ledger.published_uids()) == 3 * CHUNKS * CHUNK)
+    assert [ledger.next_due(2000.0, source=name) for name in names] == [None, None, None]
     stop.set()
     for thread in threads:
         thread.join()
@@ -54,7 +63,7 @@ def test_every_mark_of_a_restless_study_is_seen_by_a_later_read(ledger: SqlLedge
 
     thread = threading.Thread(target=change)
     thread.start()
-    while not is_over.is_set() or ledger.next_due(2000.0) is not None:
+    while not is_over.is_set() or next_due(ledger, 2000.0) is not None:
         for task in take(ledger, 2000.0):
             read = archive
             ledger.settle([settled(task, number_of_instances=read)], 2001.0)

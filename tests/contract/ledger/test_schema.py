@@ -75,10 +75,10 @@ def plan(ledger: SqlLedger, statement: str) -> str:
 def test_due_work_is_found_by_an_index_in_its_order(ledger: SqlLedger) -> None:
     ledger.mark(marks(f"1.{number}" for number in range(500)), 1000.0)
     ledger.mark([backfill_mark(f"2.{number}") for number in range(500)], 1000.0)
-    query = work.free_rows(Lane.LIVE, 1000.0).where(schema.dirty.c.due_at <= 1000.0).limit(10)
+    query = work.free_rows("main", Lane.LIVE, 1000.0).where(schema.dirty.c.due_at <= 1000.0).limit(10)
     compiled = query.compile(ledger.database.engine, compile_kwargs={"literal_binds": True})
     found = plan(ledger, str(compiled))
-    assert "ix_dirty_lane_due_at" in found
+    assert "ix_dirty_source_lane_due_at" in found
     assert "TEMP B-TREE" not in found  # SQLite's word for a sort
 
 
@@ -87,8 +87,11 @@ def test_due_work_is_found_by_an_index_in_its_order(ledger: SqlLedger) -> None:
     [
         ("SELECT count(*) FROM dirty WHERE run_id = 1", "ix_dirty_run"),
         ("UPDATE dirty SET lease_until = NULL WHERE lease_until IS NOT NULL", "ix_dirty_leased"),
-        ("SELECT * FROM copy WHERE source = 'main' ORDER BY marked_at DESC LIMIT 9", "ix_copy_source_marked_at"),
-        ("SELECT * FROM copy WHERE study_instance_uid = '1.2.3'", "ix_copy_study_instance_uid"),
+        (
+            "SELECT * FROM location WHERE source = 'main' ORDER BY marked_at DESC LIMIT 9",
+            "ix_location_source_marked_at",
+        ),
+        ("SELECT * FROM location WHERE study_instance_uid = '1.2.3'", "ix_location_study_instance_uid"),
     ],
 )
 def test_frequent_statements_use_their_index(ledger: SqlLedger, statement: str, index: str) -> None:

@@ -5,19 +5,26 @@ from dataclasses import replace
 import pytest
 
 from indexer.ledger import SqlLedger
-from indexer.model import Deferred, Dropped, Published, Quarantined, Settled, Settlement, Task
+from indexer.model import Deferred, Dropped, Published, Settled, Settlement
 from indexer.model.ledger import StudyRow
-from tests.contract.ledger.values import location, mark, marks, patient, published, settled, take, take_one
+from tests.contract.ledger.values import (
+    location,
+    mark,
+    marks,
+    next_due,
+    patient,
+    published,
+    quarantined,
+    settled,
+    take,
+    take_one,
+)
 
 
 def row_of(ledger: SqlLedger, uid: str = "1.2.3") -> StudyRow:
     row = ledger.study(uid)
     assert row is not None
     return row
-
-
-def quarantined(task: Task, cause: str = "no-patient-id") -> Quarantined:
-    return Quarantined(task=task, cause=cause, text="It has no PatientID.", hint="Mend it.")
 
 
 def test_a_published_study_is_clean_and_remembered(ledger: SqlLedger) -> None:
@@ -77,7 +84,7 @@ def test_a_quarantined_study_is_kept_aside_with_its_cause(ledger: SqlLedger) -> 
     ]
     assert (rows[0].text, rows[0].hint) == ("It has no PatientID.", "Mend it.")
     assert row_of(ledger, rows[0].study_instance_uid).quarantine == rows[0]
-    assert ledger.next_due(2000.0) is None
+    assert next_due(ledger, 2000.0) is None
 
 
 def test_a_servers_words_cannot_break_the_ledger(ledger: SqlLedger) -> None:
@@ -182,16 +189,16 @@ def test_settling_nothing_changes_nothing(ledger: SqlLedger) -> None:
 def test_replay_makes_quarantined_studies_due(ledger: SqlLedger) -> None:
     ledger.mark(marks(["1.1", "1.2", "1.3"]), 1000.0)
     ledger.settle([quarantined(task) for task in take(ledger, 1000.0)], 1001.0)
-    assert ledger.replay(["1.1", "9.9"], 1002.0) == 1
+    assert ledger.replay(["1.1", "9.9"], 1002.0, sources=["main"]) == 1
     task = take_one(ledger, 1002.0)
     assert (task.study_instance_uid, task.reason, task.locations) == ("1.1", "replay", (location("1.1"),))
     assert len(ledger.quarantine()) == 3
     ledger.settle([settled(task)], 1003.0)
-    assert ledger.replay([], 1004.0) == 2
+    assert ledger.replay([], 1004.0, sources=["main"]) == 2
     assert {one.study_instance_uid for one in take(ledger, 1004.0)} == {"1.2", "1.3"}
     assert len(ledger.quarantine()) == 2
 
 
 def test_nothing_to_replay(ledger: SqlLedger) -> None:
-    assert ledger.replay([], 1000.0) == 0
-    assert ledger.next_due(1000.0) is None
+    assert ledger.replay([], 1000.0, sources=["main"]) == 0
+    assert next_due(ledger, 1000.0) is None

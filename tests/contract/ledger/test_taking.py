@@ -10,6 +10,7 @@ from tests.contract.ledger.values import (
     backfill_mark,
     mark,
     marks,
+    next_due,
     published,
     settled,
     take,
@@ -28,8 +29,8 @@ def test_live_studies_go_before_a_backfill_and_the_oldest_first(ledger: SqlLedge
 
 def test_one_lane_is_taken_when_asked(ledger: SqlLedger) -> None:
     ledger.mark([backfill_mark("1.1"), mark("2.1")], 1000.0)
-    (live,) = ledger.take(1000.0, 10, LEASE_S, Lane.LIVE)
-    (backfilled,) = ledger.take(1000.0, 10, LEASE_S, Lane.BACKFILL)
+    (live,) = take(ledger, 1000.0, lane=Lane.LIVE)
+    (backfilled,) = take(ledger, 1000.0, lane=Lane.BACKFILL)
     assert (live.study_instance_uid, backfilled.study_instance_uid) == ("2.1", "1.1")
 
 
@@ -71,21 +72,21 @@ def test_a_task_tells_all_that_its_reader_needs(ledger: SqlLedger) -> None:
 def test_a_clock_that_was_set_back_holds_nothing_up(ledger: SqlLedger) -> None:
     ledger.mark([mark("1.1", quiet_s=70.0, max_wait_s=900.0)], 1000.0 + 365 * DAY_S)
     ledger.mark([mark("1.2", quiet_s=6 * DAY_S, max_wait_s=9 * DAY_S)], 1000.0)
-    assert ledger.next_due(1000.0) == 0.0
+    assert next_due(ledger, 1000.0) == 0.0
     assert taken_uids(ledger, 1000.0) == ["1.1"]
 
 
 def test_next_due_tells_how_long_to_wait(ledger: SqlLedger) -> None:
-    assert ledger.next_due(1000.0) is None
+    assert next_due(ledger, 1000.0) is None
     ledger.mark([mark("1.1", quiet_s=70.0, max_wait_s=900.0)], 1000.0)
     ledger.mark([mark("1.2", lane=Lane.BACKFILL, quiet_s=50.0, max_wait_s=900.0)], 1000.0)
-    assert ledger.next_due(1010.0) == 40.0
-    assert ledger.next_due(1050.0) == 0.0
+    assert next_due(ledger, 1010.0) == 40.0
+    assert next_due(ledger, 1050.0) == 0.0
     assert taken_uids(ledger, 1050.0) == ["1.2"]
-    assert ledger.next_due(1060.0) == 10.0
+    assert next_due(ledger, 1060.0) == 10.0
     assert taken_uids(ledger, 1070.0) == ["1.1"]
-    assert ledger.next_due(1080.0) is None
-    assert ledger.next_due(1050.0 + LEASE_S) == 0.0
+    assert next_due(ledger, 1080.0) is None
+    assert next_due(ledger, 1050.0 + LEASE_S) == 0.0
 
 
 def test_deferred_work_comes_back_at_its_time(ledger: SqlLedger) -> None:
@@ -95,7 +96,7 @@ def test_deferred_work_comes_back_at_its_time(ledger: SqlLedger) -> None:
         assert task.attempts == failures
         ledger.settle([Deferred(task=task, due_in_s=30.0, cause="sick", counts=True)], 1970.0)
     ledger.settle([Deferred(task=take_one(ledger, 2000.0), due_in_s=30.0, cause="away")], 2000.0)
-    assert ledger.next_due(2000.0) == 30.0
+    assert next_due(ledger, 2000.0) == 30.0
     assert take_one(ledger, 2030.0).attempts == 3
 
 
@@ -113,4 +114,4 @@ def test_more_keys_than_one_statement_takes(ledger: SqlLedger) -> None:
     assert len(tasks) == 1201
     ledger.settle([settled(task, patient_key=task.study_instance_uid) for task in tasks], 1001.0)
     assert ledger.published(uids).keys() == ledger.published_uids() == set(uids)
-    assert ledger.next_due(1001.0) is None
+    assert next_due(ledger, 1001.0) is None

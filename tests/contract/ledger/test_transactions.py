@@ -7,7 +7,7 @@ import pytest
 
 from indexer.errors import Interrupted, LedgerBusy, LedgerError, LedgerFull
 from indexer.ledger import SqlLedger, database, open_ledger
-from tests.contract.ledger.values import LEASE_S, mark, marks, take
+from tests.contract.ledger.values import mark, marks, take
 from tests.fakes.ledger_faults import BUSY, DAMAGED, FULL, failing
 
 
@@ -78,10 +78,13 @@ def test_no_study_is_leased_twice_where_taking_is_tried_again(ledger: SqlLedger)
     taken: list[str] = []
 
     def work() -> None:
-        while tasks := ledger.take(1000.0, 7, LEASE_S):
+        while tasks := take(ledger, 1000.0, limit=7):
             taken.extend(task.study_instance_uid for task in tasks)
 
-    with failing(ledger, BUSY, times=20, statement="SELECT copy"), failing(ledger, FULL, times=5, statement="UPDATE"):
+    with (
+        failing(ledger, BUSY, times=20, statement="SELECT location"),
+        failing(ledger, FULL, times=5, statement="UPDATE"),
+    ):
         threads = [threading.Thread(target=work) for _ in range(3)]
         for thread in threads:
             thread.start()

@@ -2,16 +2,20 @@
 
 from dataclasses import replace
 
-from indexer.ledger import SqlLedger, open_ledger
-from indexer.model import Deferred, Written
+from indexer.ledger import SqlLedger
+from indexer.model import Deferred, EndpointState, ResourceKey, Written
 from tests.contract.ledger.values import TARGET, execute, mark, patient, published, settled, take_one
 
-STUDY, PATIENT = "ImagingStudy/s", "Patient/p"
+STUDY, PATIENT, ENDPOINT = (
+    ResourceKey("ImagingStudy", "1.2.3"),
+    ResourceKey("Patient", "p"),
+    ResourceKey("Endpoint", "main"),
+)
 
 
-def written(ledger: SqlLedger, *references: str) -> dict[str, Written]:
+def written(ledger: SqlLedger, *keys: ResourceKey) -> dict[ResourceKey, Written]:
     """What was written, read by writing once more."""
-    return dict(ledger.record_pending(dict.fromkeys(references, b"next")))
+    return dict(ledger.record_pending(dict.fromkeys(keys, b"next")))
 
 
 def test_what_is_sent_is_pending_until_it_is_confirmed(ledger: SqlLedger) -> None:
@@ -44,9 +48,9 @@ def test_what_was_not_sent_anew_is_not_forgotten(ledger: SqlLedger) -> None:
 
 
 def test_an_endpoint_confirms_what_was_written_of_it(ledger: SqlLedger) -> None:
-    ledger.record_pending({"Endpoint/e": b"one"})
-    ledger.put_endpoint("main", "e", "f" * 64)
-    assert written(ledger, "Endpoint/e") == {"Endpoint/e": Written(confirmed=b"one")}
+    ledger.record_pending({ENDPOINT: b"one"})
+    ledger.put_endpoint(EndpointState(source="main", fhir_id="e", fingerprint="f" * 64))
+    assert written(ledger, ENDPOINT) == {ENDPOINT: Written(confirmed=b"one")}
 
 
 def test_another_target_holds_nothing_of_us(ledger: SqlLedger) -> None:
@@ -64,7 +68,7 @@ def test_a_target_that_was_replaced_leaves_nothing_behind(ledger: SqlLedger) -> 
 
 
 def test_many_are_written_at_once(ledger: SqlLedger) -> None:
-    many = {f"ImagingStudy/{number}": b"one" for number in range(2500)}
+    many = {ResourceKey(("ImagingStudy", "Patient")[number % 2], f"1.{number}"): b"one" for number in range(2500)}
     assert ledger.record_pending(many) == {}
     assert ledger.record_pending(many) == dict.fromkeys(many, Written(pending=b"one"))
 
@@ -72,7 +76,7 @@ def test_many_are_written_at_once(ledger: SqlLedger) -> None:
 def test_whose_a_patient_is_and_what_is_shared(ledger: SqlLedger) -> None:
     ledger.mark([mark()], 1000.0)
     theirs = patient(is_ours=False, version_id="7", is_shared=True)
-    study = published(is_shared=True)
+    study = published(is_shared=True, references="d" * 64)
     ledger.settle([replace(settled(take_one(ledger, 1000.0)), published=study, patient=theirs)], 1001.0)
     assert ledger.patients(["key"]) == {"key": theirs}
     assert ledger.published(["1.2.3"]) == {"1.2.3": study}
@@ -84,26 +88,3 @@ def test_a_patient_that_is_gone_is_forgotten(ledger: SqlLedger) -> None:
     ledger.forget_patients(["key", "other"])
     assert ledger.patients(["key"]) == {}
     assert ledger.published(["1.2.3"])["1.2.3"].patient_key == "key"
-
-
-def test_a_ledger_of_the_first_schema_is_brought_up(new_url: str) -> None:
-    """Its Patients were all made by us, and nothing is known of what others wrote."""
-    with open_ledger(new_url) as ledger:
-        ledger.open_target(TARGET)
-        ledger.mark([mark()], 1000.0)
-        ledger.settle([replace(settled(take_one(ledger, 1000.0)), patient=patient())], 1001.0)
-        _downgrade(ledger)
-    with open_ledger(new_url) as ledger:
-        ledger.open_target(TARGET)
-        assert ledger.published(["1.2.3"]) == {"1.2.3": published()}
-        assert ledger.patients(["key"]) == {"key": patient()}
-        assert ledger.record_pending({STUDY: b"one"}) == {}
-
-
-def _downgrade(ledger: SqlLedger) -> None:
-    """Make the tables those of schema 0001 again, as an earlier version left them."""
-    execute(ledger, "DROP TABLE written")
-    for table, columns in {"published": ["is_shared"], "patient": ["is_ours", "version_id", "is_shared"]}.items():
-        for column in columns:
-            execute(ledger, f"ALTER TABLE {table} DROP COLUMN {column}")
-    execute(ledger, "UPDATE alembic_version SET version_num = '0001'")

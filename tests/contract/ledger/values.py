@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from indexer.ledger import SqlLedger
-from indexer.model import Lane, Mark, Patient, Published, Settled, StudyLocation, Task
+from indexer.model import Lane, Mark, Patient, Published, Quarantined, Settled, StudyLocation, Task
 
 TARGET = "http://fhir.example/fhir"
 LEASE_S = 600.0
@@ -59,8 +59,25 @@ def settled(task: Task, **options: Any) -> Settled:
     return Settled(task=task, published=published(task.study_instance_uid, **options))
 
 
-def take(ledger: SqlLedger, now: float, limit: int = 100, lease_s: float = LEASE_S) -> tuple[Task, ...]:
-    return ledger.take(now, limit, lease_s)
+def quarantined(task: Task, cause: str = "no-patient-id") -> Quarantined:
+    return Quarantined(task=task, cause=cause, text="It has no PatientID.", hint="Mend it.")
+
+
+def take(
+    ledger: SqlLedger,
+    now: float,
+    limit: int = 100,
+    lease_s: float = LEASE_S,
+    *,
+    source: str = "main",
+    sources: Sequence[str] = ("main",),
+    lane: Lane | None = None,
+) -> tuple[Task, ...]:
+    return ledger.take(now, limit, lease_s, source=source, sources=sources, lane=lane)
+
+
+def next_due(ledger: SqlLedger, now: float) -> float | None:
+    return ledger.next_due(now, source="main")
 
 
 def execute(ledger: SqlLedger, *statements: str) -> Sequence[Any]:

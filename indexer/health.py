@@ -165,6 +165,10 @@ class ServerHealth:
         failing = self._failing.get(activity)
         return 0.0 if failing is None else max(0.0, failing.until - self.monotonic())
 
+    def is_failing(self, activity: str) -> bool:
+        """Whether an activity failed when it was tried last."""
+        return activity in self._failing
+
     @property
     def is_well(self) -> bool:
         """Whether no activity failed last time."""

@@ -112,6 +112,7 @@ class Site(Servers):
             health=self.health[f"orthanc {source.name}"],
             samples=self._samples(source),
             samples_health=self.health[f"dicomweb {source.name}"],
+            readers=source.readers,
             rules=rules,
             endpoint_id=fhir_id,
             endpoint=resource_entry(resource, None, None),
@@ -237,7 +238,6 @@ class Site(Servers):
             on_replaced=lambda: fhir.call(
                 "connect", lambda: replaced(self.ledger, self.target, writer, self.pipelines, time.time)
             ),
-            readers=max(source.readers for source in self.config.sources),
             site_key=self.ledger.site_key(),
         )
 

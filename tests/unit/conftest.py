@@ -11,7 +11,7 @@ import pytest
 from indexer.cli import backfill
 from indexer.ledger import database
 from indexer.orthanc import OrthancSource
-from indexer.sync.drain import drain
+from indexer.sync.drain import drain, reading_pipeline
 from indexer.transport import Transport
 from tests.fakes.memory import MemoryTarget
 from tests.fakes.orthanc import FakeOrthanc
@@ -50,7 +50,8 @@ def target() -> MemoryTarget:
 @pytest.fixture
 def world(ledger: SqlLedger, monkeypatch: pytest.MonkeyPatch) -> World:
     """Archive, FHIR server and ledger, all empty."""
-    monkeypatch.setattr(drain, "IDLE_S", 0.01)
+    for module in (drain, reading_pipeline):
+        monkeypatch.setattr(module, "IDLE_S", 0.01)
     monkeypatch.setattr(database, "BETWEEN_TRIES_S", (0.001, 0.01))
     return World(ledger=ledger)
 
@@ -88,7 +89,8 @@ def line(
 ) -> Iterator[CommandLine]:
     """The command line; signals and the environment are put back."""
     shutil.copy(empty_ledger, tmp_path / "ledger.db")
-    monkeypatch.setattr(drain, "IDLE_S", 0.01)
+    for module in (drain, reading_pipeline):
+        monkeypatch.setattr(module, "IDLE_S", 0.01)
     monkeypatch.setattr(backfill, "WATCH_S", 0.02)
     monkeypatch.setattr(backfill, "PATIENCE_S", 10.0)
     monkeypatch.delenv("DICOM_FHIR_INDEXER_CONFIG", raising=False)

@@ -14,7 +14,7 @@ from indexer.errors import (
     Unavailable,
 )
 from indexer.model import Lane, Mark
-from indexer.sync.drain.drain import RateLimiter
+from indexer.sync.drain.take import RateLimiter
 from tests.fakes.memory import Clock, study
 from tests.unit.world import SITE_KEY, World, wait_until
 
@@ -291,7 +291,7 @@ def test_live_changes_go_before_a_backfill_that_is_held_back(world: World) -> No
     run = world.ledger.backfill_begin("digest", world.clock(), 0.01)
     marks = [Mark(location=location, reason="backfill", lane=Lane.BACKFILL) for location in locations]
     world.ledger.backfill_mark(run, marks, "main/z", world.clock())
-    with world.draining(readers=1):
+    with world.draining():
         wait_until(lambda: len(world.target.of_type("ImagingStudy")) >= 1, "the first study of the backfill")
         world.source.put(study("1.9.9"))
         world.mark(Mark(location=world.source.find("1.9.9")[0], reason="StableStudy"))

@@ -28,7 +28,7 @@ MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 40
 
 CATCH_ALL = {
-    "indexer/sync/drain/drain.py": "the per-item guard: one bad study never stops another",
+    "indexer/sync/drain/guard.py": "the per-item guard: one bad study never stops another",
     "indexer/cli/__init__.py": "the last word: no traceback with patient data reaches the terminal",
 }
 """The only places that catch what they do not know."""

@@ -53,7 +53,9 @@ def quick(peer: str, source: str | None = None, stop: threading.Event | None = N
     return ServerHealth(peer=peer, source=source, stop=stop or threading.Event(), **timing)
 
 
-def pipeline(source: MemorySource, *, address: str = "http://pacs.example/dicom-web", **rules: Any) -> SourcePipeline:
+def pipeline(
+    source: MemorySource, *, address: str = "http://pacs.example/dicom-web", readers: int = 2, **rules: Any
+) -> SourcePipeline:
     """A pipeline that samples; ``issuer="ignore"`` switches the samples off."""
     applied = Rules(**{"site_key": SITE_KEY, "patient_id_system": "urn:oid:1.2.3.4", **rules})
     fhir_id = mapping.endpoint_id(address)
@@ -62,6 +64,7 @@ def pipeline(source: MemorySource, *, address: str = "http://pacs.example/dicom-
         source=source,
         health=quick("orthanc", source.name),
         samples_health=quick("dicomweb", source.name),
+        readers=readers,
         samples=source if applied.issuer == "read" else None,
         rules=applied,
         endpoint_id=fhir_id,
@@ -130,7 +133,7 @@ class World:
     def new_poller(self, **options: Any) -> Poller:
         rule = schedule.SettlingRule(quiet_s=70, max_wait_s=900)
         parts: dict[str, Any] = {"feed": self.source, "source": self.source, "ledger": self.ledger, "rule": rule}
-        return Poller(**parts, clock=self.clock, **options)
+        return Poller(**{**parts, "clock": self.clock, **options})
 
     def move_endpoint(self, address: str) -> None:
         """Another public address of the source; the id of its Endpoint stays, as the ledger keeps it."""
@@ -139,12 +142,12 @@ class World:
         moved = replace(former, endpoint=resource_entry(resource, None, None), endpoint_resource=resource)
         self.pipelines = {"main": moved}
 
-    def new_drain(self, *, readers: int = 2) -> Drain:
+    def new_drain(self) -> Drain:
         """A drain whose server is ready; an earlier stop is forgotten."""
         self.stop.clear()
-        return self.built_drain(readers=readers)
+        return self.built_drain()
 
-    def built_drain(self, *, readers: int = 2) -> Drain:
+    def built_drain(self) -> Drain:
         """The same, as the daemon builds it: a stop stays one."""
         self.make_ready()
         return Drain(
@@ -154,16 +157,15 @@ class World:
             stop=self.stop,
             on_replaced=lambda: replaced(self.ledger, self.target, self.writer, self.pipelines, self.clock),
             clock=self.clock,
-            readers=readers,
             site_key=SITE_KEY,
         )
 
     def make_ready(self) -> None:
         make_ready(self.ledger, self.target, self.writer, self.pipelines, self.clock)
 
-    def drain(self, **options: Any) -> Drain:
+    def drain(self) -> Drain:
         """Drain until nothing is due; the ended drain."""
-        drain = self.new_drain(**options)
+        drain = self.new_drain()
         with self.ledger.drain_lock():
             drain.run(lambda: self.is_idle)
         return drain
@@ -174,9 +176,9 @@ class World:
         return 0 not in dues
 
     @contextmanager
-    def draining(self, **options: Any) -> Iterator[Drain]:
+    def draining(self) -> Iterator[Drain]:
         """A drain in a thread for as long as the block lasts; its failure is raised at the end."""
-        drain = self.new_drain(**options)
+        drain = self.new_drain()
         failures: list[BaseException] = []
 
         def run() -> None:

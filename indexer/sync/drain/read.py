@@ -61,6 +61,8 @@ class SourcePipeline:
         The source's.
     samples, samples_health
         None where the read of single datasets is switched off; the health is that of the server that is asked.
+    readers
+        Threads that read it at a time.
     endpoint_id
         Id of the source's Endpoint.
     """
@@ -69,6 +71,7 @@ class SourcePipeline:
     health: ServerHealth
     samples: AttributeSource | None
     samples_health: ServerHealth
+    readers: int
     rules: Rules
     endpoint_id: str
     endpoint: Entry
@@ -80,9 +83,19 @@ class SourcePipeline:
         return mapping.fingerprint(self.endpoint.body)
 
     @property
+    def is_failing(self) -> bool:
+        """Whether one of its servers failed when it was read last."""
+        return self.health.is_failing("read") or self.samples_health.is_failing("read")
+
+    @property
     def wait_s(self) -> float:
-        """Seconds until it may be read again, after a failure of one of its servers."""
+        """Seconds until it may be read again; 0.0 where it may be now."""
         return max(self.health.wait_s("read"), self.samples_health.wait_s("read"))
+
+    @property
+    def servers(self) -> tuple[str, str]:
+        """Names of its servers, as errors bear them."""
+        return self.health.server, self.samples_health.server
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

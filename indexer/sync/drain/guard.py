@@ -1,0 +1,50 @@
+"""One bad study never stops another."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from indexer.errors import IndexerError
+from indexer.log import Event, study_key
+from indexer.model import Quarantined, Task
+from indexer.sync.drain.prepared import Prepared
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Item = TypeVar("Item", Task, Prepared)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    """Puts aside the study that breaks the program."""
+
+    site_key: bytes = field(repr=False)
+
+    def each(self, work: Callable[[Sequence[Item]], list[T]], items: Sequence[Item]) -> list[T | Quarantined]:
+        """Do the work; what breaks the program is parted until the guilty study stands alone."""
+        try:
+            return [*work(items)]
+        except IndexerError:
+            raise  # a server, the ledger or the configuration: no fault of a study
+        except Exception as error:  # noqa: BLE001 - the per-item guard
+            middle: int = len(items) // 2
+            if not middle:
+                return [self._quarantined(items[0], error)]
+            return [*self.each(work, items[:middle]), *self.each(work, items[middle:])]
+
+    def _quarantined(self, item: Task | Prepared, error: Exception) -> Quarantined:
+        task = item.task if isinstance(item, Prepared) else item
+        facts = {"event": Event.STUDY_FAILED, "study_key": study_key(self.site_key, task.study_instance_uid)}
+        _log.error("a study broke the program", extra=facts, exc_info=error)
+        return Quarantined(
+            task=task,
+            cause="internal_error",
+            text=f"the program failed on this study: {type(error).__name__}",
+            hint="Please report this with the log; the study can be replayed after an upgrade.",
+        )

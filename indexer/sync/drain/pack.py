@@ -1,0 +1,80 @@
+"""Collect a Bundle's worth of studies."""
+
+from __future__ import annotations
+
+import queue
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from indexer.sync.drain.prepared import Prepared
+from indexer.sync.drain.queues import POLL_S
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
+    from indexer.model import Settlement
+    from indexer.sync.drain.send import BundleSender
+
+MOST_ITEMS = 500
+"""Studies that are settled together at the most, where nearly all of them are unchanged."""
+
+LINGER_S = 1.0
+"""A prepared study waits this long for company as long as others are being read."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Collector:
+    """Puts together what goes into one Bundle.
+
+    Attributes
+    ----------
+    ready
+        Studies in the order in which they were read.
+    sender
+        Knows what size of Bundle suits.
+    are_more_coming
+        Whether other studies are being read.
+    """
+
+    ready: queue.Queue[Prepared | Settlement]
+    sender: BundleSender
+    are_more_coming: Callable[[], bool]
+    stop: threading.Event
+    _kept: Prepared | Settlement | None = field(default=None, init=False)
+
+    def collect(self) -> list[Prepared | Settlement]:
+        """The next Bundle's worth: full, or nobody else is coming, or the first has waited long enough."""
+        items: list[Prepared | Settlement] = []
+        size = entries = 0
+        deadline = float("inf")
+        while not self.stop.is_set() and len(items) < MOST_ITEMS and time.monotonic() < deadline:
+            try:
+                item = self._kept or self.ready.get(timeout=0.05 if items else POLL_S)
+            except queue.Empty:
+                if not items or not self.are_more_coming():
+                    return items
+                continue
+            count, more = _weight(item)
+            aim, most = self.sender.sizer.aim_bytes, self.sender.max_entries
+            self._kept = item if entries and (size + more > aim or entries + count > most) else None
+            if self._kept is not None:
+                return items
+            deadline = min(deadline, time.monotonic() + LINGER_S)
+            items.append(item)
+            size += more
+            entries += count
+            if size >= aim or entries > most - 2:
+                return items
+        return items
+
+
+def _weight(item: Prepared | Settlement) -> tuple[int, int]:
+    """Entries and bytes that an item adds to a Bundle, at most."""
+    if not isinstance(item, Prepared):
+        return 0, 0
+    entries = [item.entry] * item.is_changed
+    if item.patient is not None and item.is_patient_due:
+        entries.append(item.patient.entry)
+    return len(entries), sum(entry.size for entry in entries)

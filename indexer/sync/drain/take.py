@@ -1,0 +1,89 @@
+"""Take due studies under a lease, for all sources of a drain together: who is under way, and how many may be taken."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from indexer.model import Lane
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from indexer.model import Settlement, Task
+    from indexer.sync.protocols import Ledger
+
+LEASE_S = 900.0
+
+
+@dataclass(slots=True)
+class RateLimiter:
+    """Holds backfill marks back to a rate; live changes are never held back."""
+
+    clock: Callable[[], float]
+    _tokens: float = 1.0
+    _at: float | None = None
+
+    def allowed(self, rate: float | None) -> float:
+        """How many studies may be taken now, for a rate in studies per second; without a rate any number."""
+        now = self.clock()
+        passed = now - self._at if self._at is not None else 0.0
+        self._at = now
+        if rate is None:
+            return float("inf")
+        self._tokens = min(max(1.0, rate), self._tokens + max(0.0, passed) * rate)
+        return self._tokens
+
+    def took(self, count: int) -> None:
+        """Studies were taken."""
+        self._tokens -= count
+
+
+@dataclass(slots=True, kw_only=True)
+class Leases:
+    """What a drain has taken and not yet settled, of all its sources: they share one rate, and the drain ends with all.
+
+    Attributes
+    ----------
+    sources
+        Names in their configured order: the first one that has a study is the one that reads it.
+    clock
+        Epoch seconds.
+    """
+
+    ledger: Ledger
+    sources: Sequence[str]
+    clock: Callable[[], float]
+    _limiter: RateLimiter = field(init=False)
+    _under_way: set[str] = field(default_factory=set, init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+
+    def __post_init__(self) -> None:
+        self._limiter = RateLimiter(self.clock)
+
+    def take(self, source: str, room: int) -> list[Task]:
+        """Lease due studies of a source, as many as there is room for and the rate allows."""
+        with self._lock:
+            allowed = self._limiter.allowed(self.ledger.backfill_rate())
+            limit, lane = (room, Lane.LIVE) if allowed < 1 else (int(min(room, allowed)), None)
+            tasks = self.ledger.take(self.clock(), limit, LEASE_S, source=source, sources=self.sources, lane=lane)
+            new = [task for task in tasks if task.study_instance_uid not in self._under_way]
+            self._under_way.update(task.study_instance_uid for task in new)
+            self._limiter.took(sum(1 for task in new if task.lane is Lane.BACKFILL))
+        return new
+
+    def due_s(self, source: str) -> float | None:
+        """Seconds until a study of a source can be taken; None if there is no such study."""
+        return self.ledger.next_due(self.clock(), source=source)
+
+    def settle(self, settlements: Sequence[Settlement]) -> None:
+        """Record how studies ended; nothing is taken meanwhile, or it would be held to be under way still."""
+        with self._lock:
+            self.ledger.settle(settlements, self.clock())
+            self._under_way.difference_update(settlement.task.study_instance_uid for settlement in settlements)
+
+    def is_over(self, is_done: Callable[[], bool]) -> bool:
+        """Whether nothing is under way and all is done."""
+        with self._lock:
+            return not self._under_way and is_done()

@@ -1,0 +1,133 @@
+"""Draining two sources, one of which is down, slow or refuses our credentials: the other one does not notice."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from indexer.errors import AccessDenied, PeerError, Unavailable
+from indexer.sync.drain import reading_pipeline
+from tests.fakes.memory import Clock, MemorySource, study
+from tests.unit.world import pipeline, quick, wait_until
+
+if TYPE_CHECKING:
+    from tests.unit.world import World
+
+DOWN = Unavailable("down", peer="orthanc second")
+DENIED = AccessDenied("who?", peer="orthanc second", status=401)
+MANY = 64
+
+
+@pytest.fixture
+def second(world: World) -> MemorySource:
+    """Another source; 64 of its studies are due."""
+    source = add(world)
+    for number in range(MANY):
+        mark(world, source, study(f"1.9.{number}", source="second"))
+    return source
+
+
+def add(world: World, **options: Any) -> MemorySource:
+    source = MemorySource(world.clock, "second")
+    world.pipelines["second"] = pipeline(source, address="http://second.example/dicom-web", **options)
+    return source
+
+
+def mark(world: World, source: MemorySource, one: Any) -> None:
+    """Store a study and let it be due."""
+    source.put(one)
+    world.new_poller(feed=source, source=source).poll()
+
+
+def published(world: World, *uids: str) -> bool:
+    return world.ledger.published_uids() >= set(uids)
+
+
+def told(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+    return [(record.event, record.source) for record in caplog.records if record.name == "indexer.health"]
+
+
+@pytest.mark.parametrize("error", [DOWN, DENIED])
+def test_a_source_that_is_down_or_refuses_us_delays_no_other(
+    world: World, second: MemorySource, caplog: pytest.LogCaptureFixture, error: PeerError
+) -> None:
+    """It waits for an hour; the other source's study comes after its failure and is published all the same."""
+    waiting = quick("orthanc", "second", world.stop, initial_s=3600, max_s=3600)
+    world.pipelines["second"] = replace(world.pipelines["second"], health=waiting)
+    second.script.always("read", error)
+    with world.draining():
+        wait_until(lambda: second.script.faults, "the outage to be noticed")
+        mark(world, world.source, study("1.2.3"))
+        wait_until(lambda: published(world, "1.2.3"), "the study of the source that is well")
+    assert second.script.calls["read"] <= world.pipelines["second"].readers
+    assert told(caplog) == [("peer_lost", "second")]
+    assert world.ledger.quarantine() == ()
+    assert world.ledger.summary("second", world.clock()).waiting.get("source_unavailable", 0) > 0
+
+
+def test_a_source_that_hangs_delays_no_other(
+    world: World, second: MemorySource, caplog: pytest.LogCaptureFixture
+) -> None:
+    goes_on = threading.Event()
+    second.script.always("read", lambda: goes_on.wait(20) and None)
+    with world.draining():
+        wait_until(lambda: second.script.calls["read"] >= 2, "all of its readers to hang")
+        mark(world, world.source, study("1.2.3"))
+        wait_until(lambda: published(world, "1.2.3"), "the study of the source that is well")
+        assert not goes_on.is_set()
+        goes_on.set()
+        wait_until(lambda: len(world.ledger.published_uids()) == MANY + 1, "the studies of the slow one")
+    assert told(caplog) == []
+
+
+def test_a_source_that_is_back_is_told_once_and_read_to_the_end(
+    world: World, second: MemorySource, caplog: pytest.LogCaptureFixture
+) -> None:
+    second.script.next("read", *[DOWN] * 20)
+    world.drain()
+    assert len(world.ledger.published_uids()) == MANY
+    assert told(caplog) == [("peer_lost", "second"), ("peer_back", "second")]
+    assert world.ledger.quarantine() == ()
+
+
+def test_a_source_that_failed_is_asked_for_one_study_before_more_are_taken(world: World, second: MemorySource) -> None:
+    """The first failure gives back all that was taken; each try after it takes one study and costs one request."""
+    clock = Clock()
+    waiting = quick("orthanc", "second", world.stop, initial_s=60, max_s=60, monotonic=clock)
+    world.pipelines["second"] = replace(world.pipelines["second"], health=waiting)
+    second.script.always("read", DOWN)
+    with world.draining() as drain:
+        wait_until(lambda: second.script.faults, "the outage to be noticed")
+        wait_until(lambda: drain._leases.is_over(lambda: True), "all to be given back")
+        for tries in range(second.script.faults + 1, second.script.faults + 4):
+            given_back = drain.stats.deferred
+            clock.pass_by(60)
+            wait_until(lambda: drain.stats.deferred > given_back, "the next try")  # noqa: B023
+            assert (second.script.faults, drain.stats.deferred) == (tries, given_back + 1)
+
+
+def test_each_source_has_its_own_readers(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading_pipeline, "TASKS_AT_ONCE", 1)
+    source = add(world, readers=5)
+    for number in range(5):
+        mark(world, source, study(f"1.9.{number}", source="second"))
+    together = threading.Barrier(5, timeout=20)
+    source.script.next("read", *[lambda: together.wait() and None] * 5)
+    world.drain()
+    assert not together.broken
+
+
+def test_a_study_that_two_sources_have_waits_for_the_first_and_holds_up_no_other_of_the_second(world: World) -> None:
+    source = add(world)
+    for stands in (world.source, source):
+        mark(world, stands, study("1.2.3"))
+    mark(world, source, study("1.9.1"))
+    world.source.script.always("read", Unavailable("down", peer="orthanc main"))
+    with world.draining():
+        wait_until(lambda: published(world, "1.9.1") and world.source.script.faults, "the other study")
+        assert not published(world, "1.2.3")
+        world.source.script.always("read", None)
+        wait_until(lambda: published(world, "1.2.3"), "the study once its source is back")

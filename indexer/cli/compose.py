@@ -61,6 +61,7 @@ class Site(Servers):
     """
 
     stop: threading.Event = field(default_factory=threading.Event)
+    _recording: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @cached_property
     def health(self) -> dict[str, ServerHealth]:
@@ -218,6 +219,9 @@ class Site(Servers):
             If a stop is asked for meanwhile.
         """
         sys.setswitchinterval(SWITCH_S)
+        for health in self.health.values():
+            health.on_change = self._record_health
+        self._record_health()
         fhir = self.health["fhir"]
         fhir.call("connect", lambda: self.release)
         # A source without 'dicomweb' and 'dicomweb_root' is asked for the address of its Endpoint: never a guessed one.
@@ -240,6 +244,11 @@ class Site(Servers):
             ),
             site_key=self.ledger.site_key(),
         )
+
+    def _record_health(self) -> None:
+        """Let `status` see how the servers are doing; the lock keeps an older state from being written last."""
+        with self._recording:
+            self.ledger.put_health([health.state() for health in self.health.values()])
 
     def _sender(self) -> BundleSender:
         bundle = self.config.target.bundle

@@ -17,14 +17,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from indexer.cli.servers import Servers
+    from indexer.model.ledger import HealthState
 
 
 def status(servers: Servers, *, as_json: bool) -> int:
     """Print the state of the servers and of the ledger; the exit code."""
     servers.ledger.open_target(servers.target.base_url)
+    is_drained = servers.ledger.drainer_alive()
     report: dict[str, Any] = {
         "target": _target(servers),
-        "drainer": servers.ledger.drainer_alive(),
+        "drainer": is_drained,
+        "servers": [_health(state) for state in servers.ledger.health()] if is_drained else [],
         "sources": [_source(servers, name) for name in servers.sources],
     }
     if as_json:
@@ -41,6 +44,13 @@ def _target(servers: Servers) -> dict[str, Any]:
     except PeerError as error:
         return {"reachable": False, "problem": error.message}
     return {"reachable": True, "fhir_version": info.fhir_version, "software": info.software}
+
+
+def _health(state: HealthState) -> dict[str, Any]:
+    facts = asdict(state)
+    for key in ("since", "next_try_at"):
+        facts[key] = epoch_text(facts[key]) if facts[key] is not None else None
+    return facts
 
 
 def _source(servers: Servers, name: str) -> dict[str, Any]:
@@ -63,6 +73,8 @@ def _print(report: dict[str, Any]) -> None:
     target = report["target"]
     OUTPUT.print(f"FHIR server: {_reachable(target)} {target.get('software', '')} {target.get('fhir_version') or ''}")
     OUTPUT.print(f"Draining: {'yes' if report['drainer'] else 'nobody, start the daemon or a backfill'}")
+    for facts in report["servers"]:
+        OUTPUT.print(f"  {facts['server']}: {_well(facts)}")
     table = Table("", *(one["source"] for one in report["sources"]), box=None, pad_edge=False)
     rows: dict[str, Callable[[dict[str, Any]], str]] = {
         "Orthanc": lambda one: f"{_reachable(one)} {one.get('version', '')}",
@@ -85,6 +97,13 @@ def _feed_position(facts: dict[str, Any]) -> str:
     if end is None:
         return "no feed"
     return f"{facts['feed_position'] if facts['feed_position'] is not None else 'never polled'} of {end}"
+
+
+def _well(facts: dict[str, Any]) -> str:
+    if facts["is_well"]:
+        return "well"
+    why = facts["cause"] + (f", status {facts['status']}" if facts["status"] is not None else "")
+    return f"NOT well since {facts['since']} ({why}), tried again at {facts['next_try_at']}"
 
 
 def _reachable(facts: dict[str, Any]) -> str:

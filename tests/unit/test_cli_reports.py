@@ -11,6 +11,7 @@ import pytest
 from indexer import mapping
 from indexer.errors import StudyNotReady, Unavailable
 from indexer.model import Mark, TargetInfo
+from indexer.model.ledger import HealthState
 from tests.fakes.memory import study
 
 if TYPE_CHECKING:
@@ -61,6 +62,43 @@ def test_status_tells_what_waits_and_who_drains(line: CommandLine) -> None:
         _, out, _ = line.call("status")
     assert "Draining: yes" in out
     assert "1 issuer_unread" in out
+
+
+def test_status_tells_how_the_servers_of_a_living_drain_do(line: CommandLine) -> None:
+    well = HealthState(server="fhir", peer="fhir", is_well=True)
+    lost = HealthState(
+        server="orthanc main",
+        peer="orthanc",
+        is_well=False,
+        since=0.0,
+        next_try_at=60.0,
+        cause="Unavailable",
+        status=503,
+    )
+    with line.opened() as ledger:
+        with ledger.drain_lock():
+            ledger.put_health([well, lost])
+            _, out, _ = line.call("status")
+            servers = json.loads(line.call("status", "--json")[1])["servers"]
+        assert json.loads(line.call("status", "--json")[1])["servers"] == []
+    assert "fhir: well" in out
+    assert (
+        "orthanc main: NOT well since 1970-01-01T00:00:00Z (Unavailable, status 503), "
+        "tried again at 1970-01-01T00:01:00Z" in out
+    )
+    assert [(one["server"], one["is_well"], one["cause"]) for one in servers] == [
+        ("fhir", True, ""),
+        ("orthanc main", False, "Unavailable"),
+    ]
+
+
+def test_a_drain_leaves_word_of_how_the_servers_did(line: CommandLine) -> None:
+    line.source.put(study())
+    line.source.script.next("read", Unavailable("down", peer="orthanc main", status=503))
+    assert line.call("backfill")[0] == 0
+    with line.opened() as ledger:
+        states = {state.server: state.is_well for state in ledger.health()}
+    assert states == {"fhir": True, "orthanc main": True, "dicomweb main": True}
 
 
 def test_status_as_json(indexed: CommandLine) -> None:

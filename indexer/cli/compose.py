@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from indexer.config import Source
     from indexer.mapping import Preset
+    from indexer.sync.protocols import AttributeSource
 
 _log = logging.getLogger(__name__)
 
@@ -111,7 +112,7 @@ class Site(Servers):
         return SourcePipeline(
             source=self.sources[source.name],
             health=self.health[f"orthanc {source.name}"],
-            samples=self._samples(source),
+            samples=self._samples(source, rules),
             samples_health=self.health[f"dicomweb {source.name}"],
             readers=source.readers,
             rules=rules,
@@ -160,11 +161,14 @@ class Site(Servers):
             )
         return system
 
-    def _samples(self, source: Source) -> DicomWebSamples | None:
+    def _samples(self, source: Source, rules: Rules) -> AttributeSource | None:
         if not source.read_dicomweb:
             return None
+        cap = self.config.sampled_instances
         transport = transport_to(source, source.orthanc, f"dicomweb {source.name}")
-        return DicomWebSamples(transport, root=lambda: self._dicomweb_root(source), cap=self.config.sampled_instances)
+        over_dicomweb = DicomWebSamples(transport, root=lambda: self._dicomweb_root(source), cap=cap)
+        quicker = self.archives[source.name].samples
+        return quicker(mapping.sampled_keywords(rules), over_dicomweb, cap) if quicker else over_dicomweb
 
     def _dicomweb_root(self, source: Source) -> str:
         return source.dicomweb_root or self.archives[source.name].dicomweb_root()

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from indexer.batched import batched
 from indexer.cli.options import OUTPUT
 from indexer.model import Deferred, Dropped, Quarantined, Task
 from indexer.sync.changes.backfill import Seen, select
 from indexer.sync.drain.prepared import Prepared
+from indexer.sync.drain.study_reader import STUDIES_AT_ONCE
 
 if TYPE_CHECKING:
     from indexer.cli.compose import Site
-    from indexer.model import StudyLocation
+    from indexer.model import Settlement
     from indexer.sync.changes.backfill import Selection
 
 
@@ -23,19 +25,21 @@ def preview(site: Site, selection: Selection) -> int:
     seen = Seen()
     for source in site.sources.values():
         for _, locations in select(source, selection, seen):
-            for location in locations:
-                word = _foretell(site, location, selection)
-                counts[word] += 1
-                if word != "unchanged":
-                    OUTPUT.print(f"{word}  {location.study_instance_uid}", markup=False)
+            for batch in batched(locations, STUDIES_AT_ONCE):
+                items = site.preview.preview([(location,) for location in batch], force=selection.force)
+                for location, item in zip(batch, items, strict=True):
+                    word = _word(item)
+                    counts[word] += 1
+                    if word != "unchanged":
+                        OUTPUT.print(f"{word}  {location.study_instance_uid}", markup=False)
     OUTPUT.print(", ".join(f"{count} {word}" for word, count in sorted(counts.items())) or "no studies")
     if seen.undated:
         OUTPUT.print(f"{seen.undated} studies have no StudyDate and were left out by --since/--until.")
     return 1 if any(word.startswith("quarantine") for word in counts) else 0
 
 
-def _foretell(site: Site, location: StudyLocation, selection: Selection) -> str:
-    match site.preview.preview((location,), force=selection.force):
+def _word(item: Prepared | Settlement) -> str:
+    match item:
         case Prepared(task=Task(published=None)):
             return "create"
         case Prepared(is_changed=is_changed, is_patient_due=is_patient_due) if is_changed or is_patient_due:

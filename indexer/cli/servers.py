@@ -13,11 +13,11 @@ from indexer.orthanc import OrthancFeed, OrthancSource
 from indexer.transport import Transport, basic, bearer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from indexer.config import Access, Config, Source
     from indexer.ledger import SqlLedger
-    from indexer.sync.protocols import ChangeFeed, StudySource
+    from indexer.sync.protocols import AttributeSource, ChangeFeed, StudySource
     from indexer.transport import Auth
 
 
@@ -60,18 +60,22 @@ class Archive:
         None for an archive that tells nothing of its changes.
     dicomweb_root
         Asks the archive for the path of its DICOMweb service.
+    samples
+        Makes a quicker way to single datasets of the one over DICOMweb, for those keywords and up to that cap; None
+        where there is none.
     """
 
     source: StudySource
     feed: ChangeFeed | None
     dicomweb_root: Callable[[], str]
+    samples: Callable[[Collection[str], AttributeSource, int], AttributeSource] | None = None
 
 
 def _orthanc(source: Source) -> Archive:
     transport = transport_to(source, source.orthanc, f"orthanc {source.name}")
     orthanc = OrthancSource(transport, source.name, page_size=source.page_size)
     feed = OrthancFeed(orthanc, page_size=source.feed.page, hole_grace_s=source.feed.hole_grace_s)
-    return Archive(source=orthanc, feed=feed, dicomweb_root=lambda: orthanc.dicomweb_root)
+    return Archive(source=orthanc, feed=feed, dicomweb_root=lambda: orthanc.dicomweb_root, samples=orthanc.samples)
 
 
 ARCHIVES: dict[str, Callable[[Source], Archive]] = {"orthanc": _orthanc}

@@ -36,7 +36,7 @@ def show(site: Site, study_instance_uid: str, *, resource: bool) -> int:
 
 def _resources(site: Site, locations: tuple[StudyLocation, ...]) -> int:
     """Print the ImagingStudy as it would be sent, and its Patient if that is ours, due or not."""
-    one = site.preview.preview(locations, force=True)
+    (one,) = site.preview.preview([locations], force=True)
     if not isinstance(one, Prepared):
         ERRORS.print(f"This study is not sent now: {_why(one)}", markup=False)
         return 1
@@ -66,7 +66,7 @@ def _found(site: Site, uid: str) -> tuple[StudyLocation, ...]:
 
 def _mapped(site: Site, locations: tuple[StudyLocation, ...]) -> Mapped | StudyError:
     try:
-        study, pipeline = site.reader.read(locations)
+        study, pipeline = site.reader.studies.read(locations)
         return site.reader.map(study, pipeline)
     except StudyError as error:
         return error

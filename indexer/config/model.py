@@ -108,8 +108,8 @@ class Source(Access):
     )
     read_dicomweb: bool = key(
         True,
-        "Read one instance per series over DICOMweb, for what Orthanc's database does not hold: the issuer "
-        "of the patient number, laterality, procedure codes and others.",
+        "Read one instance per series, by tools/find or over DICOMweb, for what Orthanc's database does not "
+        "hold: the issuer of the patient number, laterality, procedure codes and others.",
     )
     issuer_systems: dict[str, Uri] = key(
         {},
@@ -273,7 +273,7 @@ class Config(Keys):
         "What holds where others changed an element that changes in the archive, too (ownership: shared).",
     )
     sampled_instances: Count = key(
-        20, "Most instances that are read over DICOMweb in a series of other objects than images.", ge=1, le=1000
+        20, "Most instances whose attributes are read in a series of other objects than images.", ge=1, le=1000
     )
     site_key: HexKey | None = key(
         None,

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import orjson
-
-from indexer.dicomweb.objects import is_image
 from indexer.errors import PeerError, ProtocolViolation, Refused, StudyInvalid, StudyNotReady, TooLarge, Unavailable
 from indexer.model import Attributes, Instance, Series, Study, is_uid_like
+from indexer.sampling import slim, speakers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from indexer.transport import Response, Transport
 
 _ACCEPT: Final = {"Accept": "application/dicom+json"}
 # A file that cannot be read is passed over for the next one of its series, but not many times.
 _TRIES: Final = 3
-_MAX_ELEMENT_BYTES: Final = 16 * 1024
-_PIXELS: Final = "7FE0"
 
 _MISSING_ROOT: Final = (
     "Check 'dicomweb_root' and that Orthanc's DICOMweb plugin is loaded; 'issuer: ignore' does without it."
@@ -70,16 +66,17 @@ class DicomWebSamples:
             )
         sampled = tuple(replace(series, sampled=self._sampled(study, series)) for series in study.series)
         if sampled and not any(series.sampled for series in sampled):
-            raise _unreadable() if any(map(_nameable, study.series)) else _unnameable()
+            raise _unreadable() if any(speakers(series, 1).first for series in study.series) else _unnameable()
         return sampled
 
+    def sample_batch(self, studies: Sequence[Study]) -> tuple[tuple[Series, ...] | None, ...]:
+        """None of them: a request is for one instance of one study."""
+        return (None,) * len(studies)
+
     def _sampled(self, study: Study, series: Series) -> dict[str, Attributes]:
-        fit = _nameable(series)
-        images = [one for one in fit if is_image(one.sop_class_uid)][:_TRIES]
-        others = [one for one in fit if not is_image(one.sop_class_uid)][: self._cap]
-        found = dict(self._read(study, series, others))
-        # The first image that can be read speaks for all.
-        return found | dict(islice(self._read(study, series, images), 1))
+        chosen = speakers(series, self._cap)
+        others = dict(self._read(study, series, chosen.others))
+        return others | dict(islice(self._read(study, series, chosen.images[:_TRIES]), 1))
 
     def _read(self, study: Study, series: Series, instances: Sequence[Instance]) -> Iterator[tuple[str, Attributes]]:
         for instance in instances:
@@ -126,39 +123,6 @@ class DicomWebSamples:
 
     def _violation(self, what: str) -> PeerError:
         return ProtocolViolation(f"{self._transport.peer} answered with {what}", peer=self._transport.peer)
-
-
-def slim(dataset: Mapping[str, Any]) -> dict[str, Any]:
-    """A dataset without what is bulky or cannot be told apart: pixel data, bulk data, private attributes."""
-    return {tag: element for tag, element in dataset.items() if _is_kept(tag, element)}
-
-
-def _is_kept(tag: str, element: object) -> bool:
-    is_private = len(tag) != 8 or tag[3] in "13579bdfBDF"
-    is_bulk = not isinstance(element, dict) or "InlineBinary" in element or "BulkDataURI" in element
-    if is_private or is_bulk or tag.startswith(_PIXELS):
-        return False
-    # Contours, frames and long reports: what is mapped is far smaller, and hundreds of series are held at once.
-    return len(orjson.dumps(element)) <= _MAX_ELEMENT_BYTES
-
-
-def _nameable(series: Series) -> list[Instance]:
-    """The instances that a path can name, in order; none of a series whose own UID is none."""
-    if not is_uid_like(series.series_instance_uid):
-        return []
-    return [one for one in _in_order(series.instances) if is_uid_like(one.sop_instance_uid)]
-
-
-def _in_order(instances: Iterable[Instance]) -> list[Instance]:
-    """By InstanceNumber, those without one last, then by UID: the same choice whenever the study is read."""
-    return sorted(instances, key=lambda one: (*_number(one.instance_number), one.sop_instance_uid))
-
-
-def _number(text: str | None) -> tuple[bool, int]:
-    try:
-        return False, int(text or "")
-    except ValueError:
-        return True, 0
 
 
 def _unreadable() -> StudyNotReady:

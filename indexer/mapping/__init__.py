@@ -9,6 +9,7 @@ from indexer.mapping.identity import Identity, endpoint_id, imaging_study_id, pa
 from indexer.mapping.issues import Cause, Issue
 from indexer.mapping.patient import with_demographics
 from indexer.mapping.preset import Preset, presets
+from indexer.mapping.requested_tags import sampled_keywords
 from indexer.mapping.resolve import Resolvable, referring, resolved
 from indexer.mapping.rules import DEFAULT_ELEMENTS, Element, Instances, Release, Rules, Subject, elements_for
 from indexer.mapping.study import Mapped, map_study
@@ -42,5 +43,6 @@ __all__ = [
     "presets",
     "referring",
     "resolved",
+    "sampled_keywords",
     "with_demographics",
 ]

@@ -30,6 +30,8 @@ _CHUNK: Final = 200
 _STUDIES: Final = {"Level": "Study", "ResponseContent": ["Children", "MainDicomTags", "Metadata"]}
 _SERIES: Final = {"Level": "Series", "ResponseContent": ["Children", "MainDicomTags", "Metadata", "Parent"]}
 _INSTANCES: Final = {"Level": "Instance", "ResponseContent": ["Parent", "MainDicomTags", "Metadata"]}
+# With metadata and attachments at hand Orthanc opens a file at once; else it looks both up for each, 5 times as dear.
+_DATASETS: Final = {"Level": "Instance", "ResponseContent": ["RequestedTags", "Metadata", "Attachments"]}
 
 _BULK_DENIED: Final = (
     "Give this account POST on /tools/bulk-content and /tools/find: with the authorization plugin, in its "
@@ -53,6 +55,7 @@ class Client:
         self._lock = threading.Lock()
         self._probed_at: float | None = None
         self._has_extended_find = False
+        self._overwrites = False
         self.peer = transport.peer
 
     def system(self) -> Answer:
@@ -137,19 +140,38 @@ class Client:
         """``POST /tools/find`` for the instances of several studies."""
         return self._find(_INSTANCES, Query=_any_of(uids), Limit=limit)
 
+    def find_datasets(self, sop_instance_uids: Sequence[str], tags: Sequence[str]) -> list[Answer]:
+        """``POST /tools/find`` for attributes of single instances; only where `answers_from_files`."""
+        return self._find(_DATASETS, Query={"SOPInstanceUID": "\\".join(sop_instance_uids)}, RequestedTags=tags)
+
     def _find(self, wanted: Mapping[str, object], **narrowed: object) -> list[Answer]:
         return self._post("/tools/find", {"Query": {}, "Short": True, **wanted, **narrowed})
 
     def has_extended_find(self) -> bool:
-        """``Capabilities.HasExtendedFind``, asked every 5 min; versions tell nothing, plugins decide."""
+        """``Capabilities.HasExtendedFind``; versions tell nothing, plugins decide."""
+        self._probe()
+        return self._has_extended_find
+
+    def answers_from_files(self) -> bool:
+        """Whether ``tools/find`` may be asked for what stands in files alone.
+
+        Where an instance may be stored anew under its UID, Orthanc goes on to answer the patient's name, sex and birth
+        date from the study's row, as they were before.
+        """
+        self._probe()
+        return self._has_extended_find and not self._overwrites
+
+    def _probe(self) -> None:
+        """Ask what Orthanc can do, every 5 min."""
         with self._lock:
             now = self._clock()
             if self._probed_at is None or now - self._probed_at >= _PROBE_EVERY_S:
-                capabilities = self.system().json.get("Capabilities")
+                system = self.system().json
+                capabilities = system.get("Capabilities")
                 said = capabilities.get("HasExtendedFind") if isinstance(capabilities, dict) else None
                 self._has_extended_find = said is True
+                self._overwrites = system.get("OverwriteInstances", False) not in (False, "Never")
                 self._probed_at = now
-            return self._has_extended_find
 
     def dicomweb_root(self) -> str | None:
         """``GET /plugins/dicom-web``: the path of the plugin; None if Orthanc does not tell it to us."""

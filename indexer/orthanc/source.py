@@ -10,11 +10,13 @@ from indexer.batched import batched
 from indexer.model import Attributes, Study, StudyLocation
 from indexer.orthanc import answers, batch_read, changes, studies
 from indexer.orthanc.client import Client
+from indexer.orthanc.samples import FindSamples
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from indexer.orthanc.position import ChangePage
+    from indexer.orthanc.samples import OneByOne
     from indexer.transport import Transport
 
 
@@ -41,8 +43,13 @@ class OrthancSource:
         self, transport: Transport, name: str, *, page_size: int = 1000, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._client = Client(transport, clock)
+        self._clock = clock
         self._name = name
         self._page_size = page_size
+
+    def samples(self, keywords: Collection[str], otherwise: OneByOne, cap: int) -> FindSamples:
+        """Datasets of this Orthanc's files, as `FindSamples` describes it."""
+        return FindSamples(self._client, keywords, otherwise, cap=cap, clock=self._clock)
 
     @property
     def name(self) -> str:

@@ -127,6 +127,10 @@ class AttributeSource(Protocol):
         """
         ...
 
+    def sample_batch(self, studies: Sequence[Study]) -> Sequence[tuple[Series, ...] | None]:
+        """The same for several studies at one go, in order; None for each that is for `sample`, whatever the reason."""
+        ...
+
 
 class FhirTarget(Protocol):
     """A FHIR server."""

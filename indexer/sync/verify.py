@@ -7,20 +7,22 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from indexer import mapping
+from indexer.batched import batched
 from indexer.difference import differences
 from indexer.errors import PeerError, Refused, StudyError, StudyInvalid, StudyVanished
+from indexer.sync.drain.study_reader import STUDIES_AT_ONCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from indexer.health import ServerHealth
     from indexer.mapping import Mapped
-    from indexer.model import Fetched, StudyLocation
+    from indexer.model import Fetched, Study, StudyLocation
     from indexer.sync.drain.read import Reader, SourcePipeline
     from indexer.sync.protocols import FhirTarget, Ledger
 
-CHUNK = 40
-"""Studies that are read and searched for in one go."""
+CHUNK = 2 * STUDIES_AT_ONCE
+"""Studies that are searched for in one go, so that two readers have work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,11 +117,20 @@ class Verifier:
     def _read(
         self, locations: Mapping[str, tuple[StudyLocation, ...]], pool: ThreadPoolExecutor
     ) -> dict[str, Mapped | StudyError]:
-        return dict(zip(locations, pool.map(self._expected, locations, locations.values()), strict=True))
+        expected: dict[str, Mapped | StudyError] = {}
+        for batch in pool.map(self._read_batch, batched(locations.items(), STUDIES_AT_ONCE)):
+            expected |= batch
+        return expected
 
-    def _expected(self, uid: str, locations: tuple[StudyLocation, ...]) -> Mapped | StudyError:
+    def _read_batch(self, studies: Sequence[tuple[str, tuple[StudyLocation, ...]]]) -> dict[str, Mapped | StudyError]:
+        ahead = self.reader.studies.read_ahead([locations for _, locations in studies])
+        return {uid: self._expected(uid, locations, ahead) for uid, locations in studies}
+
+    def _expected(
+        self, uid: str, locations: tuple[StudyLocation, ...], ahead: Mapping[StudyLocation, Study]
+    ) -> Mapped | StudyError:
         try:
-            study, pipeline = self.reader.read(locations)
+            study, pipeline = self.reader.studies.read(locations, ahead)
             return self.reader.map(study, pipeline)
         except StudyError as error:
             return error

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
+from indexer import mapping
 from indexer.dicomweb import DicomWebSamples
+from indexer.mapping import Rules
 from indexer.orthanc import OrthancFeed, OrthancSource
 from indexer.transport import Response, Transport
 from tests.fakes.listing import ListedArchive, study_of
@@ -18,11 +20,12 @@ from tests.samples import instance, store_rest
 from tests.servers.orthanc import Orthanc, orthanc_versions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from pydicom.dataset import Dataset
 
     from indexer.model import Study, StudyLocation
+    from indexer.orthanc.samples import FindSamples
 
 FAKE, REAL = "fake", "real"
 KINDS = [f"{kind} {version}" for kind in (FAKE, REAL) for version in orthanc_versions()]
@@ -30,6 +33,8 @@ KINDS = [f"{kind} {version}" for kind in (FAKE, REAL) for version in orthanc_ver
 IN_MEMORY: dict[str, type[ListedArchive]] = {"memory": MemorySource, "listed": ListedArchive}
 """Archives that are no Orthanc; the second one has no feed."""
 
+
+RULES = Rules(site_key=b"contract", patient_id_system="urn:oid:1.2.3")
 
 CHANGES = ("an instance more", "a series more", "an instance less", "a series less", "gone")
 UNKNOWN = "00000000-00000000-00000000-00000000-00000000"
@@ -82,8 +87,12 @@ class Case:
         return OrthancFeed(self.source, page_size=self.page_size)
 
     @property
-    def samples(self) -> DicomWebSamples:
+    def dicomweb_samples(self) -> DicomWebSamples:
         return DicomWebSamples(self.dicomweb, cap=3)
+
+    @property
+    def samples(self) -> FindSamples:
+        return self.source.samples(mapping.sampled_keywords(RULES), self.dicomweb_samples, 3)
 
     @property
     def is_modern(self) -> bool:
@@ -183,9 +192,15 @@ def changes_of(case: Case, datasets: list[Dataset], seed: str) -> dict[str, tupl
 
 @contextmanager
 def running(
-    kind: str, *, limit_find_instances: int = 0, limit_find_results: int = 0, overwrite_instances: bool = False
+    kind: str,
+    *,
+    limit_find_instances: int = 0,
+    limit_find_results: int = 0,
+    overwrite_instances: bool = False,
+    opens_files: bool = True,
+    extra: Mapping[str, Any] | None = None,
 ) -> Iterator[Case]:
-    """A case of one of `KINDS`."""
+    """A case of one of `KINDS`; `extra` is for real ones alone."""
     name, version = kind.split()
     server: Orthanc | FakeOrthanc
     if name == FAKE:
@@ -194,10 +209,14 @@ def running(
             stable_age_s=1,
             limit_find_instances=limit_find_instances,
             limit_find_results=limit_find_results,
+            opens_files=opens_files,
+            overwrite_instances=overwrite_instances,
         )
     else:
-        limits = {"LimitFindInstances": limit_find_instances, "LimitFindResults": limit_find_results}
-        server = Orthanc(version, stable_age_s=1, overwrite_instances=overwrite_instances, extra=limits)
+        settings = {"LimitFindInstances": limit_find_instances, "LimitFindResults": limit_find_results}
+        settings |= {} if opens_files else {"StorageAccessOnFind": "Never"}
+        settings |= extra or {}
+        server = Orthanc(version, stable_age_s=1, overwrite_instances=overwrite_instances, extra=settings)
     with server as orthanc:
         transport = Counting(orthanc.url, peer="orthanc main")
         dicomweb = Counting(orthanc.dicomweb_url, peer="dicomweb main")

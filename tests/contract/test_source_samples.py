@@ -1,4 +1,4 @@
-"""Single datasets over DICOMweb, on the fake and on the plugin of the real Orthancs."""
+"""Datasets of single instances, by ``tools/find`` and over DICOMweb, on the fake and on the real Orthancs."""
 
 from __future__ import annotations
 
@@ -6,18 +6,22 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from pydicom.dataset import Dataset
 
+from indexer import mapping
 from indexer.dicomweb import DicomWebSamples
 from indexer.errors import Refused, StudyInvalid, StudyNotReady
+from indexer.mapping import Element
+from indexer.model import Attributes
+from indexer.model.attributes import vr_of
 from indexer.orthanc import OrthancSource
-from tests.contract.source_cases import Case, Counting, running
+from tests.contract.source_cases import KINDS, RULES, Case, Counting, running
 from tests.samples import by_turns, generate, store_rest
 from tests.servers.orthanc import Orthanc, orthanc_versions
 
 if TYPE_CHECKING:
-    from pydicom.dataset import Dataset
-
-    from indexer.model import Study
+    from indexer.model import Series, Study
+    from indexer.orthanc.samples import FindSamples
 
 
 def read(case: Case, datasets: list[Dataset]) -> Study:
@@ -25,37 +29,104 @@ def read(case: Case, datasets: list[Dataset]) -> Study:
     return case.source.read(case.locations()[0])
 
 
-def test_one_dataset_speaks_for_a_series_of_images(case: Case) -> None:
+@pytest.fixture(params=["tools/find", "DICOMweb"])
+def samples(request: pytest.FixtureRequest, case: Case) -> FindSamples | DicomWebSamples:
+    """Both ways; an Orthanc 1.10 has but one, whatever is asked."""
+    return case.samples if request.param == "tools/find" else case.dicomweb_samples
+
+
+def test_one_dataset_speaks_for_a_series_of_images(case: Case, samples: FindSamples | DicomWebSamples) -> None:
     datasets = generate(series=2, instances=3, issuers=["Hospital A"], Laterality="L")
     numbers = {"1": "10", "2": "9", "3": "2"}
     for one in datasets:
         one.InstanceNumber = numbers[str(one.InstanceNumber)]
     study = read(case, by_turns(datasets))
-    case.dicomweb.paths.clear()
 
-    series = case.samples.sample(study)
+    series = samples.sample(study)
 
-    assert len(case.dicomweb.paths) == 2
     chosen = [one.SOPInstanceUID for one in datasets if one.InstanceNumber == 2]
     assert sorted(uid for one in series for uid in one.sampled) == sorted(chosen)
     for one in series:
         (dataset,) = one.sampled.values()
         assert dataset.text("IssuerOfPatientID") == "Hospital A"
         assert dataset.text("Laterality") == "L"
-        assert dataset.text("SeriesInstanceUID") == one.series_instance_uid
 
 
-def test_each_object_that_is_no_image_speaks_for_itself_up_to_the_cap(case: Case) -> None:
-    study = read(case, generate(series=3, instances=5, modality=["SR", "CT", "KO"]))
+def test_each_object_that_is_no_image_speaks_for_itself_up_to_the_cap(
+    case: Case, samples: FindSamples | DicomWebSamples
+) -> None:
+    datasets = generate(series=3, instances=5, modality=["SR", "CT", "KO"])
+    for one in datasets:
+        one.ContentLabel = f"LABEL{one.InstanceNumber}"
+    study = read(case, datasets)
 
-    series = case.samples.sample(study)
+    series = samples.sample(study)
 
-    counts = {one.attributes.text("Modality"): sorted(map(number, one.sampled.values())) for one in series}
-    assert counts == {"SR": [1, 2, 3], "CT": [1], "KO": [1, 2, 3]}
+    said = {one.attributes.text("Modality"): sorted(map(label, one.sampled.values())) for one in series}
+    assert said == {"SR": ["LABEL1", "LABEL2", "LABEL3"], "CT": ["LABEL1"], "KO": ["LABEL1", "LABEL2", "LABEL3"]}
 
 
-def number(attributes: object) -> int:
-    return int(attributes.text("InstanceNumber"))  # type: ignore[attr-defined]
+def label(dataset: Attributes) -> str:
+    return dataset.text("ContentLabel") or ""
+
+
+def test_values_of_every_kind_are_the_same_both_ways(case: Case) -> None:
+    item = code("P1-1", "Größe\\Größe")
+    (dataset,) = generate(
+        PatientName="Müller^Jörg=山田^太郎=やまだ^たろう",
+        ProcedureCodeSequence=[item, code("P1-2", "second")],
+        ImageType=["ORIGINAL", "PRIMARY", "AXIAL"],
+        RequestAttributesSequence=[request_of(code("R1", "reason"))],
+        StudyComments="a long comment " * 600,
+        ContentTime="101112.5",
+        DeviceSerialNumber="",
+    )
+    dataset.SpecificCharacterSet = "ISO_IR 192"
+    study = read(case, [dataset])
+    asked = replace(RULES, elements=frozenset(Element))
+
+    (found,) = case.source.samples(mapping.sampled_keywords(asked), case.dicomweb_samples, 3).sample(study)
+    (over_dicomweb,) = case.dicomweb_samples.sample(study)
+
+    (one,), (other,) = found.sampled.values(), over_dicomweb.sampled.values()
+    for keyword in mapping.sampled_keywords(asked):
+        assert said(one, keyword) == said(other, keyword), keyword
+    assert {keyword for keyword in mapping.sampled_keywords(asked) if keyword in one} >= {
+        "ProcedureCodeSequence",
+        "StudyComments",
+    }
+
+
+def said(dataset: Attributes, keyword: str) -> object:
+    """What the mapping reads of an attribute, however the way that it came writes it."""
+    match vr_of(keyword):
+        case "SQ":
+            return [plain(item) for item in dataset.items(keyword)]
+        case "PN":
+            return dataset.person_names(keyword)
+        case _:
+            return dataset.texts(keyword)
+
+
+def code(value: str, meaning: str) -> Dataset:
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, "99TEST", meaning
+    return item
+
+
+def request_of(reason: Dataset) -> Dataset:
+    item = Dataset()
+    item.AccessionNumber, item.ReasonForRequestedProcedureCodeSequence = "A-2", [reason]
+    return item
+
+
+def plain(item: Attributes) -> dict[str, object]:
+    """Values of an item by tag, however the way that it came writes their representation."""
+    return {
+        tag: [plain(Attributes(value)) if isinstance(value, dict) else value for value in element["Value"]]
+        for tag, element in item.json.items()
+        if element.get("Value")
+    }
 
 
 def test_what_is_bulky_or_private_is_left_behind(case: Case) -> None:
@@ -64,13 +135,103 @@ def test_what_is_bulky_or_private_is_left_behind(case: Case) -> None:
     dataset.PixelData = b"\0" * 4
     study = read(case, [dataset])
 
-    (series,) = case.samples.sample(study)
+    (series,) = case.dicomweb_samples.sample(study)
 
     (sample,) = series.sampled.values()
     assert "PixelData" not in sample
     assert "RedPaletteColorLookupTableData" not in sample
     assert [tag for tag in sample.json if int(tag[:4], 16) % 2] == []
     assert sample.text("ImageComments") == "x" * 9000
+
+
+# --- many at one go -------------------------------------------------------------------------------------------------
+
+MODERN = [kind for kind in KINDS if not kind.endswith("1.10")]
+COUNT = 130
+
+
+@pytest.mark.parametrize("kind", MODERN)
+def test_a_hundred_instances_cost_one_request(kind: str) -> None:
+    with running(kind) as case:
+        studies = stored(case, COUNT)
+        case.transport.paths.clear()
+
+        each = case.samples.sample_batch(studies)
+
+        assert [list(map(issuers, series or ())) for series in each] == [[{issuer(study)}] for study in studies]
+        assert case.transport.paths == ["/system", "/tools/find", "/tools/find"]
+        assert case.dicomweb.paths == []
+
+
+@pytest.mark.parametrize("kind", MODERN)
+@pytest.mark.parametrize("limits", [{"limit_find_instances": 2}, {"limit_find_results": 2}])
+def test_what_a_limit_cuts_is_asked_for_alone(kind: str, limits: dict[str, int]) -> None:
+    with running(kind, **limits) as case:
+        studies = stored(case, 5)
+
+        each = case.samples.sample_batch(studies)
+
+        assert [list(map(issuers, series or ())) for series in each] == [[{issuer(study)}] for study in studies]
+        assert case.dicomweb.paths == []
+
+
+@pytest.mark.parametrize("kind", MODERN)
+@pytest.mark.parametrize("options", [{"opens_files": False}, {"overwrite_instances": True}], ids=str)
+def test_an_orthanc_that_answers_from_rows_alone_is_asked_over_dicomweb(kind: str, options: dict[str, bool]) -> None:
+    with running(kind, **options) as case:
+        studies = stored(case, 3)
+        samples = case.samples
+
+        assert samples.sample_batch(studies) == (None, None, None)
+        asked = len(case.transport.paths)
+        assert [list(map(issuers, samples.sample(study))) for study in studies] == [[{issuer(one)}] for one in studies]
+
+        assert len(case.dicomweb.paths) == 3
+        assert len(case.transport.paths) == asked, "once found out, it is not tried for each study"
+
+
+def test_an_issuer_in_a_row_is_no_statement_of_the_instance() -> None:
+    """A row of the study holds the issuer of its first instance, and Orthanc answers it for each series."""
+    extra = {"ExtraMainDicomTags": {"Study": ["IssuerOfPatientID"]}}
+    with running("real 1.12", extra=extra) as case:
+        datasets = generate(series=2, issuers=["Hospital A"])
+        datasets[1].IssuerOfPatientID = "Hospital B"
+        study = read(case, datasets)
+
+        assert case.samples.sample_batch([study]) == (None,)
+        assert set.union(*map(issuers, case.samples.sample(study))) == {"Hospital A", "Hospital B"}
+
+
+@pytest.mark.parametrize("kind", MODERN)
+def test_each_series_has_its_own_offset_of_times(kind: str) -> None:
+    with running(kind) as case:
+        datasets = generate(series=2, TimezoneOffsetFromUTC="+0100")
+        datasets[1].TimezoneOffsetFromUTC = "-0500"
+        study = read(case, datasets)
+
+        series = case.samples.sample(study)
+
+        said = {dataset.text("TimezoneOffsetFromUTC") for one in series for dataset in one.sampled.values()}
+        assert said == {"+0100", "-0500"}
+
+
+def stored(case: Case, count: int) -> list[Study]:
+    """Studies of one instance and one issuer each."""
+    for number in range(count):
+        case.store(generate(seed=f"s{number}", issuers=[f"Hospital {number}"], StudyDescription=f"Hospital {number}"))
+    return [case.source.read(location) for location in case.locations()]
+
+
+def issuer(study: Study) -> str:
+    """The issuer that `stored` gave to a study, by its number."""
+    return str(study.attributes.text("StudyDescription"))
+
+
+def issuers(series: Series) -> set[str]:
+    return {dataset.text("IssuerOfPatientID") or "" for dataset in series.sampled.values()}
+
+
+# --- one study ------------------------------------------------------------------------------------------------------
 
 
 def test_a_study_that_the_server_does_not_know_waits(case: Case) -> None:

@@ -14,6 +14,7 @@ from pydicom.datadict import tag_for_keyword
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from pydicom.dataelem import DataElement
     from pydicom.dataset import Dataset
 
 LEVELS: Final = ("Patient", "Study", "Series", "Instance")
@@ -52,13 +53,14 @@ _KEYWORDS: Final = {
 
 @dataclass
 class Node:
-    """One resource; `dataset` only at instance level."""
+    """One resource; `dataset` only at instance level, `patient` (what its first instance says) only at study level."""
 
     orthanc_id: str
     level: str
     parent: Node | None
     tags: dict[str, str]
     dataset: Dataset | None = None
+    patient: dict[str, str] = field(default_factory=dict)
     children: dict[str, Node] = field(default_factory=dict)
     last_update: str = ""
     touched_at: float = 0.0
@@ -125,7 +127,9 @@ class Archive:
     def _hold(self, level: str, orthanc_id: str, parent: Node | None, dataset: Dataset) -> Node:
         node = self.nodes.get(orthanc_id)
         if node is None:
-            node = Node(orthanc_id, level, parent, _tags(level, dataset), dataset if level == "Instance" else None)
+            node = Node(orthanc_id, level, parent, _tags(level, dataset))
+            node.dataset = dataset if level == "Instance" else None
+            node.patient = _tags("Patient", dataset) if level == "Study" else {}
             self.nodes[orthanc_id] = node
             if parent:
                 parent.children[orthanc_id] = node
@@ -190,7 +194,7 @@ class Archive:
             found["Metadata"] = metadata(node)
         return found
 
-    def found(self, node: Node, asked: dict[str, Any]) -> dict[str, Any]:
+    def found(self, node: Node, asked: dict[str, Any], *, opens_files: bool = True) -> dict[str, Any]:
         """A resource as ``/tools/find`` shows it with ``Short``: no more than the ``ResponseContent`` asked for."""
         whole = self.expand(node, has_metadata=True)
         keys = {"ID", "Type", "PatientMainDicomTags"}
@@ -199,7 +203,22 @@ class Archive:
         shown = {key: value for key, value in whole.items() if key in keys}
         if "NumberOfStudyRelatedInstances" in asked.get("RequestedTags", ()):
             shown["RequestedTags"] = {"0020,1208": str(len(node.at("Instance")))}
+        elif node.dataset is not None and "RequestedTags" in asked:
+            shown["RequestedTags"] = requested(node, asked["RequestedTags"], opens_files=opens_files)
         return shown
+
+
+def requested(node: Node, tags: Iterable[str], *, opens_files: bool) -> dict[str, Any]:
+    """What the rows of the study, the series and the instance hold, in this order; for the others what the file does.
+
+    A tag that rows may hold is left out where none does.
+    """
+    rows = [row for one in reversed(list(node.line())[:-1]) for row in (one.patient, one.tags)]
+    kept = {_short(keyword) for level in LEVELS for keyword in _KEYWORDS[level]}
+    found = {tag: row[tag] for row in reversed(rows) for tag in tags if tag in row}
+    if opens_files and node.dataset is not None:
+        found |= {tag: _of_file(node.dataset, tag) for tag in tags if tag not in found and tag not in kept}
+    return found
 
 
 def metadata(node: Node) -> dict[str, str]:
@@ -228,11 +247,23 @@ def _ids(dataset: Dataset) -> list[str]:
 
 
 def _tags(level: str, dataset: Dataset) -> dict[str, str]:
-    found = {}
-    for keyword in _KEYWORDS[level]:
-        if keyword in dataset:
-            tag = tag_for_keyword(keyword) or 0
-            value = dataset[keyword].value
-            many = value if isinstance(value, list | tuple) or hasattr(value, "append") else [value]
-            found[f"{tag >> 16:04x},{tag & 0xFFFF:04x}"] = "\\".join("" if one is None else str(one) for one in many)
-    return found
+    return {_short(keyword): _value(dataset[keyword]) for keyword in _KEYWORDS[level] if keyword in dataset}
+
+
+def _short(keyword: str) -> str:
+    tag = tag_for_keyword(keyword) or 0
+    return f"{tag >> 16:04x},{tag & 0xFFFF:04x}"
+
+
+def _of_file(dataset: Dataset, tag: str) -> Any:
+    """A value as ``tools/find`` shows it: text, items of a sequence, or null."""
+    number = int(tag.replace(",", ""), 16)
+    return _value(dataset[number]) if number in dataset else None
+
+
+def _value(element: DataElement) -> Any:
+    if element.VR == "SQ":
+        return [{f"{one.tag.group:04x},{one.tag.element:04x}": _value(one) for one in item} for item in element.value]
+    value = element.value
+    many = value if isinstance(value, list | tuple) or hasattr(value, "append") else [value]
+    return "\\".join("" if one is None else str(one) for one in many)

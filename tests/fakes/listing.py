@@ -186,6 +186,9 @@ class ListedArchive:
             for series in study.series
         )
 
+    def sample_batch(self, studies: Sequence[Study]) -> Sequence[tuple[Series, ...] | None]:
+        return [self.sample(study) if self.reads_together else None for study in studies]
+
 
 def _modalities(one: Study) -> frozenset[str]:
     return frozenset(text for series in one.series for text in series.attributes.texts("Modality"))

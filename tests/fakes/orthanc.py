@@ -65,6 +65,10 @@ class FakeOrthanc:
     limit_find_instances, limit_find_results
         Cut ``/tools/find`` silently, as the configuration of these names does: the former for instances, the latter
         for all other levels; 0 for no limit.
+    opens_files
+        False for ``StorageAccessOnFind: Never``: what no row holds is left out of ``RequestedTags``.
+    overwrite_instances
+        Whether ``/system`` tells that instances may be replaced.
 
     Attributes
     ----------
@@ -86,6 +90,8 @@ class FakeOrthanc:
         password: str | None = None,
         limit_find_instances: int = 0,
         limit_find_results: int = 0,
+        opens_files: bool = True,
+        overwrite_instances: bool = False,
     ) -> None:
         self.label = version
         self.version = {"1.10": "1.10.1", "1.12": "1.12.7"}[version]
@@ -93,6 +99,8 @@ class FakeOrthanc:
         self.auth = (username, password) if username is not None and password is not None else None
         self.limit_find_instances = limit_find_instances
         self.limit_find_results = limit_find_results
+        self.opens_files = opens_files
+        self.overwrite_instances = overwrite_instances
         self.last_of_empty_page: int | None = None
         self.requests: list[tuple[str, str]] = []
         self.archive = Archive(is_modern=self.is_modern, stable_age_s=stable_age_s)
@@ -187,6 +195,7 @@ class FakeOrthanc:
         found: dict[str, Any] = {"ApiVersion": 16, "Name": "Fake", "Version": self.version}
         if self.is_modern:
             found["Capabilities"] = {"HasExtendedChanges": True, "HasExtendedFind": True}
+            found["OverwriteInstances"] = self.overwrite_instances
         return as_json(found)
 
     def _changes(self, query: dict[str, list[str]]) -> Reply:
@@ -223,10 +232,13 @@ class FakeOrthanc:
         nodes = sorted(self._within(asked), key=lambda one: one.orthanc_id)[asked.get("Since", 0) :]
         most = self.limit_find_instances if level == "Instance" else self.limit_find_results
         limit = min(asked.get("Limit") or len(nodes), most or len(nodes))
-        return as_json([self.archive.found(node, asked) for node in nodes[:limit]])
+        return as_json([self.archive.found(node, asked, opens_files=self.opens_files) for node in nodes[:limit]])
 
     def _within(self, asked: dict[str, Any]) -> list[Node]:
-        """Nodes of a level below the study with this Orthanc id, or below those that bear one of these UIDs."""
+        """Nodes of a level below the study with this Orthanc id, or with one of these UIDs, or below those."""
+        if "SOPInstanceUID" in asked["Query"]:
+            uids = asked["Query"]["SOPInstanceUID"].split("\\")
+            return [node for node in self.archive.nodes.values() if node.tags.get("0008,0018") in uids]
         uids = asked["Query"].get("StudyInstanceUID", "").split("\\")
         studies = [
             node

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from indexer.model import StudyLocation
+    from indexer.sync.protocols import AttributeSource
 
 FOLDER: Final = Path(__file__).parents[1] / "data" / "golden"
 ENDPOINT_ID: Final = "5c7b2d1e-0000-5000-8000-000000000001"
@@ -64,15 +65,17 @@ def result(study: Study, release: Release) -> dict[str, Any]:
     return {"ImagingStudy": found.imaging_study, "Patient": found.patient, "issues": issues}
 
 
-def read(orthanc: Orthanc) -> Iterator[tuple[str, Study]]:
-    """Every study of an Orthanc with its Orthanc id, as the program reads it."""
+def read(orthanc: Orthanc, *, only_dicomweb: bool = False) -> Iterator[tuple[str, Study]]:
+    """Every study of an Orthanc with its Orthanc id, as the program reads it, or as it does where DICOMweb is all."""
     source = OrthancSource(Transport(orthanc.url, peer="orthanc", timeout_s=60), "main")
-    samples = DicomWebSamples(Transport(orthanc.dicomweb_url, peer="dicomweb", timeout_s=60), cap=_SAMPLES_CAP)
+    over_dicomweb = DicomWebSamples(Transport(orthanc.dicomweb_url, peer="dicomweb", timeout_s=60), cap=_SAMPLES_CAP)
+    by_find = source.samples(mapping.sampled_keywords(rules(Release.R5)), over_dicomweb, _SAMPLES_CAP)
+    samples = over_dicomweb if only_dicomweb else by_find
     for location in source.list_locations():
         yield location.location_id, _sampled(source, samples, location)
 
 
-def _sampled(source: OrthancSource, samples: DicomWebSamples, location: StudyLocation) -> Study:
+def _sampled(source: OrthancSource, samples: AttributeSource, location: StudyLocation) -> Study:
     study = source.read(location)
     try:
         return replace(study, series=samples.sample(study), is_sampled=True)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from indexer.mapping import Rules
     from tests.fakes.listing import ListedArchive
 
 
@@ -101,7 +102,7 @@ class _MemorySite(Site):
     def target(self) -> MemoryTarget:
         return self._memory_target
 
-    def _samples(self, source: Any) -> ListedArchive | None:
+    def _samples(self, source: Any, rules: Rules) -> ListedArchive | None:
         return self._source if source.read_dicomweb else None
 
 

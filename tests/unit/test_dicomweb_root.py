@@ -88,6 +88,7 @@ def test_a_public_address_needs_no_orthanc_and_a_study_asks_for_the_root_once(
     tmp_path: Path, fake: FakeOrthanc
 ) -> None:
     store_rest(fake, generate(series=2))
+    fake.opens_files = False
 
     with site(tmp_path, fake, dicomweb=PUBLIC) as made:
         assert address(made) == PUBLIC
@@ -95,7 +96,7 @@ def test_a_public_address_needs_no_orthanc_and_a_study_asks_for_the_root_once(
         pipeline = made.pipelines["main"]
         (location,) = made.sources["main"].list_locations()
         for _ in range(2):
-            study, _ = made.reader.read((location,))
+            study, _ = made.reader.studies.read((location,))
             assert [len(series.sampled) for series in study.series] == [1, 1]
         assert pipeline.samples is not None
         assert asked(fake) == 1

@@ -203,9 +203,9 @@ def test_a_study_is_read_from_the_first_source_that_holds_it(world: World) -> No
     world.pipelines["second"] = other
     world.source.put(study())
     locations = (second.put(study(series=2)), world.source.find("1.2.3")[0])
-    assert world.reader.read(locations)[1] is world.pipelines["main"]
+    assert world.reader.studies.read(locations)[1] is world.pipelines["main"]
     world.source.remove("orthanc-1.2.3")
-    found, by = world.reader.read(locations)
+    found, by = world.reader.studies.read(locations)
     assert (by, len(found.series)) == (other, 2)
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(indexer.__file__).parent
 
-PURE = frozenset({"schedule", "difference", "bundle", "mapping", "merge"})
+PURE = frozenset({"schedule", "difference", "bundle", "mapping", "merge", "sampling"})
 PURE_PARTS = frozenset({"batched.py", "orthanc/position.py"})
 """Pure modules outside of the pure layers."""
 
@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "thread_group": frozenset({"errors"}),
     "health": frozenset({"errors", "log", "model"}),
     "transport": frozenset({"errors"}),
-    **dict.fromkeys(SOURCES, frozenset({"errors", "batched", "model", "transport"})),
+    **dict.fromkeys(SOURCES, frozenset({"errors", "batched", "model", "transport", "sampling"})),
     # The one reading of a status of a FHIR entry stands in `bundle`; what it means is no matter of HTTP.
     "fhir": frozenset({"errors", "model", "transport", "bundle"}),
     "ledger": frozenset({"errors", "model", "log"}),

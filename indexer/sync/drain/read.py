@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import logging
 import random
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from indexer import mapping, schedule
 from indexer.errors import (
-    AccessDenied,
-    PeerError,
     StudyChanging,
     StudyError,
     StudyInvalid,
     StudyNotReady,
     StudyUnreadable,
     StudyVanished,
-    Unavailable,
 )
-from indexer.health import FAILURES
 from indexer.log import Event, study_key
 from indexer.model import Deferred, Dropped, Quarantined, Settled
 from indexer.sync.drain.prepared import complete, reference_to, untold
+from indexer.sync.drain.study_reader import NOTHING, StudyReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -46,9 +41,6 @@ WAIT_S = (30.0, 6 * 3600.0)
 
 AGAIN_S = 5.0
 """A study that changed under the reader's eyes is read again after this long."""
-
-NOTHING: Final[Mapping[StudyLocation, Study]] = MappingProxyType({})
-"""Where nothing was read ahead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,19 +113,14 @@ class Reader:
     tries: int | None = None
     site_key: bytes = field(repr=False)
 
-    def read_ahead(self, tasks: Sequence[Task]) -> dict[StudyLocation, Study]:
-        """What the sources could read at one go of these tasks; what is not in it is read alone, as a single task is.
+    @property
+    def studies(self) -> StudyReader:
+        """Who reads the studies."""
+        return StudyReader(pipelines=self.pipelines, tries=self.tries)
 
-        A server that fails here fails there, too, where it shows on which study.
-        """
-        ahead: dict[StudyLocation, Study] = {}
-        for name, pipeline in self.pipelines.items():
-            here = [[location for location in task.locations if location.source == name] for task in tasks]
-            alone = [locations[0] for locations in here if len(locations) == 1]
-            if len(alone) > 1:
-                with suppress(PeerError):
-                    ahead |= pipeline.source.read_batch(alone)
-        return ahead
+    def read_ahead(self, tasks: Sequence[Task]) -> dict[StudyLocation, Study]:
+        """As `StudyReader.read_ahead`, for the studies of these tasks."""
+        return self.studies.read_ahead([task.locations for task in tasks])
 
     def prepare(self, task: Task, ahead: Mapping[StudyLocation, Study] = NOTHING) -> Prepared | Settlement:
         """Read and map one study.
@@ -149,7 +136,7 @@ class Reader:
             If a server as a whole is out of reach; that is no failure of the study.
         """
         try:
-            return self._prepared(task, *self.read(task.locations, ahead))
+            return self._prepared(task, *self.studies.read(task.locations, ahead))
         except StudyVanished:
             return Dropped(task=task)
         except StudyChanging as error:
@@ -160,70 +147,6 @@ class Reader:
             return self._failed(task, error)
         except StudyError as error:
             return Quarantined(task=task, cause=error.cause, text=error.message, hint=error.hint)
-
-    def read(
-        self, locations: tuple[StudyLocation, ...], ahead: Mapping[StudyLocation, Study] = NOTHING
-    ) -> tuple[Study, SourcePipeline]:
-        """The study from the first source that holds it, with its samples.
-
-        Raises
-        ------
-        StudyVanished
-            If no source holds it.
-        StudyInvalid
-            If one source holds it twice, under two patients.
-        StudyNotReady
-            If it stands in a source only that is not configured now.
-        StudyUnreadable
-            If the source fails on it, though it answers otherwise.
-        PeerError
-            If a server as a whole does not do what it is asked; its health has counted that.
-        """
-        for name, pipeline in self.pipelines.items():
-            location = self._location(pipeline, [location for location in locations if location.source == name])
-            if location is not None:
-                with suppress(StudyVanished):
-                    study = ahead.get(location) or self._read(pipeline, location)
-                    return self._sampled(pipeline, study), pipeline
-        if any(location.source not in self.pipelines for location in locations):
-            raise StudyNotReady(
-                "the source of this study is not configured",
-                cause="source_not_configured",
-                hint="Put the source back under its former name; its studies are known by it.",
-            )
-        raise StudyVanished("no source holds this study", cause="vanished")
-
-    def _location(self, pipeline: SourcePipeline, locations: Sequence[StudyLocation]) -> StudyLocation | None:
-        """Where a study stands in one source; of several places those are left out that it left."""
-        if len(locations) > 1:
-            holds = pipeline.source.holds
-            locations = self._asked(
-                pipeline,
-                pipeline.health,
-                lambda: [location for location in locations if holds(location.location_id)],
-            )
-        if len(locations) > 1:
-            raise StudyInvalid(
-                "one source holds this study under two patients",
-                cause="identity_conflict",
-                hint="Merge or delete the wrong copy in the archive, then replay.",
-            )
-        return locations[0] if locations else None
-
-    def _read(self, pipeline: SourcePipeline, location: StudyLocation) -> Study:
-        return self._asked(pipeline, pipeline.health, lambda: pipeline.source.read(location))
-
-    def _sampled(self, pipeline: SourcePipeline, study: Study) -> Study:
-        samples = pipeline.samples
-        if samples is None:
-            return study
-        series = self._asked(pipeline, pipeline.samples_health, lambda: samples.sample(study))
-        return replace(study, series=series, is_sampled=True)
-
-    def _asked(self, pipeline: SourcePipeline, health: ServerHealth, ask: Callable[[], T]) -> T:
-        if self.tries is not None:
-            return health.call("read", ask, tries=self.tries)
-        return health.call("read", lambda: _blaming(pipeline, ask), tries=1)
 
     def map(self, study: Study, pipeline: SourcePipeline) -> Mapped:
         """Map a study so that it refers to the Patient that the ledger knows.
@@ -282,30 +205,3 @@ class Reader:
 
 def _mapped(study: Study, pipeline: SourcePipeline) -> Mapped:
     return mapping.map_study(study, pipeline.rules, endpoint_ids=(pipeline.endpoint_id,))
-
-
-def _blaming(pipeline: SourcePipeline, ask: Callable[[], T]) -> T:
-    """What a source answers; whose fault a failure is shows in whether the source still answers another question."""
-    try:
-        return ask()
-    except PeerError as error:
-        if isinstance(error, AccessDenied) or _is_outage(error):
-            raise
-        if _answers(pipeline):
-            raise StudyUnreadable(error.message, status=error.status) from None
-        if isinstance(error, FAILURES):
-            raise
-        raise Unavailable(error.message, peer=error.peer, status=error.status, hint=error.hint) from None
-
-
-def _answers(pipeline: SourcePipeline) -> bool:
-    try:
-        pipeline.source.ping()
-    except PeerError:
-        return False
-    return True
-
-
-def _is_outage(error: PeerError) -> bool:
-    """Nobody answered at all, or a proxy did in the server's stead."""
-    return isinstance(error, Unavailable) and error.status in (None, 429, 502, 503, 504)

@@ -1,0 +1,81 @@
+"""The instances of a series whose datasets are read, and what of a dataset is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from indexer.model import is_uid_like
+from indexer.sampling.objects import is_image
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from indexer.model import Instance, Series
+
+_MAX_ELEMENT_BYTES: Final = 16 * 1024
+_PIXELS: Final = "7FE0"
+
+
+@dataclass(frozen=True, slots=True)
+class Speakers:
+    """Instances that speak for a series.
+
+    Attributes
+    ----------
+    images
+        In order: the first whose dataset can be read speaks for all images.
+    others
+        Objects that are no images; each speaks for itself.
+    """
+
+    images: tuple[Instance, ...]
+    others: tuple[Instance, ...]
+
+    @property
+    def first(self) -> tuple[Instance, ...]:
+        """Those that are read where every file can be."""
+        return (*self.others, *self.images[:1])
+
+
+def speakers(series: Series, cap: int) -> Speakers:
+    """The instances that speak for a series, the same whenever it is read; none where its own UID is none.
+
+    Parameters
+    ----------
+    cap
+        Objects that are no images, at most.
+    """
+    nameable = is_uid_like(series.series_instance_uid)
+    instances = [one for one in _in_order(series.instances) if nameable and is_uid_like(one.sop_instance_uid)]
+    images = tuple(one for one in instances if is_image(one.sop_class_uid))
+    others = tuple(one for one in instances if not is_image(one.sop_class_uid))
+    return Speakers(images, others[:cap])
+
+
+def slim(dataset: Mapping[str, Any]) -> dict[str, Any]:
+    """A dataset without what is bulky or cannot be told apart: pixel data, bulk data, private attributes."""
+    return {tag: element for tag, element in dataset.items() if _is_kept(tag, element)}
+
+
+def _is_kept(tag: str, element: object) -> bool:
+    is_private = len(tag) != 8 or tag[3] in "13579bdfBDF"
+    is_bulk = not isinstance(element, dict) or "InlineBinary" in element or "BulkDataURI" in element
+    if is_private or is_bulk or tag.startswith(_PIXELS):
+        return False
+    # Contours, frames and long reports: what is mapped is far smaller, and hundreds of series are held at once.
+    return len(orjson.dumps(element)) <= _MAX_ELEMENT_BYTES
+
+
+def _in_order(instances: Iterable[Instance]) -> list[Instance]:
+    """By InstanceNumber, those without one last, then by UID."""
+    return sorted(instances, key=lambda one: (*_number(one.instance_number), one.sop_instance_uid))
+
+
+def _number(text: str | None) -> tuple[bool, int]:
+    try:
+        return False, int(text or "")
+    except ValueError:
+        return True, 0

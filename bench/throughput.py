@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import tempfile
@@ -14,10 +15,14 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import requests
 
 from bench.rig import Stopwatch, at_once, servers, spread, store_zips
+from bench.start import BEFORE, HERE
+from indexer import mapping
 from indexer.dicomweb import DicomWebSamples
+from indexer.mapping import Rules
 from indexer.orthanc import OrthancSource
 from indexer.transport import Transport
 from tests.proxy import Proxy
@@ -31,12 +36,19 @@ if TYPE_CHECKING:
     from indexer.model import StudyLocation
     from tests.servers.orthanc import Orthanc
 
-ROUNDS = 5
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
+SHARE = float(os.environ.get("BENCH_SHARE", "1.0"))
+"""Of each kind of study in the mix."""
+
 READERS = 2
-VARIANTS: dict[str, dict[str, Any]] = {
-    "without the DICOMweb read": {"read_dicomweb": False, "issuer": "ignore"},
-    "as shipped": {},
+DATABASE_ALONE = {"read_dicomweb": False, "issuer": "ignore"}
+VARIANTS: dict[str, tuple[Path, dict[str, Any]]] = {
+    "from the database alone": (HERE, DATABASE_ALONE),
+    **({"before, as shipped": (Path(BEFORE), {})} if BEFORE else {}),
+    "as shipped": (HERE, {}),
 }
+"""The checkout that is measured, and the keys of its source."""
+
 MIX = (  # studies, series, instances per series, modalities
     (450, 1, 2, ["CR", "DX"]),
     (50, 1, 1, ["SR"]),
@@ -47,13 +59,24 @@ MIX = (  # studies, series, instances per series, modalities
 
 
 def main() -> None:
-    """Store, check the counts once, then measure five interleaved rounds on fresh FHIR servers."""
+    """Store, check the counts once, then measure rounds of each variant in turn on fresh FHIR servers."""
     with servers() as (orthanc, hapi, home):
-        studies, instances = store(orthanc)
-        bundles = check_counts(orthanc, hapi, home, studies, next(iter(VARIANTS.values())))
-        for title, source in VARIANTS.items():
-            print(f"--- {title} ---", flush=True)
-            measure(orthanc, source, bundles, studies, instances)
+        studies, instances = store(orthanc, end=SHARE)
+        bundles = check_counts(orthanc, hapi, home, studies, DATABASE_ALONE)
+        rounds: dict[str, list[Round]] = {title: [] for title in VARIANTS}
+        for number in range(ROUNDS):
+            for title, (checkout, source) in VARIANTS.items():
+                done = measure(orthanc, checkout, source, bundles)
+                rounds[title].append(done)
+                print(f"round {number + 1}, {title}: {done}", flush=True)
+        for title in VARIANTS:
+            print(f"--- {title} ---")
+            tell(rounds[title], studies, instances)
+    print("how: each backfill has a new ledger and each round of each kind a fresh HAPI; posts are the Bundles of the")
+    print(
+        "first backfill; reads use two threads, as this checkout reads; neither includes the start of a process or the"
+    )
+    print("list of studies; CPU is user and system time of the Orthanc process")
 
 
 @dataclass(frozen=True)
@@ -68,6 +91,10 @@ class Round:
         Its drain alone: reading, mapping, looking, sending and settling all studies.
     busy_s
         How long its sender was busy.
+    cpu_s, verify_cpu_s
+        CPU seconds of Orthanc meanwhile, and while the archive is compared.
+    verify_s
+        ``verify`` with the start of its process.
     posts_s, reads_s
         The bare halves of the drain.
     """
@@ -75,6 +102,9 @@ class Round:
     command_s: float
     drain_s: float
     busy_s: float
+    cpu_s: float
+    verify_s: float
+    verify_cpu_s: float
     posts_s: float
     reads_s: float
 
@@ -86,19 +116,16 @@ class Round:
     def __str__(self) -> str:
         return (
             f"command {self.command_s:.1f} s, its drain {self.drain_s:.1f} s, sender busy {self.busy:.0f} %, "
-            f"posts alone {self.posts_s:.1f} s, reads alone {self.reads_s:.1f} s"
+            f"posts alone {self.posts_s:.1f} s, reads alone {self.reads_s:.1f} s, Orthanc's CPU {self.cpu_s:.1f} s, "
+            f"verify {self.verify_s:.1f} s, Orthanc's CPU {self.verify_cpu_s:.1f} s"
         )
 
 
-def measure(orthanc: Orthanc, source: dict[str, Any], bundles: list[bytes], studies: int, instances: int) -> None:
-    """Five interleaved rounds with one kind of source."""
-    rounds = []
-    for number in range(ROUNDS):
-        ended = end_to_end(orthanc, source)
-        posts_s = post_alone(bundles)
-        rounds.append(Round(*ended, posts_s, read_alone(orthanc, has_samples=source.get("read_dicomweb", True))))
-        print(f"round {number + 1}: {rounds[-1]}", flush=True)
-    tell(rounds, studies, instances)
+def measure(orthanc: Orthanc, checkout: Path, source: dict[str, Any], bundles: list[bytes]) -> Round:
+    """One round of one variant."""
+    facts = end_to_end(orthanc, checkout, source)
+    posts_s = post_alone(bundles)
+    return Round(**facts, posts_s=posts_s, reads_s=read_alone(orthanc, has_samples=source.get("read_dicomweb", True)))
 
 
 def store(orthanc: Orthanc, begin: float = 0.0, end: float = 1.0) -> tuple[int, int]:
@@ -144,17 +171,39 @@ def site_patients(base: str) -> set[str]:
     return found
 
 
-def end_to_end(orthanc: Orthanc, source: dict[str, Any]) -> tuple[float, float, float]:
-    """``backfill`` with a new ledger and a fresh FHIR server: seconds of the command, of its drain, of its sender."""
+def end_to_end(orthanc: Orthanc, checkout: Path, source: dict[str, Any]) -> dict[str, float]:
+    """``backfill`` with a new ledger and a fresh FHIR server, and ``verify`` after it."""
     home = Path(tempfile.mkdtemp(prefix="bench-"))
     with Hapi() as hapi:
         quiet = {"log": {"format": "json", "level": "info"}}
         site = Site(home=home, orthanc=orthanc, fhir=hapi.url, source=source, top=quiet)
-        with Stopwatch() as watch:
-            done = subprocess.run(site.command("backfill"), capture_output=True, text=True, check=True)
+
+        def call(name: str) -> tuple[str, float, float]:
+            python = str(checkout / ".venv" / "bin" / "python")
+            command = [python, "-m", "indexer", *site.arguments(name)]
+            before_s = cpu_s(orthanc)
+            with Stopwatch() as watch:
+                done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=checkout)
+            return done.stderr, watch.seconds, cpu_s(orthanc) - before_s
+
+        log, command_s, backfill_cpu_s = call("backfill")
+        _, verify_s, verify_cpu_s = call("verify")
     shutil.rmtree(home)
-    ended = next(json.loads(line) for line in done.stderr.splitlines() if '"drain_ended"' in line)
-    return watch.seconds, ended["duration_ms"] / 1000, ended["busy_ms"] / 1000
+    ended = next(json.loads(line) for line in log.splitlines() if '"drain_ended"' in line)
+    return {
+        "command_s": command_s,
+        "drain_s": ended["duration_ms"] / 1000,
+        "busy_s": ended["busy_ms"] / 1000,
+        "cpu_s": backfill_cpu_s,
+        "verify_s": verify_s,
+        "verify_cpu_s": verify_cpu_s,
+    }
+
+
+def cpu_s(orthanc: Orthanc) -> float:
+    """CPU seconds that Orthanc has taken so far."""
+    times = psutil.Process(orthanc.pid).cpu_times()
+    return times.user + times.system
 
 
 def post_alone(bundles: list[bytes]) -> float:
@@ -174,14 +223,15 @@ def post_alone(bundles: list[bytes]) -> float:
 def read_alone(orthanc: Orthanc, *, has_samples: bool) -> float:
     """Read every study as the indexer does, and map nothing."""
     source = OrthancSource(Transport(orthanc.url, peer="orthanc"), "main")
-    samples = DicomWebSamples(Transport(orthanc.dicomweb_url, peer="dicomweb"))
+    keywords = mapping.sampled_keywords(Rules(site_key=b"bench", patient_id_system="urn:oid:2.25.99"))
+    samples = source.samples(keywords, DicomWebSamples(Transport(orthanc.dicomweb_url, peer="dicomweb")), 20)
     locations = list(source.list_locations())
 
     def read(some: Sequence[StudyLocation]) -> None:
         ahead = source.read_batch(some)
-        for location in some:
-            study = ahead.get(location) or source.read(location)
-            assert samples.sample(study) if has_samples else study.series
+        studies = [ahead.get(location) or source.read(location) for location in some]
+        for study, series in zip(studies, samples.sample_batch(studies) if has_samples else (), strict=has_samples):
+            assert series or samples.sample(study)
 
     began = time.monotonic()
     with ThreadPoolExecutor(READERS) as pool:
@@ -202,5 +252,6 @@ def tell(rounds: list[Round], studies: int, instances: int) -> None:
     print(f"the slower half against the drain: {slower_s / drain_s:.2f} (goal 0.75), ", end="")
     print(f"against the command with its start: {slower_s / median(commands):.2f}")
     print(f"{studies / drain_s:.0f} studies/s, {instances / drain_s:.0f} instances/s")
-    print("how: each backfill has a new ledger and each round of each kind a fresh HAPI; posts are the Bundles of the")
-    print("first backfill; reads use two threads; neither includes the start of a process or the list of studies")
+    print(f"Orthanc's CPU per study: {1000 * median(one.cpu_s for one in rounds) / studies:.1f} ms")
+    print(f"verify:      {spread([one.verify_s for one in rounds])}, Orthanc's CPU per study: ", end="")
+    print(f"{1000 * median(one.verify_cpu_s for one in rounds) / studies:.1f} ms", flush=True)

@@ -38,7 +38,9 @@ def test_small_studies_are_read_at_one_go(world: World) -> None:
     world.source.reads_together = True
     world.publish(*many(40))
     assert world.source.script.calls["read"] < 10, "a last one may be alone"
+    before = world.source.script.calls["read"]
     assert world.verify().is_equal
+    assert world.source.script.calls["read"] == before
 
 
 @pytest.mark.parametrize("error", [DOWN, BROKEN, ValueError("a bug")])

@@ -19,6 +19,7 @@ from indexer.errors import Conflict, Refused
 from indexer.fhir import FhirServer
 from indexer.model import Lookup
 from indexer.orthanc import OrthancFeed, OrthancSource
+from indexer.orthanc.samples import FindSamples
 from indexer.sync import protocols
 from indexer.transport import Transport
 from tests.contract.target_cases import entry
@@ -39,6 +40,7 @@ SEAMS = [
     (protocols.StudySource, OrthancSource),
     (protocols.StudySource, listing.ListedArchive),
     (protocols.AttributeSource, DicomWebSamples),
+    (protocols.AttributeSource, FindSamples),
     (protocols.AttributeSource, listing.ListedArchive),
     (protocols.FhirTarget, FhirServer),
     (protocols.FhirTarget, memory.MemoryTarget),

@@ -34,10 +34,11 @@ def test_one_number_of_two_issuers_is_two_patients(site: Site, proxy: Proxy) -> 
 
 def test_studies_wait_while_dicomweb_is_out_of_reach(site_1_12: Site, orthanc_proxy: Proxy, proxy: Proxy) -> None:
     datasets = generate(2, 1, 1, seed="dicomweb-away", patient_ids=["AWAY-7"], issuers=["NORTH", "SOUTH"])
+    orthanc_proxy.inject(faults.status(403), times=None, when=lambda request: b"0010,0021" in request.body)
     orthanc_proxy.inject(faults.status(503), times=None, when=lambda request: "/dicom-web/" in request.path)
     store_rest(site_1_12.orthanc, datasets)
     with site_1_12.daemon():
-        wait_for(lambda: orthanc_proxy.faults_injected >= 2, "the DICOMweb read to be tried")
+        wait_for(lambda: orthanc_proxy.faults_injected >= 3, "the DICOMweb read to be tried")
         assert site_1_12.status()["dirty"] == 2
         assert not proxy.written()["Patient"]
         orthanc_proxy.heal()

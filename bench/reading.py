@@ -9,6 +9,9 @@ import psutil
 
 from bench import throughput
 from bench.rig import at_once, servers
+from indexer import mapping
+from indexer.dicomweb import DicomWebSamples
+from indexer.mapping import Rules
 from indexer.orthanc import OrthancSource
 from indexer.transport import Transport
 
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 
 SHARES = (0.1, 0.4, 1.0)
 SERIES = 64
+RULES = Rules(site_key=b"bench", patient_id_system="urn:oid:2.25.99")
 
 Ids = dict[str, str]
 T = TypeVar("T")
@@ -48,6 +52,13 @@ def measure(orthanc: Orthanc) -> None:
     print(f"  {'a study read alone':48} {cost_ms(server, source.read, locations):6.1f} ms")
     each_ms = cost_ms(server, source.read_batch, together) * len(together) / len(locations)
     print(f"  {'a study read with 31 others':48} {each_ms:6.1f} ms", flush=True)
+    over_dicomweb = DicomWebSamples(Transport(orthanc.dicomweb_url, peer="dicomweb"))
+    by_find = source.samples(mapping.sampled_keywords(RULES), over_dicomweb, 20)
+    studies = list(source.read_batch(locations).values())
+    for title, samples in (("over DICOMweb", over_dicomweb), ("by tools/find", by_find)):
+        print(f"  {f'datasets of a study, {title}':48} {cost_ms(server, samples.sample, studies):6.1f} ms", flush=True)
+    each_ms = cost_ms(server, by_find.sample_batch, [studies]) / len(studies)
+    print(f"  {f'datasets of a study, with {len(studies) - 1} others':48} {each_ms:6.1f} ms", flush=True)
 
 
 def series_of(transport: Transport) -> list[Ids]:

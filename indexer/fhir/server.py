@@ -66,7 +66,7 @@ class FhirServer:
         try:
             response = self._transport.request("GET", "/metadata", headers=_READ)
         except Refused as error:
-            if error.status == 404:
+            if error.status == 404 and error.outcome is None:  # an OperationOutcome: it speaks FHIR, and tells nothing
                 raise self._no_base() from None
             return TargetInfo(fhir_version=None)
         except AccessDenied as error:

@@ -347,6 +347,7 @@ def test_info(fake: FakeFhir, server: FhirServer) -> None:
         ),
         (403, b"", TargetInfo(fhir_version=None)),
         (501, b"", TargetInfo(fhir_version=None)),
+        (404, b'{"resourceType":"OperationOutcome"}', TargetInfo(fhir_version=None)),
     ],
 )
 def test_info_of_an_odd_server(fake: FakeFhir, server: FhirServer, status: int, body: bytes, info: TargetInfo) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["tests.commands", "tests.chaos.killer"])
+_CONTEXT.set_forkserver_preload(["tests.everything"])
 
 
 def start(arguments: list[str], output: Path, *, kill_at: tuple[str, int] | None = None) -> ForkServerProcess:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from bench import giant, mapping, merging, naive, reading, start, throughput
+from bench import giant, mapping, merging, naive, own_cost, reading, start, throughput
 
 BENCHMARKS = {
     "mapping": mapping.main,
     "merging": merging.main,
     "naive": naive.main,
     "reading": reading.main,
+    "own-cost": own_cost.main,
     "start": start.main,
     "throughput": throughput.main,
     "giant": giant.main,

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 def preview(site: Site, selection: Selection) -> int:
     """Print a line per study that would be written and a count of each kind; the exit code."""
-    site.ledger.open_target(site.target.base_url)
     counts: Counter[str] = Counter()
     seen = Seen()
     for source in site.sources.values():

@@ -12,9 +12,9 @@ from indexer.cli.options import ERRORS
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from indexer.ledger import Ledger
     from indexer.model import BackfillRun
     from indexer.model.ledger import BackfillProgress
-    from indexer.sync.protocols import Ledger
 
 LINE_EVERY_S = 30.0
 

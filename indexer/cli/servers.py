@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from indexer.config import Access, Config, Source
-    from indexer.ledger import SqlLedger
+    from indexer.ledger import Ledger
     from indexer.sync.protocols import AttributeSource, ChangeFeed, StudySource
     from indexer.transport import Auth
 
@@ -28,8 +28,8 @@ class Servers:
     config: Config
 
     @cached_property
-    def ledger(self) -> SqlLedger:
-        return open_ledger(self.config.ledger_url, site_key=self.config.site_key_bytes)
+    def ledger(self) -> Ledger:
+        return open_ledger(self.config.ledger_url, self.config.target.fhir, site_key=self.config.site_key_bytes)
 
     @cached_property
     def archives(self) -> dict[str, Archive]:

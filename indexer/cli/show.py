@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 def show(site: Site, study_instance_uid: str, *, resource: bool) -> int:
     """Print the three views, or the resources that would be sent; the exit code."""
-    site.ledger.open_target(site.target.base_url)
     row = site.ledger.study(study_instance_uid)
     locations = row.locations if row and row.locations else _found(site, study_instance_uid)
     if resource:

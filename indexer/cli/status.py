@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 def status(servers: Servers, *, as_json: bool) -> int:
     """Print the state of the servers and of the ledger; the exit code."""
-    servers.ledger.open_target(servers.target.base_url)
     is_drained = servers.ledger.drainer_alive()
     report: dict[str, Any] = {
         "target": _target(servers),

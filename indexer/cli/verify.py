@@ -20,7 +20,6 @@ TRIES = 8
 
 def verify(site: Site, *, as_json: bool) -> int:
     """Print in what the FHIR server differs from the sources; the exit code."""
-    site.ledger.open_target(site.target.base_url)
     verifier = Verifier(
         ledger=site.ledger,
         target=site.target,

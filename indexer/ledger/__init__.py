@@ -1,7 +1,7 @@
-"""The ledger: durable table of dirty studies, on SQLite or PostgreSQL (`indexer.sync.protocols.Ledger`)."""
+"""The ledger: durable table of dirty studies, on SQLite or PostgreSQL."""
 
 from __future__ import annotations
 
-from indexer.ledger.sql_ledger import SqlLedger, open_ledger
+from indexer.ledger.ledger import Ledger, open_ledger
 
-__all__ = ["SqlLedger", "open_ledger"]
+__all__ = ["Ledger", "open_ledger"]

@@ -58,7 +58,7 @@ def study_row(transaction: Connection, target_id: int | None, study_instance_uid
         return None
     row = transaction.execute(select(dirty).where(dirty.c.study_instance_uid == study_instance_uid)).one_or_none()
     aside = select(quarantine).where(quarantine.c.study_instance_uid == study_instance_uid)
-    published = {} if target_id is None else target_state.published(transaction, target_id, [study_instance_uid])
+    published = target_state.published(transaction, target_id, [study_instance_uid])
     stands = locations.of_studies(transaction, [study_instance_uid]).get(study_instance_uid, ())
     kept = transaction.execute(aside).one_or_none()
     return StudyRow(

@@ -23,7 +23,9 @@ _ENDPOINT = [schema.endpoint.c[field.name] for field in dataclasses.fields(Endpo
 _PATIENT = [schema.patient.c[field.name] for field in dataclasses.fields(Patient)]
 
 
-def published(transaction: Connection, target_id: int, study_instance_uids: Sequence[str]) -> dict[str, Published]:
+def published(
+    transaction: Connection, target_id: int | None, study_instance_uids: Sequence[str]
+) -> dict[str, Published]:
     """Studies that the target confirmed, by StudyInstanceUID."""
     table = schema.published.c
     found: dict[str, Published] = {}
@@ -35,7 +37,7 @@ def published(transaction: Connection, target_id: int, study_instance_uids: Sequ
     return found
 
 
-def published_uids(transaction: Connection, target_id: int) -> frozenset[str]:
+def published_uids(transaction: Connection, target_id: int | None) -> frozenset[str]:
     """Every study that the target confirmed."""
     table = schema.published.c
     return frozenset(transaction.scalars(select(table.study_instance_uid).where(table.target_id == target_id)))
@@ -47,7 +49,7 @@ def put_published(transaction: Connection, target_id: int, published: Sequence[P
     put(transaction, schema.published, [row | {"published_at": row["published_at"] or now} for row in rows])
 
 
-def patients(transaction: Connection, target_id: int, patient_keys: Sequence[str]) -> Mapping[str, Patient]:
+def patients(transaction: Connection, target_id: int | None, patient_keys: Sequence[str]) -> Mapping[str, Patient]:
     """Patients that the target confirmed, by key."""
     table = schema.patient.c
     found: dict[str, Patient] = {}
@@ -66,7 +68,7 @@ def put_patients(transaction: Connection, target_id: int, patients: Sequence[Pat
     put(transaction, schema.patient, [row | {"names": orjson.dumps(row["names"]).decode()} for row in rows])
 
 
-def forget_patients(transaction: Connection, target_id: int, patient_keys: Sequence[str]) -> None:
+def forget_patients(transaction: Connection, target_id: int | None, patient_keys: Sequence[str]) -> None:
     """Patients that the target holds no longer."""
     table = schema.patient.c
     for some in chunks(patient_keys):
@@ -117,7 +119,7 @@ def _are_written(target_id: int, kind: str, names: Sequence[str]) -> tuple[Colum
     return table.target_id == target_id, table.resource_type == kind, table.key.in_(names)
 
 
-def endpoint(transaction: Connection, target_id: int, source: str) -> EndpointState | None:
+def endpoint(transaction: Connection, target_id: int | None, source: str) -> EndpointState | None:
     """A source's Endpoint as the target holds it."""
     table = schema.endpoint.c
     query = select(*_ENDPOINT).where(table.target_id == target_id, table.source == source)

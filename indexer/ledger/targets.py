@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Column, Connection, delete, insert, select, update
 
-from indexer.errors import LedgerError
 from indexer.ledger.schema import endpoint, patient, published, target, written
 
 if TYPE_CHECKING:
@@ -17,38 +16,23 @@ if TYPE_CHECKING:
 _DELETED_AT_ONCE = 5000
 
 
-def present(transaction: Connection, base_url: str | None) -> int:
-    """Id of the active target at this address.
+def active(transaction: Connection, base_url: str) -> int | None:
+    """Id of the active target at this address, None before anything was recorded of it.
 
-    It is looked up anew in each transaction, so that a renewal by another process counts at once.
-
-    Raises
-    ------
-    LedgerError
-        If no target was opened.
+    It is looked up anew in each transaction, so that a reset by another process counts at once.
     """
-    target_id = active(transaction, base_url)
-    if target_id is None:
-        raise LedgerError("The ledger was not told which FHIR server it speaks of.", hint="Call open_target first.")
-    return target_id
-
-
-def active(transaction: Connection, base_url: str | None) -> int | None:
-    """Id of the active target at this address, None if it was never opened."""
     query = select(target.c.target_id).where(target.c.base_url == base_url, target.c.is_active)
     target_id: int | None = transaction.scalar(query)
     return target_id
 
 
-def open_target(database: Database, base_url: str) -> None:
-    """Make sure that this address has an active target."""
-    if database.read(lambda transaction: active(transaction, base_url)) is None:
-        database.write(lambda transaction: _activate(transaction, base_url))
-
-
-def _activate(transaction: Connection, base_url: str) -> None:
-    if active(transaction, base_url) is None:
-        transaction.execute(insert(target).values(base_url=base_url, is_active=True))
+def begun(transaction: Connection, base_url: str) -> int:
+    """Id of the active target at this address, which is made if there is none."""
+    target_id = active(transaction, base_url)
+    if target_id is None:
+        made = insert(target).values(base_url=base_url, is_active=True).returning(target.c.target_id)
+        target_id = transaction.scalars(made).one()
+    return target_id
 
 
 def reset_target(database: Database, base_url: str) -> None:
@@ -62,7 +46,7 @@ def reset_target(database: Database, base_url: str) -> None:
 def _retire(transaction: Connection, base_url: str) -> Sequence[int]:
     """Begin a new target at this address; every retired one."""
     transaction.execute(update(target).where(target.c.base_url == base_url).values(is_active=False))
-    _activate(transaction, base_url)
+    begun(transaction, base_url)
     return transaction.scalars(select(target.c.target_id).where(~target.c.is_active)).all()
 
 

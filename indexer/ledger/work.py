@@ -29,7 +29,7 @@ NO_LEASE: dict[str, Any] = {"lease_until": None, "taken_generation": None}
 
 def take(
     transaction: Connection,
-    target_id: int,
+    target_id: int | None,
     now: float,
     limit: int,
     lease_s: float,
@@ -72,7 +72,7 @@ def _send_home(
 
 def _leased(
     transaction: Connection,
-    target_id: int,
+    target_id: int | None,
     until: float,
     rows: Sequence[Row[Any]],
     locations_of: Mapping[str, tuple[StudyLocation, ...]],

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from indexer.health import ServerHealth
+    from indexer.ledger import Ledger
     from indexer.mapping import Mapped
     from indexer.model import Fetched, Study, StudyLocation
     from indexer.sync.drain.read import Reader, SourcePipeline
-    from indexer.sync.protocols import FhirTarget, Ledger
+    from indexer.sync.protocols import FhirTarget
 
 CHUNK = 2 * STUDIES_AT_ONCE
 """Studies that are searched for in one go, so that two readers have work."""

@@ -10,7 +10,7 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 from indexer.fhir import FhirServer
-from indexer.ledger import SqlLedger
+from indexer.ledger import Ledger
 from indexer.model import Settled
 
 if TYPE_CHECKING:
@@ -36,12 +36,12 @@ def _always(*_: object) -> bool:
 
 
 POINTS: dict[str, tuple[type, str, str, Callable[..., bool]]] = {
-    "after-poll-commit": (SqlLedger, "note", "after", _has_marks),
+    "after-poll-commit": (Ledger, "note", "after", _has_marks),
     "before-send": (FhirServer, "send", "before", _carries_studies),
     "after-send": (FhirServer, "send", "after", _carries_studies),
-    "before-settle": (SqlLedger, "settle", "before", _publishes),
-    "after-settle": (SqlLedger, "settle", "after", _publishes),
-    "in-backfill": (SqlLedger, "backfill_mark", "after", _always),
+    "before-settle": (Ledger, "settle", "before", _publishes),
+    "after-settle": (Ledger, "settle", "after", _publishes),
+    "in-backfill": (Ledger, "backfill_mark", "after", _always),
 }
 
 

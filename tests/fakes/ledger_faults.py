@@ -12,7 +12,7 @@ from sqlalchemy import event
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from indexer.ledger import SqlLedger
+    from indexer.ledger import Ledger
 
 BUSY, FULL, DAMAGED = "SQLITE_BUSY", "SQLITE_FULL", "SQLITE_CORRUPT"
 
@@ -25,7 +25,7 @@ class Faults:
 
 
 @contextmanager
-def failing(ledger: SqlLedger, fault: str, *, times: int = 1, statement: str = "") -> Iterator[Faults]:
+def failing(ledger: Ledger, fault: str, *, times: int = 1, statement: str = "") -> Iterator[Faults]:
     """The next statements that begin like this fail, each in the middle of its transaction."""
     faults = Faults(times)
 

@@ -12,7 +12,7 @@ import yaml
 from indexer import cli
 from indexer.cli.compose import Site
 from indexer.cli.servers import Archive
-from indexer.ledger import SqlLedger, open_ledger
+from indexer.ledger import Ledger, open_ledger
 from tests.fakes.memory import MemorySource, MemoryTarget
 
 if TYPE_CHECKING:
@@ -71,9 +71,9 @@ class CommandLine:
         said = self.capsys.readouterr()
         return code, said.out, said.err
 
-    def opened(self) -> AbstractContextManager[SqlLedger]:
+    def opened(self) -> AbstractContextManager[Ledger]:
         """The ledger, as another process would open it."""
-        return open_ledger(f"sqlite:///{self.home / 'ledger.db'}")
+        return open_ledger(f"sqlite:///{self.home / 'ledger.db'}", self.target.base_url)
 
     def site(self, config: Any) -> Site:
         """What the commands compose, with the servers in memory."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from indexer.ledger import SqlLedger
+    from indexer.ledger import Ledger
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +34,7 @@ def empty_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def ledger(tmp_path: Path, empty_ledger: Path) -> Iterator[SqlLedger]:
+def ledger(tmp_path: Path, empty_ledger: Path) -> Iterator[Ledger]:
     """An empty SQLite ledger."""
     shutil.copy(empty_ledger, tmp_path / "ledger.db")
     with opened(tmp_path) as one:
@@ -48,7 +48,7 @@ def target() -> MemoryTarget:
 
 
 @pytest.fixture
-def world(ledger: SqlLedger, monkeypatch: pytest.MonkeyPatch) -> World:
+def world(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> World:
     """Archive, FHIR server and ledger, all empty."""
     for module in (drain, reading_pipeline):
         monkeypatch.setattr(module, "IDLE_S", 0.01)

@@ -170,7 +170,6 @@ def test_beside_a_drainer_it_marks_and_watches(archive: CommandLine) -> None:
 def _settle_all(archive: CommandLine) -> None:
     """What a daemon would do: take and settle until the marks are gone."""
     with archive.opened() as ledger:
-        ledger.open_target(archive.target.base_url)
         taken = 0
         while taken < 5:
             tasks = ledger.take(time.time(), 2, 900.0, source="main", sources=["main"])

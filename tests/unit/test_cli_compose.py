@@ -165,7 +165,6 @@ def test_a_study_without_its_instances_is_sent_and_compared(
     assert "instance" not in json.dumps(line.target.imaging_study("1.2.3")["series"])
     assert line.call("verify")[0] == 0
     with line.opened() as ledger:
-        ledger.open_target(line.target.base_url)
         published = ledger.published(["1.2.3"])["1.2.3"]
     assert (published.number_of_series, published.number_of_instances) == (2, 4)
 

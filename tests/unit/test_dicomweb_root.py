@@ -72,7 +72,6 @@ def test_a_root_that_is_set_is_not_asked_for(tmp_path: Path, fake: FakeOrthanc) 
 def test_the_endpoint_keeps_its_id_when_the_root_moves(tmp_path: Path, fake: FakeOrthanc) -> None:
     with site(tmp_path, fake) as made:
         before = made.pipelines["main"]
-        made.ledger.open_target("http://127.0.0.1:9/fhir")
         made.ledger.put_endpoint(
             EndpointState(source="main", fhir_id=before.endpoint_id, fingerprint=before.endpoint_fingerprint)
         )

@@ -56,7 +56,7 @@ def test_a_return_to_a_former_target_brings_what_changed_meanwhile(world: World)
     world.publish(study("1.2.1"), study("1.2.2", patient_id="P2"))
     first, second = world.target, MemoryTarget(base_url="http://second.example/fhir")
     for target in (second, first):
-        world.target = target
+        world.target, world.ledger.target = target, target.base_url
         world.sender = world.new_sender()
         world.make_ready()
         assert world.dirty_uids(["1.2.1", "1.2.2"]) == ["1.2.1", "1.2.2"]

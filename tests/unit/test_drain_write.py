@@ -114,7 +114,7 @@ def test_a_conflict_goes_to_quarantine_where_that_is_wanted(world: World) -> Non
 def test_a_lost_ledger_loses_nothing_of_others(world: World) -> None:
     world.publish(study())
     annotate(world)
-    world.ledger.reset_target(world.target.base_url)
+    world.ledger.reset_target()
     sent = len(world.target.sent)
     world.publish(study(series=2))
     held = world.target.imaging_study("1.2.3")

@@ -34,7 +34,7 @@ CATCH_ALL = {
 """The only places that catch what they do not know."""
 
 GIVES_BACK = {
-    "indexer/ledger/sql_ledger.py": "closes the database when a ledger cannot be opened",
+    "indexer/ledger/ledger.py": "closes the database when a ledger cannot be opened",
 }
 """Places that catch everything only to give back what they hold, and raise it again."""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from indexer import mapping, schedule
 from indexer.bundle import Limits, Sizer, TypePolicy
 from indexer.health import ServerHealth
-from indexer.ledger import SqlLedger, open_ledger
+from indexer.ledger import Ledger, open_ledger
 from indexer.mapping import Rules
 from indexer.merge import Conflict
 from indexer.sync.changes.poll import Poller
@@ -77,7 +77,7 @@ def pipeline(
 class World:
     """Waits are so short that tests need not sleep; `clock` is the epoch clock of all parts."""
 
-    ledger: SqlLedger
+    ledger: Ledger
     clock: Clock = field(default_factory=Clock)
     target: MemoryTarget = field(default_factory=MemoryTarget)
     stop: threading.Event = field(default_factory=threading.Event)
@@ -100,7 +100,6 @@ class World:
         self.reader = self.new_reader()
         self.sender = self.new_sender()
         self.poller = self.new_poller()
-        self.ledger.open_target(self.target.base_url)
 
     def new_sender(self) -> BundleSender:
         return BundleSender(
@@ -228,7 +227,7 @@ class World:
 
 
 @contextmanager
-def opened(directory: Path) -> Iterator[SqlLedger]:
+def opened(directory: Path) -> Iterator[Ledger]:
     """A ledger of its own."""
-    with open_ledger(f"sqlite:///{directory}/ledger.db", site_key=SITE_KEY) as ledger:
+    with open_ledger(f"sqlite:///{directory}/ledger.db", MemoryTarget().base_url, site_key=SITE_KEY) as ledger:
         yield ledger

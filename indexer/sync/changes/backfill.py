@@ -15,8 +15,9 @@ from indexer.sync.changes.poll import CHUNK
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from indexer.ledger import Ledger
     from indexer.model import BackfillRun, FeedPosition, StudyLocation
-    from indexer.sync.protocols import ChangeFeed, Ledger, StudySource
+    from indexer.sync.protocols import ChangeFeed, StudySource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,8 +14,9 @@ from indexer.model import FeedPosition, Lane, Mark
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from indexer.ledger import Ledger
     from indexer.model import FeedPage
-    from indexer.sync.protocols import ChangeFeed, Ledger, StudySource
+    from indexer.sync.protocols import ChangeFeed, StudySource
 
 _log = logging.getLogger(__name__)
 

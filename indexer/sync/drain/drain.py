@@ -31,11 +31,11 @@ from indexer.thread_group import ThreadGroup
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from indexer.ledger import Ledger
     from indexer.model import Settlement
     from indexer.sync.drain.publish import Publisher
     from indexer.sync.drain.read import Reader
     from indexer.sync.drain.resolve import Resolved
-    from indexer.sync.protocols import Ledger
 
 _log = logging.getLogger(__name__)
 

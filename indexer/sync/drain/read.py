@@ -26,11 +26,12 @@ if TYPE_CHECKING:
 
     from indexer.bundle import Entry
     from indexer.health import ServerHealth
+    from indexer.ledger import Ledger
     from indexer.mapping import Mapped, Rules
     from indexer.model import Patient, Settlement, Study, StudyLocation, Task
     from indexer.sync.drain.patients import PatientPolicy
     from indexer.sync.drain.prepared import Prepared
-    from indexer.sync.protocols import AttributeSource, Ledger, StudySource
+    from indexer.sync.protocols import AttributeSource, StudySource
 
 _log = logging.getLogger(__name__)
 

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from indexer.health import ServerHealth
+    from indexer.ledger import Ledger
     from indexer.model import Settlement
     from indexer.sync.drain.patients import PatientPolicy, StatedPatient
     from indexer.sync.drain.prepared import Prepared
-    from indexer.sync.protocols import FhirTarget, Ledger
+    from indexer.sync.protocols import FhirTarget
 
 FIRST_LOOK_S = 60.0
 """A study whose Patient is not there yet is read again after this long at the earliest."""

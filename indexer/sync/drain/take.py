@@ -11,8 +11,8 @@ from indexer.model import Lane
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from indexer.ledger import Ledger
     from indexer.model import Settlement, Task
-    from indexer.sync.protocols import Ledger
 
 LEASE_S = 900.0
 

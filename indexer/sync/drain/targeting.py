@@ -15,9 +15,10 @@ from indexer.sync.drain.write import Draft
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from indexer.ledger import Ledger
     from indexer.sync.drain.read import SourcePipeline
     from indexer.sync.drain.write import ResourceWriter
-    from indexer.sync.protocols import FhirTarget, Ledger
+    from indexer.sync.protocols import FhirTarget
 
 _log = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ def make_ready(
     pipelines: Mapping[str, SourcePipeline],
     clock: Callable[[], float],
 ) -> None:
-    """Open the ledger's view of this target and publish each source's Endpoint if it is new or changed.
+    """Publish each source's Endpoint if it is new or changed.
 
     Our Endpoints are the witnesses: a server that has lost one that it confirmed is another or an emptied server, so
     that nothing counts as sent there.
@@ -43,7 +44,6 @@ def make_ready(
     Unavailable
         If it does not take it now.
     """
-    ledger.open_target(target.base_url)
     held = {name: known.fhir_id for name in pipelines if (known := ledger.endpoint(name)) is not None}
     if held and None in target.fetch([f"Endpoint/{fhir_id}" for fhir_id in held.values()]):
         replaced(ledger, target, writer, pipelines, clock)
@@ -67,7 +67,7 @@ def replaced(
 ) -> None:
     """The server turned out to be another or an emptied one: begin anew with it."""
     _log.warning("the FHIR server lost what it had confirmed", extra={"event": Event.TARGET_REPLACED})
-    ledger.reset_target(target.base_url)
+    ledger.reset_target()
     make_ready(ledger, target, writer, pipelines, clock)
 
 

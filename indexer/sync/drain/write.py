@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from indexer.bundle import Entry
+    from indexer.ledger import Ledger
     from indexer.model import Fetched, ResourceKey
     from indexer.sync.drain.send import Answers
-    from indexer.sync.protocols import Ledger
 
 ROUNDS = 4
 """Times that a resource is read and merged anew because somebody wrote meanwhile."""

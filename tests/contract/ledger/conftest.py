@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine
 
-from indexer.ledger import SqlLedger, open_ledger, schema
-from tests.contract.ledger.values import TARGET
+from indexer.ledger import Ledger, open_ledger, schema
+from tests.contract.ledger.values import OTHER_TARGET, TARGET
 from tests.servers.postgres import Postgres
 
 
@@ -50,14 +50,14 @@ def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def empty_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated ledger to copy: migrating one per test would take most of the suite's time."""
     path = tmp_path_factory.mktemp("ledger") / "empty.db"
-    open_ledger(f"sqlite:///{path}").close()
+    open_ledger(f"sqlite:///{path}", TARGET).close()
     return path
 
 
 @pytest.fixture(scope="session")
 def shared_schema(postgres_url: str) -> str:
     url = new_schema(postgres_url)
-    open_ledger(url).close()
+    open_ledger(url, TARGET).close()
     return url
 
 
@@ -73,15 +73,20 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def ledger(url: str) -> Iterator[SqlLedger]:
-    """An empty ledger with an open target."""
-    with open_ledger(url) as opened:
-        opened.open_target(TARGET)
+def ledger(url: str) -> Iterator[Ledger]:
+    """An empty ledger."""
+    with open_ledger(url, TARGET) as opened:
         yield opened
 
 
 @pytest.fixture
-def sqlite_ledger(tmp_path: Path) -> Iterator[SqlLedger]:
-    with open_ledger(f"sqlite:///{tmp_path}/ledger.db") as opened:
-        opened.open_target(TARGET)
+def other_ledger(url: str) -> Iterator[Ledger]:
+    """The same ledger, opened for another FHIR server."""
+    with open_ledger(url, OTHER_TARGET) as opened:
+        yield opened
+
+
+@pytest.fixture
+def sqlite_ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with open_ledger(f"sqlite:///{tmp_path}/ledger.db", TARGET) as opened:
         yield opened

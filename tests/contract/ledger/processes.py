@@ -10,6 +10,7 @@ from pathlib import Path
 
 from indexer.ledger import open_ledger
 from indexer.model import Lane, Mark, StudyLocation
+from tests.contract.ledger.values import TARGET
 
 ROOT = Path(__file__).parents[3]
 CHUNK = 20
@@ -17,15 +18,14 @@ CHUNK = 20
 
 def hold(url: str) -> None:
     """Take a study under the drain lock, say so, and wait to be killed."""
-    with open_ledger(url) as ledger, ledger.drain_lock():
-        ledger.open_target("http://fhir.example/fhir")
+    with open_ledger(url, TARGET) as ledger, ledger.drain_lock():
         print(len(ledger.take(2000.0, 10, 600.0, source="main", sources=["main"])), flush=True)
         sys.stdin.read()
 
 
 def mark(url: str, name: str, chunks: str) -> None:
     """Mark chunks of new studies for a backfill of this name; without end if `chunks` is 0."""
-    with open_ledger(url) as ledger:
+    with open_ledger(url, TARGET) as ledger:
         run = ledger.backfill_begin(name, 1000.0, None)
         for number in itertools.islice(itertools.count(), int(chunks) or None):
             uids = [f"{name}.{number}.{place}" for place in range(CHUNK)]

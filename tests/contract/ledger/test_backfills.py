@@ -1,17 +1,17 @@
 """Backfill runs: resumed after a kill, counted while they drain."""
 
-from indexer.ledger import SqlLedger
+from indexer.ledger import Ledger
 from indexer.model import BackfillRun, Deferred, Quarantined, Settled
 from indexer.model.ledger import BackfillProgress
 from tests.contract.ledger.values import backfill_mark, mark, settled, take, take_one
 
 
-def begun(ledger: SqlLedger, *uids: str) -> BackfillRun:
+def begun(ledger: Ledger, *uids: str) -> BackfillRun:
     run = ledger.backfill_begin("digest", 1000.0, None)
     return ledger.backfill_mark(run, [backfill_mark(uid) for uid in uids], f"main/id-of-{uids[-1]}", 1000.0)
 
 
-def test_an_unfinished_run_of_the_same_options_goes_on(ledger: SqlLedger) -> None:
+def test_an_unfinished_run_of_the_same_options_goes_on(ledger: Ledger) -> None:
     run = begun(ledger, "1.1", "1.2")
     assert (run.cursor, run.marked, run.is_marked, run.started_at) == ("main/id-of-1.2", 2, False, 1000.0)
     assert ledger.backfill_begin("digest", 2000.0, None) == run
@@ -22,7 +22,7 @@ def test_an_unfinished_run_of_the_same_options_goes_on(ledger: SqlLedger) -> Non
     assert (new.run_id != run.run_id, new.cursor, new.marked, new.is_marked) == (True, "", 0, False)
 
 
-def test_progress_counts_studies_and_instances(ledger: SqlLedger) -> None:
+def test_progress_counts_studies_and_instances(ledger: Ledger) -> None:
     run = begun(ledger, "1.1", "1.2", "1.3", "1.4")
     ledger.mark([mark("9.9")], 1000.0)
     assert ledger.backfill_progress(run) == BackfillProgress(marked=4, remaining=4, quarantined=0, instances=0)
@@ -40,7 +40,7 @@ def test_progress_counts_studies_and_instances(ledger: SqlLedger) -> None:
     assert ledger.backfill_progress(run) == BackfillProgress(marked=4, remaining=1, quarantined=1, instances=7)
 
 
-def test_an_unchanged_study_counts_with_the_instances_that_were_confirmed(ledger: SqlLedger) -> None:
+def test_an_unchanged_study_counts_with_the_instances_that_were_confirmed(ledger: Ledger) -> None:
     ledger.mark([mark("1.1")], 900.0)
     ledger.settle([settled(take_one(ledger, 900.0))], 901.0)
     run = begun(ledger, "1.1")
@@ -48,7 +48,7 @@ def test_an_unchanged_study_counts_with_the_instances_that_were_confirmed(ledger
     assert ledger.backfill_progress(run).instances == 7
 
 
-def test_a_study_that_changes_meanwhile_belongs_to_the_run_until_it_is_clean(ledger: SqlLedger) -> None:
+def test_a_study_that_changes_meanwhile_belongs_to_the_run_until_it_is_clean(ledger: Ledger) -> None:
     run = begun(ledger, "1.1")
     task = take_one(ledger, 1000.0)
     ledger.mark([mark("1.1")], 1001.0)
@@ -60,7 +60,7 @@ def test_a_study_that_changes_meanwhile_belongs_to_the_run_until_it_is_clean(led
     assert ledger.backfill_progress(run).remaining == 0
 
 
-def test_a_later_run_takes_over_what_is_still_dirty(ledger: SqlLedger) -> None:
+def test_a_later_run_takes_over_what_is_still_dirty(ledger: Ledger) -> None:
     first = begun(ledger, "1.1")
     second = ledger.backfill_begin("other", 1001.0, None)
     ledger.backfill_mark(second, [backfill_mark("1.1")], "main/x", 1001.0)
@@ -68,7 +68,7 @@ def test_a_later_run_takes_over_what_is_still_dirty(ledger: SqlLedger) -> None:
     assert ledger.backfill_progress(second).remaining == 1
 
 
-def test_the_slowest_unfinished_run_sets_the_rate(ledger: SqlLedger) -> None:
+def test_the_slowest_unfinished_run_sets_the_rate(ledger: Ledger) -> None:
     assert ledger.backfill_rate() is None
     for digest, rate, uid in (("slow", 2.0, "1.1"), ("fast", 20.0, "1.2"), ("free", None, "1.3")):
         run = ledger.backfill_begin(digest, 1000.0, rate)

@@ -3,10 +3,11 @@
 import pytest
 
 from indexer.errors import LedgerError
-from indexer.ledger import SqlLedger, open_ledger, targets
+from indexer.ledger import Ledger, open_ledger, targets
 from indexer.model import Deferred, EndpointState, FeedPosition, Quarantined, Settled
 from indexer.model.ledger import Summary
 from tests.contract.ledger.values import (
+    OTHER_TARGET,
     TARGET,
     backfill_mark,
     execute,
@@ -20,7 +21,6 @@ from tests.contract.ledger.values import (
     take_one,
 )
 
-OTHER = "http://other.example/fhir"
 POSITION = FeedPosition(cursor='{"a source": "its own text"}', reached=41, epoch=2)
 
 
@@ -30,7 +30,7 @@ def endpoint(digit: str) -> EndpointState:
     )
 
 
-def test_marks_and_position_move_together(ledger: SqlLedger) -> None:
+def test_marks_and_position_move_together(ledger: Ledger) -> None:
     assert ledger.position("main") is None
     ledger.note("main", [mark()], POSITION, 1000.0)
     ledger.note("second", [], FeedPosition(reached=2**40), 1000.0)
@@ -39,7 +39,7 @@ def test_marks_and_position_move_together(ledger: SqlLedger) -> None:
     assert take_one(ledger, 1000.0).study_instance_uid == "1.2.3"
 
 
-def test_a_poll_that_brings_nothing_is_heard_but_moves_nothing(ledger: SqlLedger) -> None:
+def test_a_poll_that_brings_nothing_is_heard_but_moves_nothing(ledger: Ledger) -> None:
     ledger.record_poll("main", 1000.0)
     assert ledger.position("main") is None
     assert ledger.summary("main", 1001.0).last_poll_at == 1000.0
@@ -47,52 +47,52 @@ def test_a_poll_that_brings_nothing_is_heard_but_moves_nothing(ledger: SqlLedger
     assert ledger.summary("main", 1011.0).last_poll_at == 1010.0
 
 
-def test_another_target_has_confirmed_nothing(ledger: SqlLedger) -> None:
+def test_another_target_has_confirmed_nothing(ledger: Ledger, other_ledger: Ledger) -> None:
     ledger.mark([mark()], 1000.0)
     ledger.settle([Settled(task=take_one(ledger, 1000.0), published=published(), patient=patient())], 1001.0)
     ledger.put_endpoint(endpoint("e"))
-    ledger.open_target(OTHER)
-    assert ledger.published(["1.2.3"]) == {}
-    assert ledger.published_uids() == frozenset()
-    assert ledger.patients(["key"]) == {}
-    assert ledger.endpoint("main") is None
-    assert ledger.endpoint_id("main") == "endpoint-id"
-    assert ledger.summary("main", 1002.0).published == 0
-    ledger.open_target(TARGET)
+    assert other_ledger.published(["1.2.3"]) == {}
+    assert other_ledger.published_uids() == frozenset()
+    assert other_ledger.patients(["key"]) == {}
+    assert other_ledger.endpoint("main") is None
+    assert other_ledger.endpoint_id("main") == "endpoint-id"
+    assert other_ledger.summary("main", 1002.0).published == 0
+    study = other_ledger.study("1.2.3")
+    assert study is not None
+    assert study.published is None
     assert ledger.published_uids() == {"1.2.3"}
     assert ledger.endpoint("main") == endpoint("e")
 
 
 def test_a_renewed_target_has_confirmed_nothing_and_keeps_nothing(
-    ledger: SqlLedger, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(targets, "_DELETED_AT_ONCE", 2)
     ledger.mark(marks(f"1.{number}" for number in range(5)), 1000.0)
     ledger.settle([settled(task) for task in take(ledger, 1000.0)], 1001.0)
     ledger.put_endpoint(endpoint("e"))
-    ledger.reset_target(TARGET)
+    ledger.reset_target()
     assert ledger.published_uids() == frozenset()
     assert (ledger.endpoint("main"), ledger.endpoint_id("main")) == (None, "endpoint-id")
     assert execute(ledger, "SELECT * FROM published") == []
     ledger.put_endpoint(endpoint("a"))
-    ledger.open_target(TARGET)
     assert ledger.endpoint("main") == endpoint("a")
 
 
-def test_a_renewal_by_another_process_counts_at_once(ledger: SqlLedger, url: str) -> None:
+def test_a_renewal_by_another_process_counts_at_once(ledger: Ledger, url: str) -> None:
     ledger.mark([mark()], 1000.0)
     ledger.settle([settled(take_one(ledger, 1000.0))], 1001.0)
-    with open_ledger(url) as other:
-        other.reset_target(TARGET)
+    with open_ledger(url, TARGET) as other:
+        other.reset_target()
     assert ledger.published_uids() == frozenset()
 
 
-def test_a_target_that_was_never_opened_can_be_renewed(ledger: SqlLedger) -> None:
-    ledger.reset_target(OTHER)
+def test_a_target_that_has_confirmed_nothing_can_be_reset(ledger: Ledger) -> None:
+    ledger.reset_target()
     assert ledger.published_uids() == frozenset()
 
 
-def test_an_endpoint_that_moved_keeps_its_id(ledger: SqlLedger) -> None:
+def test_an_endpoint_that_moved_keeps_its_id(ledger: Ledger) -> None:
     assert (ledger.endpoint("main"), ledger.endpoint_id("main")) == (None, None)
     ledger.put_endpoint(endpoint("e"))
     ledger.put_endpoint(endpoint("f"))
@@ -101,30 +101,30 @@ def test_an_endpoint_that_moved_keeps_its_id(ledger: SqlLedger) -> None:
 
 
 def test_the_site_key_is_made_once(url: str) -> None:
-    with open_ledger(url) as ledger:
+    with open_ledger(url, TARGET) as ledger:
         key = ledger.site_key()
         assert len(key) == 32
         assert ledger.site_key() == key
-    with open_ledger(url, site_key=key) as ledger:
+    with open_ledger(url, TARGET, site_key=key) as ledger:
         assert ledger.site_key() == key
 
 
 def test_a_given_site_key_is_kept(url: str) -> None:
-    with open_ledger(url, site_key=b"k" * 32) as ledger:
+    with open_ledger(url, TARGET, site_key=b"k" * 32) as ledger:
         assert ledger.site_key() == b"k" * 32
-    with open_ledger(url) as ledger:
+    with open_ledger(url, TARGET) as ledger:
         assert ledger.site_key() == b"k" * 32
 
 
 def test_another_site_key_is_refused(url: str) -> None:
-    open_ledger(url, site_key=b"k" * 32).close()
+    open_ledger(url, TARGET, site_key=b"k" * 32).close()
     with pytest.raises(LedgerError, match="site key") as caught:
-        open_ledger(url, site_key=b"l" * 32)
+        open_ledger(url, TARGET, site_key=b"l" * 32)
     assert "another id" in caught.value.hint
     assert caught.value.exit_code == 78
 
 
-def test_a_source_keeps_the_system_that_was_made_for_it(ledger: SqlLedger) -> None:
+def test_a_source_keeps_the_system_that_was_made_for_it(ledger: Ledger) -> None:
     system, is_new = ledger.patient_system("main")
     assert system.startswith("urn:uuid:")
     assert is_new
@@ -132,7 +132,7 @@ def test_a_source_keeps_the_system_that_was_made_for_it(ledger: SqlLedger) -> No
     assert ledger.patient_system("second")[0] != system
 
 
-def test_a_summary_of_nothing(ledger: SqlLedger) -> None:
+def test_a_summary_of_nothing(ledger: Ledger) -> None:
     assert ledger.summary("main", 1000.0) == Summary(
         source="main",
         feed_position=None,
@@ -148,7 +148,7 @@ def test_a_summary_of_nothing(ledger: SqlLedger) -> None:
     )
 
 
-def test_a_summary_counts_what_stands_in_its_source(ledger: SqlLedger) -> None:
+def test_a_summary_counts_what_stands_in_its_source(ledger: Ledger) -> None:
     ledger.note("main", marks(["1.1", "1.2", "1.3", "1.4"]), POSITION, 1000.0)
     ledger.mark([backfill_mark("1.5"), mark("1.1", location=location("1.1", "second"))], 1001.0)
     ledger.mark([mark("9.9", location=location("9.9", "second"))], 1002.0)
@@ -183,20 +183,20 @@ def test_a_summary_counts_what_stands_in_its_source(ledger: SqlLedger) -> None:
     assert ledger.summary("main", 900.0).oldest_dirty_at == 900.0  # the clock was set back
 
 
-def test_reports_need_no_target(url: str) -> None:
-    with open_ledger(url) as ledger:
-        ledger.mark([mark()], 1000.0)
-        assert ledger.summary("main", 1001.0).dirty == 1
-        row = ledger.study("1.2.3")
-        assert row is not None
-        assert row.published is None
-        assert ledger.study("9.9") is None
-        with pytest.raises(LedgerError, match="FHIR server"):
-            ledger.published_uids()
+def test_a_target_of_which_nothing_was_recorded_reads_as_empty(ledger: Ledger) -> None:
+    ledger.mark([mark()], 1000.0)
+    assert ledger.summary("main", 1001.0).dirty == 1
+    row = ledger.study("1.2.3")
+    assert row is not None
+    assert row.published is None
+    assert ledger.study("9.9") is None
+    assert ledger.published_uids() == frozenset()
+    assert take_one(ledger, 1000.0).published is None
+    assert execute(ledger, "SELECT * FROM target") == []
 
 
-def test_the_target_that_is_drained_to_is_remembered(ledger: SqlLedger) -> None:
+def test_the_target_that_is_drained_to_is_remembered(ledger: Ledger) -> None:
     assert ledger.drained_target() is None
-    for target in (TARGET, OTHER, TARGET):
+    for target in (TARGET, OTHER_TARGET, TARGET):
         ledger.put_drained_target(target)
         assert ledger.drained_target() == target

@@ -6,9 +6,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
-from indexer.ledger import SqlLedger, schema
+from indexer.ledger import Ledger, schema
 from indexer.model import Deferred, Dropped, Lane, Quarantined, Settlement, Task
-from tests.contract.ledger.values import LEASE_S, TARGET, execute, location, mark, settled, take
+from tests.contract.ledger.values import LEASE_S, execute, location, mark, settled, take
 
 UIDS = st.sampled_from(["1.1", "1.2", "1.3"])
 LANES = st.sampled_from(list(Lane))
@@ -32,7 +32,7 @@ class Dirty:
 class Generations(RuleBasedStateMachine):
     """Marks, takes and settlements in any order, with a clock that only runs forward."""
 
-    ledger: SqlLedger
+    ledger: Ledger
     tasks = Bundle("tasks")
 
     def __init__(self) -> None:
@@ -48,7 +48,6 @@ class Generations(RuleBasedStateMachine):
     def begin_empty(self) -> None:
         for table in schema.metadata.sorted_tables:
             execute(self.ledger, f"DELETE FROM {table.name}")
-        self.ledger.open_target(TARGET)
 
     @rule(seconds=st.sampled_from([1.0, 30.0, 200.0, LEASE_S]))
     def pass_time(self, seconds: float) -> None:
@@ -172,7 +171,7 @@ class Generations(RuleBasedStateMachine):
         assert self.ledger.published_uids() == self.published
 
 
-def test_any_order_of_marks_and_settlements(ledger: SqlLedger) -> None:
+def test_any_order_of_marks_and_settlements(ledger: Ledger) -> None:
     class OnThisLedger(Generations): ...
 
     OnThisLedger.ledger = ledger

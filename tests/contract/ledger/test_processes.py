@@ -3,7 +3,7 @@
 import threading
 from collections import Counter
 
-from indexer.ledger import SqlLedger, open_ledger
+from indexer.ledger import Ledger, open_ledger
 from tests.contract.ledger.processes import CHUNK, line, process, wait_until
 from tests.contract.ledger.values import (
     TARGET,
@@ -18,14 +18,13 @@ KILLS = 4
 CHUNKS = 12
 
 
-def test_two_processes_mark_while_threads_drain_and_nothing_is_lost(ledger: SqlLedger, url: str) -> None:
+def test_two_processes_mark_while_threads_drain_and_nothing_is_lost(ledger: Ledger, url: str) -> None:
     names = ("main", "a", "b")
     seen: Counter[str] = Counter()
     guard, stop = threading.Lock(), threading.Event()
 
     def drain() -> None:
-        with open_ledger(url) as own:
-            own.open_target(TARGET)
+        with open_ledger(url, TARGET) as own:
             while not stop.is_set():
                 tasks = [task for name in names for task in take(own, 2000.0, 33, source=name, sources=names)]
                 own.settle([settled(task) for task in tasks], 2001.0)
@@ -48,14 +47,14 @@ def test_two_processes_mark_while_threads_drain_and_nothing_is_lost(ledger: SqlL
     assert set(seen.values()) == {1}, "a study was taken twice at once"
 
 
-def test_every_mark_of_a_restless_study_is_seen_by_a_later_read(ledger: SqlLedger, url: str) -> None:
+def test_every_mark_of_a_restless_study_is_seen_by_a_later_read(ledger: Ledger, url: str) -> None:
     """The archive is a counter; whoever reads it after the last mark must publish the last value."""
     archive, written = 0, -1
     is_over = threading.Event()
 
     def change() -> None:
         nonlocal archive
-        with open_ledger(url) as own:
+        with open_ledger(url, TARGET) as own:
             for _ in range(60):
                 archive += 1
                 own.mark([mark()], 1000.0)
@@ -73,7 +72,7 @@ def test_every_mark_of_a_restless_study_is_seen_by_a_later_read(ledger: SqlLedge
     assert ledger.published(["1.2.3"])["1.2.3"].number_of_instances == 60
 
 
-def test_a_kill_while_marking_leaves_whole_chunks_and_the_cursor_with_them(ledger: SqlLedger, url: str) -> None:
+def test_a_kill_while_marking_leaves_whole_chunks_and_the_cursor_with_them(ledger: Ledger, url: str) -> None:
     for kill in range(KILLS):
         name = f"kill{kill}"
         with process("mark", url, name, "0") as marker:
@@ -88,6 +87,6 @@ def test_a_kill_while_marking_leaves_whole_chunks_and_the_cursor_with_them(ledge
         assert len(ledger.locations(name)) == ledger.backfill_progress(run).remaining == run.marked
 
 
-def _is_whole(ledger: SqlLedger, name: str) -> bool:
+def _is_whole(ledger: Ledger, name: str) -> bool:
     run = ledger.backfill_begin(name, 1000.0, None)
     return len(ledger.locations(name)) == run.marked

@@ -10,12 +10,12 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
 from indexer.errors import LedgerError
-from indexer.ledger import SqlLedger, migrate, open_ledger, schema, work
+from indexer.ledger import Ledger, migrate, open_ledger, schema, work
 from indexer.model import Lane
-from tests.contract.ledger.values import backfill_mark, execute, mark, marks, take_one
+from tests.contract.ledger.values import TARGET, backfill_mark, execute, mark, marks, take_one
 
 
-def test_the_migrations_make_the_tables_of_the_schema(ledger: SqlLedger) -> None:
+def test_the_migrations_make_the_tables_of_the_schema(ledger: Ledger) -> None:
     def difference(transaction: Connection) -> list[Any]:
         context = MigrationContext.configure(transaction, opts={"compare_type": True})
         return compare_metadata(context, schema.metadata)
@@ -29,18 +29,17 @@ def test_the_newest_migration_is_the_one_that_is_checked_for() -> None:
 
 
 def test_a_ledger_is_opened_again_without_a_change(new_url: str) -> None:
-    with open_ledger(new_url) as ledger:
+    with open_ledger(new_url, TARGET) as ledger:
         ledger.mark([mark()], 1000.0)
-    with open_ledger(new_url) as ledger:
-        ledger.open_target("http://fhir.example/fhir")
+    with open_ledger(new_url, TARGET) as ledger:
         assert take_one(ledger, 1000.0).generation == 1
 
 
 def test_a_newer_ledger_is_refused(new_url: str) -> None:
-    with open_ledger(new_url) as ledger:
+    with open_ledger(new_url, TARGET) as ledger:
         execute(ledger, "UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(LedgerError, match=r"newer version .*9999") as caught:
-        open_ledger(new_url)
+        open_ledger(new_url, TARGET)
     assert "before the upgrade" in caught.value.hint
 
 
@@ -49,7 +48,7 @@ def test_many_open_a_new_ledger_at_once(new_url: str) -> None:
 
     def begin() -> None:
         try:
-            with open_ledger(new_url) as ledger:
+            with open_ledger(new_url, TARGET) as ledger:
                 keys.add(ledger.site_key())
         except LedgerError as error:
             failures.append(error)
@@ -64,7 +63,7 @@ def test_many_open_a_new_ledger_at_once(new_url: str) -> None:
     assert len(keys) == 1
 
 
-def plan(ledger: SqlLedger, statement: str) -> str:
+def plan(ledger: Ledger, statement: str) -> str:
     if ledger.database.path:
         rows = execute(ledger, f"EXPLAIN QUERY PLAN {statement}")
     else:
@@ -72,7 +71,7 @@ def plan(ledger: SqlLedger, statement: str) -> str:
     return "\n".join(map(str, rows))
 
 
-def test_due_work_is_found_by_an_index_in_its_order(ledger: SqlLedger) -> None:
+def test_due_work_is_found_by_an_index_in_its_order(ledger: Ledger) -> None:
     ledger.mark(marks(f"1.{number}" for number in range(500)), 1000.0)
     ledger.mark([backfill_mark(f"2.{number}") for number in range(500)], 1000.0)
     query = work.free_rows("main", Lane.LIVE, 1000.0).where(schema.dirty.c.due_at <= 1000.0).limit(10)
@@ -94,5 +93,5 @@ def test_due_work_is_found_by_an_index_in_its_order(ledger: SqlLedger) -> None:
         ("SELECT * FROM location WHERE study_instance_uid = '1.2.3'", "ix_location_study_instance_uid"),
     ],
 )
-def test_frequent_statements_use_their_index(ledger: SqlLedger, statement: str, index: str) -> None:
+def test_frequent_statements_use_their_index(ledger: Ledger, statement: str, index: str) -> None:
     assert index in plan(ledger, statement)

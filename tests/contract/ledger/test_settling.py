@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from indexer.ledger import SqlLedger
+from indexer.ledger import Ledger
 from indexer.model import Deferred, Dropped, Published, Settled, Settlement
 from indexer.model.ledger import StudyRow
 from tests.contract.ledger.values import (
@@ -21,13 +21,13 @@ from tests.contract.ledger.values import (
 )
 
 
-def row_of(ledger: SqlLedger, uid: str = "1.2.3") -> StudyRow:
+def row_of(ledger: Ledger, uid: str = "1.2.3") -> StudyRow:
     row = ledger.study(uid)
     assert row is not None
     return row
 
 
-def test_a_published_study_is_clean_and_remembered(ledger: SqlLedger) -> None:
+def test_a_published_study_is_clean_and_remembered(ledger: Ledger) -> None:
     ledger.mark([mark()], 1000.0)
     task = take_one(ledger, 1000.0)
     confirmed, person = published(version_id=None, last_update=None, patient_key=None), patient(names=("a", "b"))
@@ -37,7 +37,7 @@ def test_a_published_study_is_clean_and_remembered(ledger: SqlLedger) -> None:
     assert ledger.patients(["key", "other"]) == {"key": person}
 
 
-def test_a_study_published_again_replaces_what_was_known(ledger: SqlLedger) -> None:
+def test_a_study_published_again_replaces_what_was_known(ledger: Ledger) -> None:
     for version in ("1", "2"):
         ledger.mark([mark()], 1000.0)
         person = patient(fingerprint=version * 64)
@@ -46,13 +46,13 @@ def test_a_study_published_again_replaces_what_was_known(ledger: SqlLedger) -> N
     assert ledger.patients(["key"])["key"].fingerprint == "2" * 64
 
 
-def test_the_ledger_says_when_if_nobody_did(ledger: SqlLedger) -> None:
+def test_the_ledger_says_when_if_nobody_did(ledger: Ledger) -> None:
     ledger.mark([mark()], 1000.0)
     ledger.settle([settled(take_one(ledger, 1000.0), published_at=0.0)], 1001.0)
     assert ledger.published(["1.2.3"])["1.2.3"].published_at == 1001.0
 
 
-def test_an_unchanged_study_is_clean_and_what_was_confirmed_stays(ledger: SqlLedger) -> None:
+def test_an_unchanged_study_is_clean_and_what_was_confirmed_stays(ledger: Ledger) -> None:
     ledger.mark([mark()], 1000.0)
     ledger.settle([settled(take_one(ledger, 1000.0))], 1001.0)
     ledger.mark([mark()], 1002.0)
@@ -61,7 +61,7 @@ def test_an_unchanged_study_is_clean_and_what_was_confirmed_stays(ledger: SqlLed
     assert row_of(ledger).published == published()
 
 
-def test_a_dropped_study_leaves_its_place_but_not_the_target(ledger: SqlLedger) -> None:
+def test_a_dropped_study_leaves_its_place_but_not_the_target(ledger: Ledger) -> None:
     ledger.mark([mark(), mark(location=location("1.2.3", "second"))], 1000.0)
     task = take_one(ledger, 1000.0)
     ledger.settle([settled(task)], 1001.0)
@@ -72,7 +72,7 @@ def test_a_dropped_study_leaves_its_place_but_not_the_target(ledger: SqlLedger) 
     assert (row.dirty, row.locations, row.published) == (None, (location("1.2.3", "second"),), published())
 
 
-def test_a_quarantined_study_is_kept_aside_with_its_cause(ledger: SqlLedger) -> None:
+def test_a_quarantined_study_is_kept_aside_with_its_cause(ledger: Ledger) -> None:
     ledger.mark(marks(["1.2.3", "1.2.4"]), 1000.0)
     first, second = take(ledger, 1000.0)
     ledger.settle([quarantined(first)], 1001.0)
@@ -87,7 +87,7 @@ def test_a_quarantined_study_is_kept_aside_with_its_cause(ledger: SqlLedger) -> 
     assert next_due(ledger, 2000.0) is None
 
 
-def test_a_servers_words_cannot_break_the_ledger(ledger: SqlLedger) -> None:
+def test_a_servers_words_cannot_break_the_ledger(ledger: Ledger) -> None:
     ledger.mark([mark()], 1000.0)
     task = take_one(ledger, 1000.0)
     ledger.settle([replace(quarantined(task), text="HAPI-0\0' ; \u2028😀")], 1001.0)
@@ -95,7 +95,7 @@ def test_a_servers_words_cannot_break_the_ledger(ledger: SqlLedger) -> None:
 
 
 @pytest.mark.parametrize("ends", ["settled", "unchanged", "dropped", "quarantined"])
-def test_quarantine_lasts_until_the_study_ends_otherwise(ledger: SqlLedger, ends: str) -> None:
+def test_quarantine_lasts_until_the_study_ends_otherwise(ledger: Ledger, ends: str) -> None:
     ledger.mark([mark()], 1000.0)
     ledger.settle([quarantined(take_one(ledger, 1000.0))], 1001.0)
     ledger.mark([mark()], 1002.0)
@@ -114,7 +114,7 @@ def test_quarantine_lasts_until_the_study_ends_otherwise(ledger: SqlLedger, ends
 
 
 @pytest.mark.parametrize("ends", ["settled", "dropped", "deferred", "quarantined"])
-def test_a_study_marked_meanwhile_stays_dirty_and_free(ledger: SqlLedger, ends: str) -> None:
+def test_a_study_marked_meanwhile_stays_dirty_and_free(ledger: Ledger, ends: str) -> None:
     ledger.mark([mark(max_wait_s=900.0)], 1000.0)
     task = take_one(ledger, 1000.0)
     ledger.mark([mark(quiet_s=70.0, max_wait_s=900.0)], 1001.0)
@@ -133,7 +133,7 @@ def test_a_study_marked_meanwhile_stays_dirty_and_free(ledger: SqlLedger, ends: 
     assert row.published == (published() if ends == "settled" else None)
 
 
-def test_force_outlives_a_settlement_that_came_too_late(ledger: SqlLedger) -> None:
+def test_force_outlives_a_settlement_that_came_too_late(ledger: Ledger) -> None:
     ledger.mark([mark()], 1000.0)
     task = take_one(ledger, 1000.0)
     ledger.mark([mark(force=True)], 1001.0)
@@ -141,7 +141,7 @@ def test_force_outlives_a_settlement_that_came_too_late(ledger: SqlLedger) -> No
     assert take_one(ledger, 1003.0).force
 
 
-def test_a_late_settlement_cannot_end_a_newer_mark(ledger: SqlLedger) -> None:
+def test_a_late_settlement_cannot_end_a_newer_mark(ledger: Ledger) -> None:
     """A lease ran out, the study was taken twice; the slower reader must not end what came since."""
     ledger.mark([mark()], 1000.0)
     slow = take_one(ledger, 1000.0)
@@ -152,7 +152,7 @@ def test_a_late_settlement_cannot_end_a_newer_mark(ledger: SqlLedger) -> None:
     assert take_one(ledger, 9004.0).generation == 2
 
 
-def test_a_late_settlement_does_not_free_a_newer_lease(ledger: SqlLedger) -> None:
+def test_a_late_settlement_does_not_free_a_newer_lease(ledger: Ledger) -> None:
     ledger.mark([mark()], 1000.0)
     slow = take_one(ledger, 1000.0)
     ledger.mark([mark()], 1001.0)
@@ -161,7 +161,7 @@ def test_a_late_settlement_does_not_free_a_newer_lease(ledger: SqlLedger) -> Non
     assert take(ledger, 9002.0) == ()
 
 
-def test_many_kinds_end_in_one_settlement(ledger: SqlLedger) -> None:
+def test_many_kinds_end_in_one_settlement(ledger: Ledger) -> None:
     ledger.mark(marks(["1.1", "1.2", "1.3", "1.4"]), 1000.0)
     tasks = {task.study_instance_uid: task for task in take(ledger, 1000.0)}
     ledger.settle(
@@ -180,13 +180,13 @@ def test_many_kinds_end_in_one_settlement(ledger: SqlLedger) -> None:
     assert [row.quarantine is not None for row in rows] == [False, False, False, True]
 
 
-def test_settling_nothing_changes_nothing(ledger: SqlLedger) -> None:
+def test_settling_nothing_changes_nothing(ledger: Ledger) -> None:
     ledger.mark([mark()], 1000.0)
     ledger.settle([], 1001.0)
     assert take_one(ledger, 1001.0).generation == 1
 
 
-def test_replay_makes_quarantined_studies_due(ledger: SqlLedger) -> None:
+def test_replay_makes_quarantined_studies_due(ledger: Ledger) -> None:
     ledger.mark(marks(["1.1", "1.2", "1.3"]), 1000.0)
     ledger.settle([quarantined(task) for task in take(ledger, 1000.0)], 1001.0)
     assert ledger.replay(["1.1", "9.9"], 1002.0, sources=["main"]) == 1
@@ -199,6 +199,6 @@ def test_replay_makes_quarantined_studies_due(ledger: SqlLedger) -> None:
     assert len(ledger.quarantine()) == 2
 
 
-def test_nothing_to_replay(ledger: SqlLedger) -> None:
+def test_nothing_to_replay(ledger: Ledger) -> None:
     assert ledger.replay([], 1000.0, sources=["main"]) == 0
     assert next_due(ledger, 1000.0) is None

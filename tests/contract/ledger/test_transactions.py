@@ -6,8 +6,8 @@ import time
 import pytest
 
 from indexer.errors import Interrupted, LedgerBusy, LedgerError, LedgerFull
-from indexer.ledger import SqlLedger, database, open_ledger
-from tests.contract.ledger.values import mark, marks, take
+from indexer.ledger import Ledger, database, open_ledger
+from tests.contract.ledger.values import TARGET, mark, marks, take
 from tests.fakes.ledger_faults import BUSY, DAMAGED, FULL, failing
 
 
@@ -22,7 +22,7 @@ def waits(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 @pytest.mark.parametrize(("fault", "cause"), [(BUSY, "LedgerBusy"), (FULL, "LedgerFull")])
 def test_it_is_undone_and_run_again_and_told_once(
-    ledger: SqlLedger, caplog: pytest.LogCaptureFixture, fault: str, cause: str
+    ledger: Ledger, caplog: pytest.LogCaptureFixture, fault: str, cause: str
 ) -> None:
     with failing(ledger, fault, times=3, statement="INSERT INTO dirty") as faults:
         ledger.mark([mark()], 1000.0)
@@ -34,11 +34,11 @@ def test_it_is_undone_and_run_again_and_told_once(
 
 @pytest.mark.parametrize(("fault", "error"), [(BUSY, LedgerBusy), (FULL, LedgerFull)])
 def test_a_command_gives_up_when_its_patience_ends(url: str, fault: str, error: type[LedgerError]) -> None:
-    with open_ledger(url, patience_s=0.05) as ledger, failing(ledger, fault, times=1000), pytest.raises(error):
+    with open_ledger(url, TARGET, patience_s=0.05) as ledger, failing(ledger, fault, times=1000), pytest.raises(error):
         ledger.mark([mark()], 1000.0)
 
 
-def test_a_fault_that_waiting_does_not_mend_is_raised_at_once(ledger: SqlLedger) -> None:
+def test_a_fault_that_waiting_does_not_mend_is_raised_at_once(ledger: Ledger) -> None:
     with failing(ledger, DAMAGED, times=1000) as faults, pytest.raises(LedgerError, match="damaged"):
         ledger.mark([mark()], 1000.0)
     assert faults.left == 999
@@ -53,7 +53,7 @@ def test_a_daemon_goes_on_beyond_that_until_it_is_stopped(url: str) -> None:
         ended.set()
 
     with (
-        open_ledger(url, patience_s=0.05) as ledger,
+        open_ledger(url, TARGET, patience_s=0.05) as ledger,
         failing(ledger, BUSY, times=100_000, statement="INSERT INTO dirty") as faults,
     ):
         ledger.wait_out(stop)
@@ -72,7 +72,7 @@ def test_a_daemon_goes_on_beyond_that_until_it_is_stopped(url: str) -> None:
         assert ledger.study("1.2.3") is None, "what was tried in vain left something"
 
 
-def test_no_study_is_leased_twice_where_taking_is_tried_again(ledger: SqlLedger) -> None:
+def test_no_study_is_leased_twice_where_taking_is_tried_again(ledger: Ledger) -> None:
     uids = {f"1.{number}" for number in range(100)}
     ledger.mark(marks(uids), 1000.0)
     taken: list[str] = []

@@ -10,9 +10,9 @@ import sqlalchemy.exc
 from sqlalchemy import exc, text
 
 from indexer.errors import LedgerBusy, LedgerError, LedgerFull
-from indexer.ledger import SqlLedger, open_ledger
+from indexer.ledger import Ledger, open_ledger
 from indexer.ledger.translation import translated
-from tests.contract.ledger.values import mark
+from tests.contract.ledger.values import TARGET, mark
 from tests.servers.postgres import Postgres
 from tests.servers.process import free_port
 
@@ -123,7 +123,7 @@ def test_what_is_not_the_databases_passes_through() -> None:
         raise ZeroDivisionError
 
 
-def test_a_bug_in_a_statement_names_no_data(ledger: SqlLedger) -> None:
+def test_a_bug_in_a_statement_names_no_data(ledger: Ledger) -> None:
     nowhere = text("SELECT :uid FROM nowhere")
     with pytest.raises(LedgerError, match="refused a statement") as caught:
         ledger.database.read(lambda transaction: transaction.execute(nowhere, {"uid": SECRET}))
@@ -142,17 +142,17 @@ def test_a_bug_in_a_statement_names_no_data(ledger: SqlLedger) -> None:
 )
 def test_an_address_that_names_no_ledger(url: str) -> None:
     with pytest.raises(LedgerError, match="no address of a ledger") as caught:
-        open_ledger(url)
+        open_ledger(url, TARGET)
     assert "sqlite:////" in caught.value.hint
 
 
 def test_a_server_that_is_not_there() -> None:
     with pytest.raises(LedgerBusy, match="cannot be reached"):
-        open_ledger(f"postgresql://nobody:{SECRET}@127.0.0.1:{free_port()}/ledger", patience_s=0.2)
+        open_ledger(f"postgresql://nobody:{SECRET}@127.0.0.1:{free_port()}/ledger", TARGET, patience_s=0.2)
 
 
 def test_the_work_goes_on_after_a_restart_of_the_server() -> None:
-    with Postgres() as server, open_ledger(server.create_database(), patience_s=1.0) as ledger:
+    with Postgres() as server, open_ledger(server.create_database(), TARGET, patience_s=1.0) as ledger:
         ledger.mark([mark()], 1000.0)
         server.kill()
         with pytest.raises(LedgerBusy):
@@ -168,5 +168,5 @@ def test_the_work_goes_on_after_a_restart_of_the_server() -> None:
 def test_without_the_driver_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "psycopg", None)
     with pytest.raises(LedgerError) as caught:
-        open_ledger("postgresql://host/ledger")
+        open_ledger("postgresql://host/ledger", TARGET)
     assert "dicom-fhir-indexer[postgres]" in caught.value.hint

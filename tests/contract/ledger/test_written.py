@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from indexer.ledger import SqlLedger
+from indexer.ledger import Ledger
 from indexer.model import Deferred, EndpointState, ResourceKey, Written
-from tests.contract.ledger.values import TARGET, execute, mark, patient, published, settled, take_one
+from tests.contract.ledger.values import execute, mark, patient, published, settled, take_one
 
 STUDY, PATIENT, ENDPOINT = (
     ResourceKey("ImagingStudy", "1.2.3"),
@@ -13,12 +13,12 @@ STUDY, PATIENT, ENDPOINT = (
 )
 
 
-def written(ledger: SqlLedger, *keys: ResourceKey) -> dict[ResourceKey, Written]:
+def written(ledger: Ledger, *keys: ResourceKey) -> dict[ResourceKey, Written]:
     """What was written, read by writing once more."""
     return dict(ledger.record_pending(dict.fromkeys(keys, b"next")))
 
 
-def test_what_is_sent_is_pending_until_it_is_confirmed(ledger: SqlLedger) -> None:
+def test_what_is_sent_is_pending_until_it_is_confirmed(ledger: Ledger) -> None:
     ledger.mark([mark()], 1000.0)
     task = take_one(ledger, 1000.0)
     assert ledger.record_pending({STUDY: b"one", PATIENT: b"two"}) == {}
@@ -27,7 +27,7 @@ def test_what_is_sent_is_pending_until_it_is_confirmed(ledger: SqlLedger) -> Non
     assert written(ledger, STUDY) == {STUDY: Written(confirmed=b"one", pending=b"next")}
 
 
-def test_a_study_that_was_put_off_confirms_its_patient(ledger: SqlLedger) -> None:
+def test_a_study_that_was_put_off_confirms_its_patient(ledger: Ledger) -> None:
     ledger.mark([mark()], 1000.0)
     ledger.record_pending({STUDY: b"one", PATIENT: b"two"})
     put_off = Deferred(
@@ -37,7 +37,7 @@ def test_a_study_that_was_put_off_confirms_its_patient(ledger: SqlLedger) -> Non
     assert written(ledger, STUDY, PATIENT) == {STUDY: Written(pending=b"one"), PATIENT: Written(confirmed=b"two")}
 
 
-def test_what_was_not_sent_anew_is_not_forgotten(ledger: SqlLedger) -> None:
+def test_what_was_not_sent_anew_is_not_forgotten(ledger: Ledger) -> None:
     """A study that is unchanged on the server is settled without a new intention."""
     ledger.mark([mark()], 1000.0)
     ledger.record_pending({STUDY: b"one"})
@@ -47,33 +47,31 @@ def test_what_was_not_sent_anew_is_not_forgotten(ledger: SqlLedger) -> None:
     assert written(ledger, STUDY) == {STUDY: Written(confirmed=b"one")}
 
 
-def test_an_endpoint_confirms_what_was_written_of_it(ledger: SqlLedger) -> None:
+def test_an_endpoint_confirms_what_was_written_of_it(ledger: Ledger) -> None:
     ledger.record_pending({ENDPOINT: b"one"})
     ledger.put_endpoint(EndpointState(source="main", fhir_id="e", fingerprint="f" * 64))
     assert written(ledger, ENDPOINT) == {ENDPOINT: Written(confirmed=b"one")}
 
 
-def test_another_target_holds_nothing_of_us(ledger: SqlLedger) -> None:
+def test_another_target_holds_nothing_of_us(ledger: Ledger, other_ledger: Ledger) -> None:
     ledger.record_pending({STUDY: b"one"})
-    ledger.open_target("http://other.example/fhir")
-    assert written(ledger, STUDY) == {}
-    ledger.open_target(TARGET)
+    assert written(other_ledger, STUDY) == {}
     assert written(ledger, STUDY) == {STUDY: Written(pending=b"one")}
 
 
-def test_a_target_that_was_replaced_leaves_nothing_behind(ledger: SqlLedger) -> None:
+def test_a_target_that_was_replaced_leaves_nothing_behind(ledger: Ledger) -> None:
     ledger.record_pending({STUDY: b"one"})
-    ledger.reset_target(TARGET)
+    ledger.reset_target()
     assert execute(ledger, "SELECT * FROM written") == []
 
 
-def test_many_are_written_at_once(ledger: SqlLedger) -> None:
+def test_many_are_written_at_once(ledger: Ledger) -> None:
     many = {ResourceKey(("ImagingStudy", "Patient")[number % 2], f"1.{number}"): b"one" for number in range(2500)}
     assert ledger.record_pending(many) == {}
     assert ledger.record_pending(many) == dict.fromkeys(many, Written(pending=b"one"))
 
 
-def test_whose_a_patient_is_and_what_is_shared(ledger: SqlLedger) -> None:
+def test_whose_a_patient_is_and_what_is_shared(ledger: Ledger) -> None:
     ledger.mark([mark()], 1000.0)
     theirs = patient(is_ours=False, version_id="7", is_shared=True)
     study = published(is_shared=True, references="d" * 64)
@@ -82,7 +80,7 @@ def test_whose_a_patient_is_and_what_is_shared(ledger: SqlLedger) -> None:
     assert ledger.published(["1.2.3"]) == {"1.2.3": study}
 
 
-def test_a_patient_that_is_gone_is_forgotten(ledger: SqlLedger) -> None:
+def test_a_patient_that_is_gone_is_forgotten(ledger: Ledger) -> None:
     ledger.mark([mark()], 1000.0)
     ledger.settle([replace(settled(take_one(ledger, 1000.0)), patient=patient())], 1001.0)
     ledger.forget_patients(["key", "other"])

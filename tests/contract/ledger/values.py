@@ -5,10 +5,11 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from indexer.ledger import SqlLedger
+from indexer.ledger import Ledger
 from indexer.model import Lane, Mark, Patient, Published, Quarantined, Settled, StudyLocation, Task
 
 TARGET = "http://fhir.example/fhir"
+OTHER_TARGET = "http://other.example/fhir"
 LEASE_S = 600.0
 
 
@@ -64,7 +65,7 @@ def quarantined(task: Task, cause: str = "no-patient-id") -> Quarantined:
 
 
 def take(
-    ledger: SqlLedger,
+    ledger: Ledger,
     now: float,
     limit: int = 100,
     lease_s: float = LEASE_S,
@@ -76,11 +77,11 @@ def take(
     return ledger.take(now, limit, lease_s, source=source, sources=sources, lane=lane)
 
 
-def next_due(ledger: SqlLedger, now: float) -> float | None:
+def next_due(ledger: Ledger, now: float) -> float | None:
     return ledger.next_due(now, source="main")
 
 
-def execute(ledger: SqlLedger, *statements: str) -> Sequence[Any]:
+def execute(ledger: Ledger, *statements: str) -> Sequence[Any]:
     """Run statements of SQL behind the ledger's back; the rows of the last one, if it has any."""
 
     def work(transaction: Connection) -> Sequence[Any]:
@@ -90,10 +91,10 @@ def execute(ledger: SqlLedger, *statements: str) -> Sequence[Any]:
     return ledger.database.write(work)
 
 
-def take_one(ledger: SqlLedger, now: float) -> Task:
+def take_one(ledger: Ledger, now: float) -> Task:
     (task,) = take(ledger, now)
     return task
 
 
-def taken_uids(ledger: SqlLedger, now: float, limit: int = 100) -> list[str]:
+def taken_uids(ledger: Ledger, now: float, limit: int = 100) -> list[str]:
     return [task.study_instance_uid for task in take(ledger, now, limit)]

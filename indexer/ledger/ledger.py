@@ -49,17 +49,19 @@ if TYPE_CHECKING:
 PATIENCE_S = 30.0
 
 
-def open_ledger(url: str, *, site_key: bytes | None = None, patience_s: float = PATIENCE_S) -> SqlLedger:
+def open_ledger(url: str, target: str, *, site_key: bytes | None = None, patience_s: float = PATIENCE_S) -> Ledger:
     """Open a ledger, made or migrated if need be.
 
     Parameters
     ----------
     url
         ``sqlite:////absolute/path`` or ``postgresql://user@host/database``.
+    target
+        Address of the FHIR server that the ledger is opened for: what it confirmed says nothing about another.
     site_key
         Secret behind the keyed hashes; without it the ledger makes its own.
     patience_s
-        How long a transaction waits for other processes or for room on the disk, until `SqlLedger.wait_out`.
+        How long a transaction waits for other processes or for room on the disk, until `Ledger.wait_out`.
 
     Raises
     ------
@@ -73,22 +75,24 @@ def open_ledger(url: str, *, site_key: bytes | None = None, patience_s: float = 
         if site_key is not None:
             installation.site_key(database, site_key)
         on_failure.pop_all()
-    return SqlLedger(database)
+    return Ledger(database, target)
 
 
-class SqlLedger:
-    """The `Ledger` on SQLite or PostgreSQL, for any number of threads.
+class Ledger:
+    """The durable state, for any number of threads. Times are epoch seconds.
 
     Parameters
     ----------
     database
         Migrated to the present schema.
+    target
+        Address of the FHIR server that `published`, `patients`, `endpoint` and the like speak of.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, target: str) -> None:
         self.database = database
+        self.target = target
         self._lock = drain_lock(database)
-        self._base_url: str | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -117,11 +121,6 @@ class SqlLedger:
 
     # -- target ------------------------------------------------------------------------------------------------
 
-    def open_target(self, base_url: str) -> None:
-        """Make `base_url` the target that `published`, `patients` and `endpoint` speak of, in this object."""
-        targets.open_target(self.database, base_url)
-        self._base_url = base_url
-
     @reads
     def drained_target(self, transaction: Connection) -> str | None:
         """Address of the target that was drained to last, None before the first time."""
@@ -132,13 +131,15 @@ class SqlLedger:
         """Record that this target is drained to from now on."""
         installation.put_drained_target(transaction, base_url)
 
-    def reset_target(self, base_url: str) -> None:
+    def reset_target(self) -> None:
         """The same address, but another or an emptied server: nothing counts as sent any more."""
-        targets.reset_target(self.database, base_url)
-        self._base_url = base_url
+        targets.reset_target(self.database, self.target)
 
-    def _target(self, transaction: Connection) -> int:
-        return targets.present(transaction, self._base_url)
+    def _target(self, transaction: Connection) -> int | None:
+        return targets.active(transaction, self.target)
+
+    def _begun_target(self, transaction: Connection) -> int:
+        return targets.begun(transaction, self.target)
 
     # -- drain lock --------------------------------------------------------------------------------------------
 
@@ -235,7 +236,7 @@ class SqlLedger:
     @writes
     def settle(self, transaction: Connection, settlements: Sequence[Settlement], now: float) -> None:
         """End tasks; a study that was marked meanwhile stays dirty."""
-        settle.settle(transaction, self._target(transaction), settlements, now)
+        settle.settle(transaction, self._begun_target(transaction), settlements, now)
 
     # -- confirmed by the target -------------------------------------------------------------------------------
 
@@ -267,14 +268,14 @@ class SqlLedger:
     @writes
     def put_endpoint(self, transaction: Connection, state: EndpointState) -> None:
         """Record a source's Endpoint as the present target holds it."""
-        target_state.put_endpoint(transaction, self._target(transaction), state)
+        target_state.put_endpoint(transaction, self._begun_target(transaction), state)
 
     @writes
     def record_pending(
         self, transaction: Connection, bodies: Mapping[ResourceKey, bytes]
     ) -> Mapping[ResourceKey, Written]:
         """Record what is about to be sent to the present target, packed; what was written before."""
-        return target_state.record_pending(transaction, self._target(transaction), bodies)
+        return target_state.record_pending(transaction, self._begun_target(transaction), bodies)
 
     @writes
     def forget_patients(self, transaction: Connection, patient_keys: Sequence[str]) -> None:
@@ -332,12 +333,12 @@ class SqlLedger:
     @reads
     def summary(self, transaction: Connection, source: str, now: float) -> Summary:
         """Counts and times for `status`."""
-        return report.summary(transaction, targets.active(transaction, self._base_url), source, now)
+        return report.summary(transaction, self._target(transaction), source, now)
 
     @reads
     def study(self, transaction: Connection, study_instance_uid: str) -> StudyRow | None:
         """All that is known of one study."""
-        return report.study_row(transaction, targets.active(transaction, self._base_url), study_instance_uid)
+        return report.study_row(transaction, self._target(transaction), study_instance_uid)
 
     @reads
     def quarantine(self, transaction: Connection) -> tuple[QuarantineRow, ...]:

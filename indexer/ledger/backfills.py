@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, func, insert, select, update
 
-from indexer.ledger import mark as marking
+from indexer.ledger import marks as marking
 from indexer.ledger.schema import backfill, dirty, quarantine
 from indexer.model import BackfillRun
 from indexer.model.ledger import BackfillProgress
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from indexer.model import Mark
 
+_RUN = [backfill.c[field.name] for field in dataclasses.fields(BackfillRun)]
+
 
 def begin(transaction: Connection, digest: str, now: float, rate: float | None) -> BackfillRun:
     """The newest unfinished run of the same options, with the rate asked for now, or a new one."""
@@ -25,15 +28,15 @@ def begin(transaction: Connection, digest: str, now: float, rate: float | None) 
     run_id = transaction.scalar(select(func.max(backfill.c.run_id)).where(*unfinished))
     if run_id is None:
         values = {"cursor": "", "marked": 0, "is_marked": False, "started_at": now, "instances": 0}
-        made = insert(backfill).values(digest=digest, rate=rate, **values).returning(backfill.c.run_id)
+        made = insert(backfill).values(digest=digest, **values).returning(backfill.c.run_id)
         run_id = transaction.scalars(made).one()
     return _change(transaction, run_id, {"rate": rate})
 
 
-def mark(transaction: Connection, run: BackfillRun, some: Sequence[Mark], cursor: str, now: float) -> BackfillRun:
-    """Mark a chunk for a run and move its cursor."""
-    marking.mark(transaction, some, now, run.run_id)
-    return _change(transaction, run.run_id, {"cursor": cursor, "marked": backfill.c.marked + len(some)})
+def mark(transaction: Connection, run: BackfillRun, marks: Sequence[Mark], cursor: str, now: float) -> BackfillRun:
+    """Mark a chunk for a run and move its cursor, together."""
+    marking.mark(transaction, marks, now, run.run_id)
+    return _change(transaction, run.run_id, {"cursor": cursor, "marked": backfill.c.marked + len(marks)})
 
 
 def marked(transaction: Connection, run: BackfillRun) -> BackfillRun:
@@ -42,34 +45,24 @@ def marked(transaction: Connection, run: BackfillRun) -> BackfillRun:
 
 
 def finish(transaction: Connection, run: BackfillRun, now: float) -> None:
-    """The run is over."""
+    """Nothing of the run is dirty any more."""
     _change(transaction, run.run_id, {"finished_at": now})
 
 
 def _change(transaction: Connection, run_id: int, values: dict[str, Any]) -> BackfillRun:
-    transaction.execute(update(backfill).where(backfill.c.run_id == run_id).values(values))
-    row = transaction.execute(select(backfill).where(backfill.c.run_id == run_id)).one()
-    return BackfillRun(
-        run_id=row.run_id,
-        digest=row.digest,
-        cursor=row.cursor,
-        marked=row.marked,
-        is_marked=row.is_marked,
-        started_at=row.started_at,
-        rate=row.rate,
-    )
+    changed = update(backfill).where(backfill.c.run_id == run_id).values(values).returning(*_RUN)
+    return BackfillRun(**transaction.execute(changed).mappings().one())
 
 
 def progress(transaction: Connection, run: BackfillRun) -> BackfillProgress:
     """How far the run is."""
-    row = transaction.execute(
-        select(backfill.c.marked, backfill.c.instances).where(backfill.c.run_id == run.run_id)
-    ).one()
+    counters = select(backfill.c.marked, backfill.c.instances).where(backfill.c.run_id == run.run_id)
+    marked, instances = transaction.execute(counters).one()
     return BackfillProgress(
-        marked=row.marked,
+        marked=marked,
         remaining=_count(transaction, dirty.c.run_id == run.run_id),
         quarantined=_count(transaction, quarantine.c.run_id == run.run_id),
-        instances=row.instances,
+        instances=instances,
     )
 
 
@@ -78,7 +71,7 @@ def _count(transaction: Connection, condition: ColumnElement[bool]) -> int:
 
 
 def rate(transaction: Connection) -> float | None:
-    """Lowest rate that a run asks for whose studies are not all settled."""
+    """Lowest rate that an unfinished run asks for, in studies per second."""
     is_under_way = select(dirty.c.run_id).where(dirty.c.run_id == backfill.c.run_id).exists()
     lowest: float | None = transaction.scalar(select(func.min(backfill.c.rate)).where(is_under_way))
     return lowest

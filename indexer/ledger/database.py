@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Concatenate, NoReturn, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import tenacity
 from sqlalchemy.dialects import postgresql, sqlite
@@ -17,15 +16,13 @@ from indexer.log import Event
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection, Table
 
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-P = ParamSpec("P")
-Owner = TypeVar("Owner", bound="HasDatabase")
 
 _CHUNK = 500
 BETWEEN_TRIES_S = (0.1, 5.0)
@@ -37,11 +34,19 @@ def chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
         yield values[start : start + _CHUNK]
 
 
-def upsert(transaction: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+def put(transaction: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows by their primary keys; columns that are not named keep their values."""
+    if not rows:
+        return
+    row = insert(transaction, table)
+    keys = [column.name for column in table.primary_key]
+    values = {name: row.excluded[name] for name in rows[0] if name not in keys}
+    transaction.execute(row.on_conflict_do_update(index_elements=keys, set_=values), rows)
+
+
+def insert(transaction: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
     """An INSERT that takes ``on_conflict_do_update``, in the transaction's dialect."""
-    if transaction.dialect.name == "postgresql":
-        return postgresql.insert(table)
-    return sqlite.insert(table)
+    return postgresql.insert(table) if transaction.dialect.name == "postgresql" else sqlite.insert(table)
 
 
 class Database:
@@ -115,35 +120,6 @@ class Database:
                 retry_error_callback=_interrupt,
             )
         return retrying(translated()(attempt))
-
-
-class HasDatabase(Protocol):
-    """Whose methods are transactions."""
-
-    @property
-    def database(self) -> Database:
-        """Where they run."""
-        ...
-
-
-def reads(method: Callable[Concatenate[Owner, Connection, P], T]) -> Callable[Concatenate[Owner, P], T]:
-    """Make a method one transaction that only reads; the caller does not give the connection."""
-
-    @functools.wraps(method)
-    def read(self: Owner, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return self.database.read(lambda transaction: method(self, transaction, *args, **kwargs))
-
-    return read
-
-
-def writes(method: Callable[Concatenate[Owner, Connection, P], T]) -> Callable[Concatenate[Owner, P], T]:
-    """Make a method one transaction that writes; the caller does not give the connection."""
-
-    @functools.wraps(method)
-    def write(self: Owner, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return self.database.write(lambda transaction: method(self, transaction, *args, **kwargs))
-
-    return write
 
 
 def _tell(state: tenacity.RetryCallState) -> None:

@@ -85,23 +85,18 @@ def _make_file(path: Path) -> None:
     An existing file is never opened here: closing it would end the locks that SQLite holds on it in this process.
     """
     try:
-        make_directory(path.parent)
-        if path.exists():
-            _tighten(path)
-        else:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = path.stat() if path.exists() else None
+        if status is None:
             with suppress(FileExistsError):  # another process makes it at the same moment
                 os.close(open_private(path, os.O_RDWR | os.O_CREAT | os.O_EXCL))
+        elif status.st_mode & 0o077 and status.st_uid == os.geteuid():
+            path.chmod(0o600)
     except OSError as error:
         raise LedgerError(
             f"The ledger cannot be made or opened: {error.strerror}.",
             hint="Check that its directory exists and belongs to this user.",
         ) from error
-
-
-def make_directory(path: Path) -> None:
-    """Make a directory for this user's eyes only, unless it exists."""
-    if not path.is_dir():
-        path.mkdir(mode=0o700, parents=True)
 
 
 def open_private(path: Path, flags: int) -> int:
@@ -111,12 +106,6 @@ def open_private(path: Path, flags: int) -> int:
         owner = path.parent.stat()
         os.fchown(descriptor, owner.st_uid, owner.st_gid)
     return descriptor
-
-
-def _tighten(path: Path) -> None:
-    status = path.stat()
-    if status.st_mode & 0o077 and status.st_uid == os.geteuid():
-        path.chmod(0o600)
 
 
 def _postgresql(url: URL, patience_s: float) -> Engine:

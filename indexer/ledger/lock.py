@@ -6,7 +6,7 @@ import fcntl
 import os
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, text
 
@@ -16,7 +16,6 @@ from indexer.ledger.translation import translated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from indexer.ledger.database import Database
@@ -26,24 +25,8 @@ _TRIES = 10
 _BETWEEN_TRIES_S = 0.01
 
 
-class DrainLock(Protocol):
-    """Held by one process per ledger."""
-
-    def hold(self) -> AbstractContextManager[None]:
-        """Hold the lock; raises `LedgerBusy` if somebody else does."""
-        ...
-
-    def is_held(self) -> bool:
-        """Whether some process, this one included, holds the lock."""
-        ...
-
-    def confirm(self) -> None:
-        """Take the lock again if this process lost it unnoticed; raises `LedgerBusy` if that cannot be."""
-        ...
-
-
-def drain_lock(database: Database) -> DrainLock:
-    """The lock that fits the database."""
+def drain_lock(database: Database) -> FileLock | AdvisoryLock:
+    """The lock that fits the database; one process per ledger holds it."""
     path = database.path
     return AdvisoryLock(database) if path is None else FileLock(path.with_name(path.name + ".drain.lock"))
 
@@ -66,6 +49,7 @@ class FileLock:
 
     @contextmanager
     def hold(self) -> Iterator[None]:
+        """Hold the lock; raises `LedgerBusy` if somebody else does."""
         descriptor = self._open()
         try:
             if not any(_locked(descriptor, fcntl.LOCK_EX, after_s=try_ * _BETWEEN_TRIES_S) for try_ in range(_TRIES)):
@@ -77,6 +61,7 @@ class FileLock:
             os.close(descriptor)
 
     def is_held(self) -> bool:
+        """Whether some process, this one included, holds the lock."""
         descriptor = self._open()
         try:
             return not _locked(descriptor, fcntl.LOCK_SH)
@@ -131,6 +116,7 @@ class AdvisoryLock:
         return self._database.read(lambda transaction: transaction.scalar(_HOLDER)) is not None
 
     def confirm(self) -> None:
+        """Take the lock again if this process lost it unnoticed; raises `LedgerBusy` if that cannot be."""
         if self._session is None:
             return
         try:

@@ -2,44 +2,50 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row, Table, exists, func, select
+from sqlalchemy import Connection, RowMapping, Table, delete, exists, func, select
 
-from indexer.ledger import locations, schema, target_state
-from indexer.ledger.schema import dirty, feed, location, quarantine, source, study
+from indexer.ledger import locations, schema, targets
+from indexer.ledger.database import put
+from indexer.ledger.schema import dirty, feed, location, quarantine, server_health, source, study
 from indexer.model import Lane
-from indexer.model.ledger import DirtyRow, QuarantineRow, StudyRow, Summary
+from indexer.model.ledger import DirtyRow, HealthState, QuarantineRow, StudyRow, Summary
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import ColumnElement, Select
 
     from indexer.model import StudyLocation
 
 
 def summary(transaction: Connection, target_id: int | None, name: str, now: float) -> Summary:
-    """Counts and times of one source; nothing is published at no target."""
-    position = transaction.execute(select(feed.c.reached, feed.c.epoch).where(feed.c.source == name)).one_or_none()
-    times = select(source.c.last_poll_at, source.c.last_write_at).where(source.c.name == name)
-    last = transaction.execute(times).one_or_none()
+    """Counts and times of one source for `status`."""
+    position = _row(transaction, select(feed.c.reached, feed.c.epoch).where(feed.c.source == name))
+    last = _row(transaction, select(source.c.last_poll_at, source.c.last_write_at).where(source.c.name == name))
     oldest = transaction.scalar(select(func.min(dirty.c.first_event_at)).where(_stands_in(dirty, name)))
     is_deferred = dirty.c.last_cause.is_not(None)
     causes = select(dirty.c.last_cause, func.count().label("studies")).where(is_deferred, _stands_in(dirty, name))
     return Summary(
         source=name,
-        feed_position=position.reached if position else None,
-        feed_epoch=position.epoch if position else None,
+        feed_position=position.get("reached"),
+        feed_epoch=position.get("epoch"),
         dirty=_count(transaction, dirty, name),
         dirty_live=_count(transaction, dirty, name, dirty.c.lane == int(Lane.LIVE)),
         waiting={row.last_cause: row.studies for row in transaction.execute(causes.group_by(dirty.c.last_cause))},
         oldest_dirty_at=None if oldest is None else min(oldest, now),
         published=_count(transaction, schema.published, name, schema.published.c.target_id == target_id),
         quarantined=_count(transaction, quarantine, name),
-        last_poll_at=last.last_poll_at if last else None,
-        last_write_at=last.last_write_at if last else None,
+        last_poll_at=last.get("last_poll_at"),
+        last_write_at=last.get("last_write_at"),
     )
+
+
+def _row(transaction: Connection, query: Select[Any]) -> dict[str, Any]:
+    """The one row of a query; empty if there is none."""
+    return dict(transaction.execute(query).mappings().one_or_none() or {})
 
 
 def _stands_in(table: Table, name: str) -> ColumnElement[bool]:
@@ -56,55 +62,49 @@ def study_row(transaction: Connection, target_id: int | None, study_instance_uid
     """All that is known of one study; None if it was never marked."""
     if transaction.scalar(select(study.c.generation).where(study.c.study_instance_uid == study_instance_uid)) is None:
         return None
-    row = transaction.execute(select(dirty).where(dirty.c.study_instance_uid == study_instance_uid)).one_or_none()
+    stands = locations.of_studies(transaction, [study_instance_uid])[study_instance_uid]
+    waiting = _row(transaction, select(dirty).where(dirty.c.study_instance_uid == study_instance_uid))
     aside = select(quarantine).where(quarantine.c.study_instance_uid == study_instance_uid)
-    published = target_state.published(transaction, target_id, [study_instance_uid])
-    stands = locations.of_studies(transaction, [study_instance_uid]).get(study_instance_uid, ())
-    kept = transaction.execute(aside).one_or_none()
     return StudyRow(
         study_instance_uid=study_instance_uid,
         locations=stands,
-        dirty=_dirty_row(row) if row else None,
-        published=published.get(study_instance_uid),
-        quarantine=_quarantine_row(kept, stands) if kept else None,
+        dirty=_dirty_row(waiting) if waiting else None,
+        published=targets.published(transaction, target_id, [study_instance_uid]).get(study_instance_uid),
+        quarantine=next((_quarantine_row(row, stands) for row in transaction.execute(aside).mappings()), None),
     )
 
 
 def quarantine_rows(transaction: Connection) -> tuple[QuarantineRow, ...]:
     """Studies in quarantine, oldest first."""
     query = select(quarantine).order_by(quarantine.c.since, quarantine.c.study_instance_uid)
-    rows = transaction.execute(query).all()
-    stands = locations.of_studies(transaction, [row.study_instance_uid for row in rows])
-    return tuple(_quarantine_row(row, stands.get(row.study_instance_uid, ())) for row in rows)
+    rows = transaction.execute(query).mappings().all()
+    stands = locations.of_studies(transaction, [row["study_instance_uid"] for row in rows])
+    return tuple(_quarantine_row(row, stands[row["study_instance_uid"]]) for row in rows)
 
 
-def quarantined_uids(transaction: Connection, study_instance_uids: Sequence[str]) -> list[str]:
-    """Those of these studies that are in quarantine; every one in quarantine if none is named."""
-    kept = transaction.scalars(select(quarantine.c.study_instance_uid)).all()
-    wanted = set(study_instance_uids)
-    return [uid for uid in kept if not wanted or uid in wanted]
+def _dirty_row(row: dict[str, Any]) -> DirtyRow:
+    values = {name: row[name] for name in _DIRTY}
+    return DirtyRow(**values | {"lane": Lane(row["lane"])}, is_leased=row["lease_until"] is not None)
 
 
-def _dirty_row(row: Row[Any]) -> DirtyRow:
-    return DirtyRow(
-        generation=row.generation,
-        lane=Lane(row.lane),
-        reason=row.reason,
-        first_event_at=row.first_event_at,
-        last_event_at=row.last_event_at,
-        due_at=row.due_at,
-        attempts=row.attempts,
-        last_cause=row.last_cause,
-        is_leased=row.lease_until is not None,
-    )
+_DIRTY = {field.name for field in dataclasses.fields(DirtyRow)} - {"is_leased"}
 
 
-def _quarantine_row(row: Row[Any], stands: tuple[StudyLocation, ...]) -> QuarantineRow:
-    return QuarantineRow(
-        study_instance_uid=row.study_instance_uid,
-        cause=row.cause,
-        text=row.text,
-        hint=row.hint,
-        since=row.since,
-        locations=stands,
-    )
+def _quarantine_row(row: RowMapping, stands: tuple[StudyLocation, ...]) -> QuarantineRow:
+    return QuarantineRow(locations=stands, **{name: value for name, value in row.items() if name != "run_id"})
+
+
+def put_health(transaction: Connection, states: Iterable[HealthState]) -> None:
+    """Record how servers do; the drain lock's next owner forgets it."""
+    put(transaction, server_health, [dataclasses.asdict(state) for state in states])
+
+
+def health(transaction: Connection) -> tuple[HealthState, ...]:
+    """How each server did when it was recorded last, by name."""
+    rows = transaction.execute(select(server_health).order_by(server_health.c.server)).mappings()
+    return tuple(HealthState(**row) for row in rows)
+
+
+def clear_health(transaction: Connection) -> None:
+    """Forget what an earlier process saw."""
+    transaction.execute(delete(server_health))

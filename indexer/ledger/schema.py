@@ -6,7 +6,10 @@ checks would cost a look-up per row in markings of a million studies. Times are 
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
+    JSON,
     BigInteger,
     Boolean,
     Column,
@@ -25,66 +28,66 @@ SOURCE_NOT_CONFIGURED = "source_not_configured"
 
 metadata = MetaData(naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s", "pk": "pk_%(table_name)s"})
 
+
+def _table(name: str, *columns: Column[Any] | Index) -> Table:
+    """A table whose rows SQLite keeps by their primary key alone."""
+    return Table(name, metadata, *columns, sqlite_with_rowid=False)
+
+
+def _index_where(condition: str, name: str, column: str, *, unique: bool = False) -> Index:
+    where = text(condition)
+    return Index(name, column, unique=unique, sqlite_where=where, postgresql_where=where)
+
+
 # Names and secrets that live as long as the ledger: the site key.
-meta = Table(
+meta = _table(
     "meta",
-    metadata,
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False),
-    sqlite_with_rowid=False,
 )
 
 # What belongs to a source itself, whatever its feed or the target does.
-source = Table(
+source = _table(
     "source",
-    metadata,
     Column("name", Text, primary_key=True),
     Column("patient_system", Text),
     Column("endpoint_id", Text),
     Column("last_poll_at", Double),
     Column("last_write_at", Double),
-    sqlite_with_rowid=False,
 )
 
 # How far a source's feed was read; the cursor is the feed's own text.
-feed = Table(
+feed = _table(
     "feed",
-    metadata,
     Column("source", Text, primary_key=True),
     Column("cursor", Text, nullable=False),
     Column("reached", BigInteger, nullable=False),
     Column("epoch", Integer, nullable=False),
-    sqlite_with_rowid=False,
 )
 
 # Every study that was ever marked. `generation` never falls, so that a late settlement cannot end a newer mark.
-study = Table(
+study = _table(
     "study",
-    metadata,
     Column("study_instance_uid", Text, primary_key=True),
     Column("generation", BigInteger, nullable=False),
-    sqlite_with_rowid=False,
 )
 
 # Where a study stands.
-location = Table(
+location = _table(
     "location",
-    metadata,
     Column("source", Text, primary_key=True),
     Column("location_id", Text, primary_key=True),
     Column("study_instance_uid", Text, nullable=False),
     Column("marked_at", Double, nullable=False),
     Index(None, "study_instance_uid"),
     Index(None, "source", "marked_at"),
-    sqlite_with_rowid=False,
 )
 
 # The work. `source` is the one whose pipeline reads the study. `taken_generation` is the generation that the present
 # lease was given for; `is_abandoned` says that an owner died under a lease, so that the target may hold what was not
 # settled.
-dirty = Table(
+dirty = _table(
     "dirty",
-    metadata,
     Column("study_instance_uid", Text, primary_key=True),
     Column("source", Text, nullable=False),
     Column("generation", BigInteger, nullable=False),
@@ -101,19 +104,8 @@ dirty = Table(
     Column("is_abandoned", Boolean, nullable=False),
     Column("run_id", Integer),
     Index(None, "source", "lane", "due_at"),
-    Index(
-        "ix_dirty_leased",
-        "lease_until",
-        sqlite_where=text("lease_until IS NOT NULL"),
-        postgresql_where=text("lease_until IS NOT NULL"),
-    ),
-    Index(
-        "ix_dirty_run",
-        "run_id",
-        sqlite_where=text("run_id IS NOT NULL"),
-        postgresql_where=text("run_id IS NOT NULL"),
-    ),
-    sqlite_with_rowid=False,
+    _index_where("lease_until IS NOT NULL", "ix_dirty_leased", "lease_until"),
+    _index_where("run_id IS NOT NULL", "ix_dirty_run", "run_id"),
 )
 
 # FHIR servers by address. A server that was replaced under its address gets a new row; one row per address is active.
@@ -123,19 +115,12 @@ target = Table(
     Column("target_id", Integer, primary_key=True),
     Column("base_url", Text, nullable=False),
     Column("is_active", Boolean, nullable=False),
-    Index(
-        "ix_target_active",
-        "base_url",
-        unique=True,
-        sqlite_where=text("is_active"),
-        postgresql_where=text("is_active"),
-    ),
+    _index_where("is_active", "ix_target_active", "base_url", unique=True),
 )
 
 # What a target confirmed of each study, of each Patient and of each source's Endpoint.
-published = Table(
+published = _table(
     "published",
-    metadata,
     Column("target_id", Integer, primary_key=True, autoincrement=False),
     Column("study_instance_uid", Text, primary_key=True),
     Column("fhir_id", Text, nullable=False),
@@ -149,34 +134,29 @@ published = Table(
     Column("published_at", Double, nullable=False),
     Column("is_shared", Boolean, nullable=False),
     Column("references", Text, nullable=False),
-    sqlite_with_rowid=False,
 )
 
-patient = Table(
+patient = _table(
     "patient",
-    metadata,
     Column("target_id", Integer, primary_key=True, autoincrement=False),
     Column("patient_key", Text, primary_key=True),
     Column("fhir_id", Text, nullable=False),
     Column("fingerprint", Text, nullable=False),
     Column("basis", Text, nullable=False),
-    Column("names", Text, nullable=False),
+    Column("names", JSON, nullable=False),
     Column("is_ours", Boolean, nullable=False),
     Column("version_id", Text),
     Column("is_shared", Boolean, nullable=False),
-    sqlite_with_rowid=False,
 )
 
-endpoint = Table(
+endpoint = _table(
     "endpoint",
-    metadata,
     Column("target_id", Integer, primary_key=True, autoincrement=False),
     Column("source", Text, primary_key=True),
     Column("fhir_id", Text, nullable=False),
     Column("version_id", Text),
     Column("fingerprint", Text, nullable=False),
     Column("is_shared", Boolean, nullable=False),
-    sqlite_with_rowid=False,
 )
 
 # What we wrote into each resource, compressed: the memory of the next merge. Resources are named by what they are, for
@@ -193,16 +173,14 @@ written = Table(
 )
 
 # Studies that could not be published as they were.
-quarantine = Table(
+quarantine = _table(
     "quarantine",
-    metadata,
     Column("study_instance_uid", Text, primary_key=True),
     Column("cause", Text, nullable=False),
     Column("text", Text, nullable=False),
     Column("hint", Text, nullable=False),
     Column("since", Double, nullable=False),
     Column("run_id", Integer),
-    sqlite_with_rowid=False,
 )
 
 # Backfills; `instances` counts those of the run's studies that were settled as published.
@@ -221,9 +199,8 @@ backfill = Table(
 )
 
 # How the servers do, as the process that drains sees them; `since` and `next_try_at` belong to an outage.
-server_health = Table(
+server_health = _table(
     "server_health",
-    metadata,
     Column("server", Text, primary_key=True),
     Column("peer", Text, nullable=False),
     Column("is_well", Boolean, nullable=False),
@@ -231,5 +208,4 @@ server_health = Table(
     Column("next_try_at", Double),
     Column("cause", Text, nullable=False),
     Column("status", Integer),
-    sqlite_with_rowid=False,
 )

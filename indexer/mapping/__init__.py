@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from indexer.mapping.check import check
+from indexer.mapping.context import Cause, Issue
 from indexer.mapping.endpoint import endpoint
 from indexer.mapping.fingerprint import fingerprint
 from indexer.mapping.identity import Identity, endpoint_id, imaging_study_id, patient_id, patient_key
-from indexer.mapping.issues import Cause, Issue
 from indexer.mapping.patient import with_demographics
 from indexer.mapping.preset import Preset, presets
 from indexer.mapping.requested_tags import sampled_keywords

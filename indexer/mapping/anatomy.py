@@ -7,16 +7,16 @@ Sources: PS3.3 2024e, 10.5 "General Anatomy Macros" and C.7.3.1 "General Series 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from indexer.mapping.coding import SNOMED_CT, coding, concept
-from indexer.mapping.issues import Cause
-from indexer.mapping.tables import column
+from indexer.mapping.coding import SNOMED_CT, coding, column, concept
+from indexer.mapping.context import Cause
+from indexer.mapping.rules import Element
 
 if TYPE_CHECKING:
-    from indexer.mapping.coded_entry import Entries
-    from indexer.mapping.evidence import Evidence
-    from indexer.mapping.rules import Rules
+    from indexer.mapping.coding import Entries
+    from indexer.mapping.context import Context
+    from indexer.mapping.syntax import Json
     from indexer.model import Attributes
 
 _SIDES = {
@@ -29,15 +29,19 @@ _UNPAIRED = "U"
 _NOT_IN_TERM = re.compile(r"[\s_.\-]+")
 
 
-def body_site(evidence: Evidence, entries: Entries, rules: Rules) -> dict[str, Any] | None:
+def body_site(context: Context) -> Json | None:
     """Concept of the region: by AnatomicRegionSequence, else by BodyPartExamined."""
-    regions = [entries.concepts("AnatomicRegionSequence", _regions(dataset)[:1]) for dataset in evidence.sampled]
-    stated = evidence.one("AnatomicRegionSequence", [found[0] for found in regions if found])
-    return stated or _by_term(evidence, rules)
+    evidence = context.evidence
+    regions = [
+        context.entries.concepts("AnatomicRegionSequence", _regions(dataset)[:1]) for dataset in evidence.sampled
+    ]
+    stated = evidence.only("AnatomicRegionSequence", [region[0] for region in regions if region])
+    site = stated or _by_term(context)
+    return site if site and ("coding" in site or context.wants(Element.BODY_SITE_TEXT)) else None
 
 
-def laterality(evidence: Evidence, entries: Entries, site: dict[str, Any] | None, *, is_whole: bool) -> str | None:
-    """The side as ``R``, ``L`` or ``B``.
+def laterality(context: Context, site: Json | None, *, is_whole: bool) -> Json | None:
+    """Concept of the side.
 
     Parameters
     ----------
@@ -47,9 +51,11 @@ def laterality(evidence: Evidence, entries: Entries, site: dict[str, Any] | None
         Whether every instance was sampled. The side of one image says nothing of its neighbours, and a wrong side
         harms, so that only then the sides of the images are taken where the series states none.
     """
-    stated = evidence.text("Laterality")
-    letters = [stated] if stated else [_side_of_image(one, entries) for one in evidence.sampled] if is_whole else []
-    letter = evidence.one("ImageLaterality", letters)
+    evidence = context.evidence
+    letter = evidence.text("Laterality")
+    if letter is None and is_whole:
+        letters = [_side_of_image(dataset, context.entries) for dataset in evidence.sampled]
+        letter = evidence.only("ImageLaterality", letters)
     if not letter or letter == _UNPAIRED:
         return None
     if letter not in _SIDES:
@@ -58,24 +64,18 @@ def laterality(evidence: Evidence, entries: Entries, site: dict[str, Any] | None
     if _contradicts(letter, site):
         evidence.issues.add("Laterality", Cause.DISAGREES)
         return None
-    return letter
-
-
-def side(letter: str) -> dict[str, Any]:
-    """Concept of a side."""
     return concept(_SIDES[letter])
 
 
-def _by_term(evidence: Evidence, rules: Rules) -> dict[str, Any] | None:
-    text = evidence.text("BodyPartExamined")
+def _by_term(context: Context) -> Json | None:
+    text = context.evidence.text("BodyPartExamined")
     if text is None:
         return None
-    term = _NOT_IN_TERM.sub("", rules.body_parts.get(text, text)).upper()
+    term = _NOT_IN_TERM.sub("", context.rules.body_parts.get(text, text)).upper()
     meaning, code = column("body-part", 2).get(term), column("body-part").get(term)
     if meaning is None:
-        evidence.issues.add("BodyPartExamined", Cause.UNKNOWN_CODE)
-    coded = coding(SNOMED_CT, code, meaning) if code else {}
-    return concept(coded, text=meaning or text)
+        context.issues.add("BodyPartExamined", Cause.UNKNOWN_CODE)
+    return concept(coding(SNOMED_CT, code, meaning) if code else {}, text=meaning or text)
 
 
 def _regions(dataset: Attributes) -> tuple[Attributes, ...]:
@@ -98,6 +98,6 @@ def _side_of_image(dataset: Attributes, entries: Entries) -> str:
     return next((_SIDE_OF_CODE[code] for code in codes if code in _SIDE_OF_CODE), "")
 
 
-def _contradicts(letter: str, site: dict[str, Any] | None) -> bool:
+def _contradicts(letter: str, site: Json | None) -> bool:
     first = (site or {}).get("text", "").split(" ", maxsplit=1)[0].casefold()
     return (first, letter) in {("left", "R"), ("right", "L"), ("left", "B"), ("right", "B")}

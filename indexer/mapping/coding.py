@@ -1,16 +1,26 @@
-"""Codes: code systems that FHIR knows by a URI, and coded entries of DICOM sequences.
+"""Codes: the standard's tables, code systems that FHIR knows by a URI, and coded entries of DICOM sequences.
 
 Source: PS3.3 2024e, section 8 "Encoding of Coded Entry Data"; PS3.16 2024e, section 8 "Coding Schemes".
 """
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from importlib import resources
+from typing import TYPE_CHECKING, Any
 
 from pydicom._uid_dict import UID_dictionary
+from pydicom.sr import _snomed_dict
 
-from indexer.mapping.syntax import filled
-from indexer.mapping.tables import column
+from indexer.mapping.context import Cause
+from indexer.mapping.syntax import CODE, OID, URI, filled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from indexer.mapping.context import Issues
+    from indexer.mapping.rules import Rules
+    from indexer.model import Attributes
 
 DCM = "http://dicom.nema.org/resources/ontology/DCM"
 SNOMED_CT = "http://snomed.info/sct"
@@ -18,6 +28,21 @@ URI_SYSTEM = "urn:ietf:rfc:3986"
 IDENTIFIER_TYPE = "http://terminology.hl7.org/CodeSystem/v2-0203"
 
 OTHER_MODALITY = "OT"
+
+_SNOMED_RT = "snomed-rt"
+
+
+@functools.cache
+def rows(name: str) -> tuple[tuple[str, ...], ...]:
+    """Rows of the table ``data/<name>.tsv``, without its comments."""
+    text = resources.files(__package__).joinpath("data", f"{name}.tsv").read_text(encoding="utf-8")
+    return tuple(tuple(line.split("\t")) for line in text.splitlines() if line and not line.startswith("#"))
+
+
+@functools.cache
+def column(name: str, index: int = 1) -> Mapping[str, str]:
+    """One column of a table by its first column; rows where that column is empty are left out."""
+    return {row[0]: row[index] for row in rows(name) if len(row) > index and row[index]}
 
 
 def coding(system: str | None, code: str, display: str | None = None) -> dict[str, Any]:
@@ -60,3 +85,63 @@ def name_of_uid(uid: str) -> str | None:
 def is_defined_modality(code: str) -> bool:
     """Whether DICOM defines the modality, be it retired."""
     return code in column("modality", 2)
+
+
+class Entries:
+    """Reads the coded entries of one study.
+
+    Parameters
+    ----------
+    datasets
+        Where the CodingSchemeIdentificationSequence may name the UIDs of schemes that DICOM does not list.
+    """
+
+    def __init__(self, rules: Rules, issues: Issues, datasets: Iterable[Attributes]) -> None:
+        self._rules = rules
+        self._issues = issues
+        self._named = _named_schemes(datasets)
+
+    def concepts(self, keyword: str, items: Iterable[Attributes]) -> list[dict[str, Any]]:
+        """Every entry of a sequence that says anything, each once."""
+        found: list[dict[str, Any]] = []
+        for item in items:
+            one = self.concept(keyword, item)
+            if one and one not in found:
+                found.append(one)
+        return found
+
+    def concept(self, keyword: str, item: Attributes) -> dict[str, Any] | None:
+        """One entry: coded where its scheme has a URI, otherwise by its meaning alone."""
+        meaning = item.text("CodeMeaning")
+        value = item.text("CodeValue") or item.text("LongCodeValue")
+        address = item.text("URNCodeValue")
+        if value:
+            coded = self._coding(value, item, meaning)
+        else:
+            coded = coding(URI_SYSTEM, address, meaning) if address and URI.fullmatch(address) else None
+        if coded is None and (value or address):
+            self._issues.add(keyword, Cause.UNKNOWN_SYSTEM)
+        return concept(coded or {}, text=meaning) or None
+
+    def _coding(self, value: str, item: Attributes, meaning: str | None) -> dict[str, Any] | None:
+        system = self._system(item.text("CodingSchemeDesignator") or "")
+        if system == _SNOMED_RT:
+            system, value = SNOMED_CT, _snomed_dict.mapping["SRT"].get(value, "")
+        if not system or not CODE.fullmatch(value):
+            return None
+        version = item.text("CodingSchemeVersion")
+        return coding(system, value, meaning) | ({"version": version} if version and system != SNOMED_CT else {})
+
+    def _system(self, designator: str) -> str | None:
+        known = self._rules.coding_schemes.get(designator) or column("coding-scheme").get(designator)
+        return known or self._named.get(designator)
+
+
+def _named_schemes(datasets: Iterable[Attributes]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for dataset in datasets:
+        for item in dataset.items("CodingSchemeIdentificationSequence"):
+            designator, uid = item.text("CodingSchemeDesignator"), item.text("CodingSchemeUID")
+            if designator and uid and OID.fullmatch(uid):
+                found.setdefault(designator, f"urn:oid:{uid}")
+    return found

@@ -1,28 +1,128 @@
-"""What the parts of one study are mapped with."""
+"""What the parts of one study are mapped with: what the source says, the rules, and what was left out."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-from indexer.mapping.coded_entry import Entries
-from indexer.mapping.evidence import Evidence
-from indexer.mapping.issues import Issues
-from indexer.mapping.release import ENCODINGS, ReleaseEncoding
+from enum import StrEnum
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from indexer.mapping.coding import Entries
+    from indexer.mapping.release import ReleaseEncoding
     from indexer.mapping.rules import Element, Rules
-    from indexer.model import Attributes, Study
+    from indexer.model import Attributes, PersonName
+
+T = TypeVar("T")
+
+
+class Cause(StrEnum):
+    """Why an attribute, or a series or instance, was left out or read in another way than it stands."""
+
+    MISSING = "missing"
+    MALFORMED = "malformed"
+    OUT_OF_RANGE = "out_of_range"
+    UNKNOWN_CODE = "unknown_code"
+    UNKNOWN_SYSTEM = "unknown_system"
+    DISAGREES = "disagrees"
+    DUPLICATE = "duplicate"
+    NO_ZONE = "no_zone"
+    BEFORE_STUDY = "before_study"
+    NOT_LISTED = "not_listed"
+    NOT_CLAIMED = "not_claimed"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Issue:
+    """One kind of omission in one study, never with the value itself.
+
+    Attributes
+    ----------
+    keyword
+        DICOM keyword of the attribute that was not used as it stands; the FHIR element with ``not_claimed``.
+    count
+        How often it happened in the study.
+    """
+
+    keyword: str
+    cause: Cause
+    count: int = 1
+
+
+class Issues:
+    """Collects omissions while a study is mapped."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[tuple[str, Cause]] = Counter()
+
+    def add(self, keyword: str, cause: Cause, count: int = 1) -> None:
+        """Count omissions of one kind."""
+        if count:
+            self._counts[keyword, cause] += count
+
+    def listed(self) -> tuple[Issue, ...]:
+        """Every kind once, in a stable order."""
+        return tuple(sorted(Issue(keyword, cause, count) for (keyword, cause), count in self._counts.items()))
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a source says of one study or one series: its database first, then the datasets that were sampled.
+
+    The database speaks for the whole level. Sampled datasets speak for single instances: where those that have the
+    attribute disagree, nothing is known of the level, and the attribute is left out.
+    """
+
+    database: Attributes
+    sampled: tuple[Attributes, ...]
+    issues: Issues
+
+    @property
+    def all(self) -> tuple[Attributes, ...]:
+        """The database, then the datasets."""
+        return (self.database, *self.sampled)
+
+    def text(self, keyword: str) -> str | None:
+        """First value of the attribute."""
+        return self.database.text(keyword) or self.agreed(keyword, lambda dataset: dataset.text(keyword))
+
+    def person_names(self, keyword: str) -> tuple[PersonName, ...]:
+        """All values of a PN attribute."""
+        names = self.database.person_names(keyword)
+        return names or self.agreed(keyword, lambda dataset: dataset.person_names(keyword)) or ()
+
+    def items(self, keyword: str) -> tuple[Attributes, ...]:
+        """Items of a sequence from the database and every sampled dataset; like ones may repeat."""
+        return tuple(item for dataset in self.all for item in dataset.items(keyword))
+
+    def first_items(self, keyword: str) -> tuple[Attributes, ...]:
+        """Items of the first dataset that has the sequence."""
+        return next((items for dataset in self.all if (items := dataset.items(keyword))), ())
+
+    def agreed(self, keyword: str, read: Callable[[Attributes], T | None]) -> T | None:
+        """What every sampled dataset that says anything says."""
+        return self.only(keyword, [value for value in map(read, self.sampled) if value])
+
+    def only(self, keyword: str, values: Sequence[T]) -> T | None:
+        """The only value among those that were read."""
+        if any(value != values[0] for value in values[1:]):
+            self.issues.add(keyword, Cause.DISAGREES)
+            return None
+        return values[0] if values else None
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The rules, the release's encoding, the study's codes, and the issues that are collected.
+    """What a study, or one of its series, is mapped with; each element is a function of it.
 
     Attributes
     ----------
+    entries
+        Reads the codes of the study.
     evidence
-        Attributes of the study.
+        What is said of the study, or of the series.
     list_instances
         Whether instances are listed below their series.
     """
@@ -34,19 +134,10 @@ class Context:
     evidence: Evidence
     list_instances: bool
 
-    @classmethod
-    def of(cls, study: Study, datasets: tuple[Attributes, ...], rules: Rules) -> Context:
-        """Context of one study with its sampled datasets."""
-        issues = Issues()
-        return cls(
-            rules=rules,
-            encoding=ENCODINGS[rules.release],
-            entries=Entries(rules, issues, datasets),
-            issues=issues,
-            evidence=Evidence(study.attributes, datasets, issues),
-            list_instances=rules.instances.are_listed(study.number_of_instances),
-        )
-
     def wants(self, element: Element) -> bool:
         """Whether an element that can be switched is written."""
         return element in self.rules.elements
+
+    def wanted(self, element: Element, read: Callable[[Context], T]) -> T | None:
+        """An element that can be switched; None if it is not wanted."""
+        return read(self) if self.wants(element) else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from indexer.mapping import coding
-from indexer.mapping.issues import Issues
+from indexer.mapping.context import Issues
 from indexer.mapping.meta import with_meta
 from indexer.mapping.release import ENCODINGS
 

@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from indexer.errors import StudyInvalid
 from indexer.mapping import coding
-from indexer.mapping.accession import order_accessions, study_accession
+from indexer.mapping.dates import study_started
 from indexer.mapping.identity import imaging_study_id
-from indexer.mapping.people import practitioners
-from indexer.mapping.procedure import procedures, reasons
+from indexer.mapping.order import accession, encounter, location, notes, orders, procedures, reasons
+from indexer.mapping.people import interpreters, referrer
 from indexer.mapping.rules import Element
 from indexer.mapping.series import MappedSeries, map_series
-from indexer.mapping.started import study_started
 from indexer.mapping.syntax import UID, filled
-from indexer.mapping.visit import encounter, location, notes
 from indexer.model.attributes import clean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from indexer.mapping.context import Context
-    from indexer.mapping.evidence import Evidence
     from indexer.model import Series, Study
-
-
-_REFERRER = ("ReferringPhysicianName", "ReferringPhysicianIdentificationSequence")
-_READERS = ("NameOfPhysiciansReadingStudy", "PhysiciansReadingStudyIdentificationSequence")
 
 
 def study_uid(study: Study) -> str:
@@ -60,7 +52,7 @@ def map_imaging_study(
         The elements that tell whom the study is of.
     """
     uid = study_uid(study)
-    encoding, evidence = context.encoding, context.evidence
+    encoding, wanted = context.encoding, context.wanted
     series = [map_series(one, context) for one in _distinct(study.series)]
     listed = [one for one in sorted(series, key=lambda one: one.order) if one.element is not None]
     modalities = encoding.study_modalities(sorted({one.modality for one in listed}))
@@ -72,34 +64,23 @@ def map_imaging_study(
         status="available",
         modality=[encoding.coded(coding.concept(coding.modality(code))) for code in modalities],
         **subject,
-        started=study_started(evidence, context.rules) or _earliest_start(listed, context),
-        **_context_of_care(context),
+        started=study_started(context) or _earliest_start(listed, context),
+        basedOn=wanted(Element.BASED_ON, orders),
+        encounter=wanted(Element.ENCOUNTER, encounter),
+        referrer=wanted(Element.REFERRER, referrer),
+        interpreter=wanted(Element.INTERPRETER, interpreters) if encoding.has_interpreter else [],
+        **encoding.procedures(wanted(Element.PROCEDURE, procedures) or []),
+        **encoding.reasons(wanted(Element.REASON, reasons) or []),
+        location=wanted(Element.LOCATION, location),
+        note=wanted(Element.NOTE, notes),
         endpoint=[{"reference": f"Endpoint/{one}"} for one in endpoint_ids],
         numberOfSeries=len(series),
         numberOfInstances=sum(one.number_of_instances for one in series),
-        description=_description(evidence),
+        description=_description(context),
         series=[one.element for one in listed],
     )
     encoding.fit(resource, context.issues)
     return resource
-
-
-def _context_of_care(context: Context) -> dict[str, Any]:
-    """Order, stay, persons, procedure, reason, place and comments, as far as they are wanted."""
-    evidence, entries, wants = context.evidence, context.entries, context.wants
-    people = partial(practitioners, evidence, entries)
-    referrers = people(*_REFERRER) if wants(Element.REFERRER) else []
-    readers = people(*_READERS) if wants(Element.INTERPRETER) and context.encoding.has_interpreter else []
-    return {
-        "basedOn": _orders(context) if wants(Element.BASED_ON) else [],
-        "encounter": encounter(evidence) if wants(Element.ENCOUNTER) else None,
-        "referrer": referrers[0] if referrers else None,
-        "interpreter": readers,
-        **context.encoding.procedures(procedures(evidence, entries) if wants(Element.PROCEDURE) else []),
-        **context.encoding.reasons(reasons(evidence, entries) if wants(Element.REASON) else []),
-        "location": location(evidence) if wants(Element.LOCATION) else None,
-        "note": notes(evidence) if wants(Element.NOTE) else [],
-    }
 
 
 def _regions(series: Sequence[MappedSeries], context: Context) -> list[dict[str, Any]]:
@@ -120,12 +101,11 @@ def _earliest_start(series: Sequence[MappedSeries], context: Context) -> str | N
 
 def _distinct(series: Sequence[Series]) -> list[Series]:
     """Series by UID; what stands under one UID in two places is one series."""
-    found: dict[str, Series] = {}
+    by_uid: dict[str, Series] = {}
     for one in series:
         uid = clean(one.series_instance_uid)
-        other = found.get(uid)
-        found[uid] = one if other is None else _united(other, one)
-    return list(found.values())
+        by_uid[uid] = _united(by_uid[uid], one) if uid in by_uid else one
+    return list(by_uid.values())
 
 
 def _united(first: Series, second: Series) -> Series:
@@ -133,7 +113,7 @@ def _united(first: Series, second: Series) -> Series:
 
 
 def _identifiers(uid: str, context: Context) -> list[dict[str, Any]]:
-    found = [
+    identifiers = [
         {
             "use": "official",
             "type": coding.STUDY_INSTANCE_UID,
@@ -141,23 +121,15 @@ def _identifiers(uid: str, context: Context) -> list[dict[str, Any]]:
             "value": f"urn:oid:{uid}",
         }
     ]
-    accession = study_accession(context.evidence, context.rules)
-    if accession and context.encoding.has_accession_identifier:
-        found.append({"use": "usual", **accession})
+    own = accession(context)
+    if own and context.encoding.has_accession_identifier:
+        identifiers.append({"use": "usual", **own})
     study_id = context.evidence.text("StudyID") if context.wants(Element.STUDY_ID) else None
     if study_id:
-        found.append({"use": "secondary", "value": study_id})
-    return found
+        identifiers.append({"use": "secondary", "value": study_id})
+    return identifiers
 
 
-def _orders(context: Context) -> list[dict[str, Any]]:
-    accessions = order_accessions(context.evidence, context.rules)
-    return [{"type": "ServiceRequest", "identifier": one} for one in accessions]
-
-
-def _description(evidence: Evidence) -> str | None:
-    stated = evidence.text("StudyDescription")
-    if stated:
-        return stated
-    meanings = (code.text("CodeMeaning") for code in evidence.items("ProcedureCodeSequence"))
-    return next((text for text in meanings if text), None)
+def _description(context: Context) -> str | None:
+    meanings = (code.text("CodeMeaning") for code in context.evidence.items("ProcedureCodeSequence"))
+    return context.evidence.text("StudyDescription") or next(filter(None, meanings), None)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from indexer.mapping.issues import Cause
+from indexer.mapping.context import Cause
 from indexer.mapping.syntax import filled
 
 if TYPE_CHECKING:
-    from indexer.mapping.issues import Issues
+    from indexer.mapping.context import Issues
     from indexer.mapping.preset import Preset
     from indexer.mapping.rules import Rules
 

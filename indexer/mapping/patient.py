@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 from indexer.errors import StudyInvalid, StudyNotReady
 from indexer.mapping import coding
-from indexer.mapping.evidence import Evidence
+from indexer.mapping.context import Cause, Evidence
+from indexer.mapping.dates import FIRST_BIRTH_YEAR, parse_date
 from indexer.mapping.identity import Identity, keyed_digest, patient_id_of_key, patient_key
 from indexer.mapping.issuer import patient_id_system
-from indexer.mapping.issues import Cause, Issues
-from indexer.mapping.person_name import human_names
+from indexer.mapping.people import human_names
 from indexer.mapping.syntax import filled
-from indexer.mapping.when import FIRST_BIRTH_YEAR, parse_date
 from indexer.model.attributes import NOTHING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from indexer.mapping.context import Issues
     from indexer.mapping.rules import Rules
     from indexer.model import Attributes, PersonName, Study
 
@@ -123,8 +123,7 @@ def _only_value(datasets: tuple[Attributes, ...]) -> str:
 
 def _name(evidence: Evidence) -> PersonName | None:
     """The first name that is stated: instances that spell it in other ways do not make the patient nameless."""
-    names = [name for dataset in (evidence.database, *evidence.sampled) for name in dataset.person_names("PatientName")]
-    return names[0] if names else None
+    return next((name for dataset in evidence.all for name in dataset.person_names("PatientName")), None)
 
 
 def _plain(name: PersonName) -> str:

@@ -6,19 +6,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from indexer.mapping import patient
-from indexer.mapping.context import Context
+from indexer.mapping.coding import Entries
+from indexer.mapping.context import Context, Evidence, Issues
+from indexer.mapping.dates import parse_date, parse_time
 from indexer.mapping.imaging_study import map_imaging_study, study_uid
 from indexer.mapping.meta import with_meta
+from indexer.mapping.release import ENCODINGS
 from indexer.mapping.resolve import lookups
 from indexer.mapping.subject import device_subject, is_device, patient_subject
-from indexer.mapping.when import parse_date, parse_time
 from indexer.model import Lookup
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from indexer.mapping.evidence import Evidence
-    from indexer.mapping.issues import Issue
+    from indexer.mapping.context import Issue
     from indexer.mapping.rules import Rules
     from indexer.model import Study
 
@@ -75,7 +76,7 @@ def map_study(study: Study, rules: Rules, *, endpoint_ids: Sequence[str]) -> Map
     """
     uid = study_uid(study)
     identity = patient.identify(study, rules)
-    context = Context.of(study, patient.datasets_of(study), rules)
+    context = _context(study, rules)
     demographics = patient.patient_evidence(study, context.issues)
     key = patient.key_of(identity, rules)
     resource = patient.map_patient(demographics, identity, key, rules)
@@ -91,6 +92,18 @@ def map_study(study: Study, rules: Rules, *, endpoint_ids: Sequence[str]) -> Map
         issues=context.issues.listed(),
         has_patient=subject["subject"].get("reference") == f"Patient/{resource['id']}",
         lookups=lookups(imaging_study, rules.resolve),
+    )
+
+
+def _context(study: Study, rules: Rules) -> Context:
+    issues, datasets = Issues(), patient.datasets_of(study)
+    return Context(
+        rules=rules,
+        encoding=ENCODINGS[rules.release],
+        entries=Entries(rules, issues, datasets),
+        issues=issues,
+        evidence=Evidence(study.attributes, datasets, issues),
+        list_instances=rules.instances.are_listed(study.number_of_instances),
     )
 
 

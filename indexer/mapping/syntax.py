@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
+Json = dict[str, Any]
+"""A resource or a part of it."""
+
 CODE = re.compile(r"[^\s]+(?: [^\s]+)*")
 """A ``code`` (FHIR R4, 2.24.0.1 "Primitive Types")."""
 
@@ -30,6 +33,6 @@ def unsigned(text: str) -> int | None:
     return value if value <= MAX_UNSIGNED else None
 
 
-def filled(**elements: Any) -> dict[str, Any]:
+def filled(**elements: Any) -> Json:
     """The elements that have a value: FHIR forbids nulls, empty strings, empty arrays and empty objects."""
     return {name: value for name, value in elements.items() if value or value == 0}

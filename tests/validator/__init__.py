@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from indexer.mapping.tables import column
+from indexer.mapping.coding import column
 from tests.servers.hapi import _installed as hapi_home
 
 if TYPE_CHECKING:

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from indexer.mapping import DEFAULT_ELEMENTS, Element, Release
-from indexer.mapping.coding import SNOMED_CT
-from indexer.mapping.tables import rows
+from indexer.mapping.coding import SNOMED_CT, rows
 from tests.unit.mapping.studies import PATIENT, code, dataset, instance, issues, mapped, sampled_study, series, study
 
 if TYPE_CHECKING:

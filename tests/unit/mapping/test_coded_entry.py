@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from indexer.mapping import DEFAULT_ELEMENTS, Element, Release
-from indexer.mapping.tables import column
+from indexer.mapping.coding import column
 from tests.unit.mapping.studies import code, dataset, issues, mapped, sampled_study
 
 if TYPE_CHECKING:

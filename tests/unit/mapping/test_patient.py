@@ -7,7 +7,7 @@ import pytest
 
 from indexer import mapping
 from indexer.errors import StudyInvalid, StudyNotReady
-from indexer.mapping.person_name import human_names, shown
+from indexer.mapping.people import human_names, shown
 from indexer.model import Attributes, PersonName
 from tests.unit.mapping.studies import PATIENT, dataset, issues, mapped, rules, sampled_study, series, study
 

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from indexer.mapping.when import fhir_date_time, parse_date, parse_offset, parse_time, split_date_time
+from indexer.mapping.dates import fhir_date_time, parse_date, parse_offset, parse_time, split_date_time
 from tests.unit.mapping.studies import dataset, issues, mapped, sampled_study, series, study
 
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -12,7 +12,7 @@ import orjson
 
 from indexer.mapping import Release, Rules, check, map_study
 from indexer.model import Attributes, Instance, Series, Study
-from tests.servers.cache import BuildTimes, built
+from tests.servers.cache import built
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,8 +123,6 @@ def _peer(datasets: list[dict[str, Any]]) -> float:
     return float(done.stdout)
 
 
-def _install_peer(draft: Path, times: BuildTimes) -> None:
-    start = time.monotonic()
+def _install_peer(draft: Path) -> None:
     subprocess.run([sys.executable, "-m", "venv", draft / "venv"], check=True)
     subprocess.run([draft / "venv" / "bin" / "python", "-m", "pip", "install", "--quiet", *PEER], check=True)
-    times.download_s += time.monotonic() - start

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydicom import config
 from pydicom.datadict import dictionary_VR, tag_for_keyword
@@ -12,37 +12,11 @@ from pydicom.dataset import Dataset
 
 from tests.samples import instance, to_bytes
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 Files = dict[str, list[bytes]]
+Datasets = dict[str, list[Dataset]]
 
 _CLASS = "1.2.840.10008.5.1.4.1.1."
-_SHORT_FORM = frozenset(
-    [
-        "AE",
-        "AS",
-        "AT",
-        "CS",
-        "DA",
-        "DS",
-        "DT",
-        "FL",
-        "FD",
-        "IS",
-        "LO",
-        "LT",
-        "PN",
-        "SH",
-        "SL",
-        "SS",
-        "ST",
-        "TM",
-        "UI",
-        "UL",
-        "US",
-    ]
-)
+_SHORT_FORM = "AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US"
 
 
 def code(value: str, scheme: str, meaning: str, **more: Any) -> Dataset:
@@ -60,7 +34,7 @@ def item(**attributes: Any) -> Dataset:
 
 def sound() -> Files:
     """Files by case, one study each."""
-    return {name: [to_bytes(one) for one in datasets] for name, datasets in _sound()}
+    return _written(_objects() | _times() | _names() | _attributes())
 
 
 def malformed() -> Files:
@@ -69,7 +43,13 @@ def malformed() -> Files:
     for name, declared in (("charset-unknown", b"ISO_IR 999"), ("charset-wrong", b"ISO_IR 100")):
         in_utf_8 = to_bytes(_made(name, PatientName="Müller^Jörg"))
         plain[name] = [in_utf_8.replace(b"ISO_IR 192", declared)]
-    return plain | {name: [to_bytes(one) for one in datasets] for name, datasets in _between_instances()}
+    return plain | {
+        name: [to_bytes(dataset) for dataset in datasets] for name, datasets in _between_instances().items()
+    }
+
+
+def _written(cases: Datasets) -> Files:
+    return {name: [to_bytes(dataset) for dataset in datasets] for name, datasets in cases.items()}
 
 
 def _made(seed: str, series: int = 0, index: int = 0, *, modality: str = "CT", **attributes: Any) -> Dataset:
@@ -85,146 +65,102 @@ def _made(seed: str, series: int = 0, index: int = 0, *, modality: str = "CT", *
     return instance(f"golden {seed}", 0, series, index, modality=modality, **{**common, **attributes})
 
 
-def _sound() -> Iterator[tuple[str, list[Dataset]]]:
-    yield from _objects()
-    yield from _times()
-    yield from _names()
-    yield from _attributes()
-
-
-def _objects() -> Iterator[tuple[str, list[Dataset]]]:
+def _objects() -> Datasets:
+    report = [code("18748-4", "LN", "Diagnostic imaging study")]
     title = [code("113000", "DCM", "Of Interest")]
-    yield (
-        "ct-sr-ko-pr",
-        [
+    issuer = item(UniversalEntityID="2.16.840.1.113883.2.99.5", UniversalEntityIDType="ISO")
+    specimen = [item(SpecimenIdentifier="B24-1234", IssuerOfTheSpecimenIdentifierSequence=[issuer])]
+    slide = {"SOPClassUID": _CLASS + "77.1.6", "Modality": "SM", "NumberOfFrames": 40}
+    return {
+        "ct-sr-ko-pr": [
             _made("many"),
             _made("many", 0, 1),
-            _made(
-                "many", 1, modality="SR", ConceptNameCodeSequence=[code("18748-4", "LN", "Diagnostic imaging study")]
-            ),
+            _made("many", 1, modality="SR", ConceptNameCodeSequence=report),
             _made("many", 2, modality="KO", ConceptNameCodeSequence=title),
             _made("many", 3, modality="PR", ContentLabel="LUNG", ContentDescription="Lung window"),
         ],
-    )
-    yield "pdf", [_made("pdf", modality="DOC", DocumentTitle="Consent form")]
-    yield "cda", [_made("cda", modality="DOC", SOPClassUID=_CLASS + "104.2", DocumentTitle="Discharge letter")]
-    yield "stl", [_made("stl", modality="DOC", SOPClassUID=_CLASS + "104.3", Modality="M3D", DocumentTitle="Jaw")]
-    yield "rtstruct", [_made("rtstruct", modality="RTSTRUCT", StructureSetLabel="Plan A", StructureSetName="Prostate")]
-    issuer = item(UniversalEntityID="2.16.840.1.113883.2.99.5", UniversalEntityIDType="ISO")
-    specimen = item(SpecimenIdentifier="B24-1234", IssuerOfTheSpecimenIdentifierSequence=[issuer])
-    yield (
-        "whole-slide",
-        [
-            _made(
-                "wsi",
-                SOPClassUID=_CLASS + "77.1.6",
-                Modality="SM",
-                NumberOfFrames=40,
-                SpecimenDescriptionSequence=[specimen],
-            )
-        ],
-    )
-    yield "xa-multi-frame", [_made("xa", modality="XA", NumberOfFrames=30, PixelData=b"\0\1\2\3" * 30)]
-    yield "pt-ct", [_made("pt", modality="PT"), _made("pt", 1)]
-    yield (
-        "mg-four-views",
-        [
+        "pdf": [_made("pdf", modality="DOC", DocumentTitle="Consent form")],
+        "cda": [_made("cda", modality="DOC", SOPClassUID=_CLASS + "104.2", DocumentTitle="Discharge letter")],
+        "stl": [_made("stl", modality="DOC", SOPClassUID=_CLASS + "104.3", Modality="M3D", DocumentTitle="Jaw")],
+        "rtstruct": [_made("rtstruct", modality="RTSTRUCT", StructureSetLabel="Plan A", StructureSetName="Prostate")],
+        "whole-slide": [_made("wsi", **slide, SpecimenDescriptionSequence=specimen)],
+        "xa-multi-frame": [_made("xa", modality="XA", NumberOfFrames=30, PixelData=b"\0\1\2\3" * 30)],
+        "pt-ct": [_made("pt", modality="PT"), _made("pt", 1)],
+        "mg-four-views": [
             _made("mg", index // 2, index, modality="MG", ImageLaterality=side, BodyPartExamined="BREAST")
             for index, side in enumerate("LLRR")
         ],
-    )
-    yield "raw-data", [_made("raw", SOPClassUID=_CLASS + "66", Modality="MR")]
+        "raw-data": [_made("raw", SOPClassUID=_CLASS + "66", Modality="MR")],
+    }
 
 
-def _times() -> Iterator[tuple[str, list[Dataset]]]:
-    yield "no-study-time", [_made("no time", StudyTime="")]
-    yield "no-study-date", [_made("no date", StudyDate="", AcquisitionDate="20240306", AcquisitionTime="0708")]
-    yield "zone-east", [_made("east", TimezoneOffsetFromUTC="+0545", SeriesDate="20240305", SeriesTime="1012")]
-    yield "zone-west", [_made("west", TimezoneOffsetFromUTC="-0330")]
-    yield "summer-time", [_made("summer", StudyDate="20240705")]
-    yield "repeated-hour", [_made("repeated", StudyDate="20241027", StudyTime="023000")]
-    yield "series-before-study", [_made("before", SeriesDate="20240304", SeriesTime="2300")]
-    yield "acquisition-date-time", [_made("dt", AcquisitionDateTime="20240305090000.5+0100")]
+def _times() -> Datasets:
+    return {
+        "no-study-time": [_made("no time", StudyTime="")],
+        "no-study-date": [_made("no date", StudyDate="", AcquisitionDate="20240306", AcquisitionTime="0708")],
+        "zone-east": [_made("east", TimezoneOffsetFromUTC="+0545", SeriesDate="20240305", SeriesTime="1012")],
+        "zone-west": [_made("west", TimezoneOffsetFromUTC="-0330")],
+        "summer-time": [_made("summer", StudyDate="20240705")],
+        "repeated-hour": [_made("repeated", StudyDate="20241027", StudyTime="023000")],
+        "series-before-study": [_made("before", SeriesDate="20240304", SeriesTime="2300")],
+        "acquisition-date-time": [_made("dt", AcquisitionDateTime="20240305090000.5+0100")],
+    }
 
 
-def _names() -> Iterator[tuple[str, list[Dataset]]]:
-    yield "name-japanese", [_made("japanese", PatientName="Yamada^Tarou=山田^太郎=やまだ^たろう")]
-    yield "name-korean", [_made("korean", PatientName="Hong^Gildong=洪^吉洞=홍^길동")]
-    yield "name-arabic", [_made("arabic", PatientName="قباني^لنزار")]
-    yield "name-cyrillic", [_made("cyrillic", PatientName="Люкceмбypг")]
-    yield "name-ideographic-only", [_made("ideographic", PatientName="=王^小东")]
-    yield "name-five-parts", [_made("five", PatientName="Adams^John Robert Quincy^^Rev.^B.A. M.Div.")]
+def _names() -> Datasets:
     latin = _made("latin", PatientName="Müller^Jörg", StudyDescription="Schädel")
     latin.SpecificCharacterSet = "ISO_IR 100"
-    yield "charset-latin-1", [latin]
+    return {
+        "name-japanese": [_made("japanese", PatientName="Yamada^Tarou=山田^太郎=やまだ^たろう")],
+        "name-korean": [_made("korean", PatientName="Hong^Gildong=洪^吉洞=홍^길동")],
+        "name-arabic": [_made("arabic", PatientName="قباني^لنزار")],
+        "name-cyrillic": [_made("cyrillic", PatientName="Люкceмбypг")],
+        "name-ideographic-only": [_made("ideographic", PatientName="=王^小东")],
+        "name-five-parts": [_made("five", PatientName="Adams^John Robert Quincy^^Rev.^B.A. M.Div.")],
+        "charset-latin-1": [latin],
+    }
 
 
-def _attributes() -> Iterator[tuple[str, list[Dataset]]]:
-    chest = code("816094009", "SCT", "Chest")
-    yield (
-        "codes",
-        [
-            _made(
-                "codes",
-                AccessionNumber="ACC-1",
-                IssuerOfAccessionNumberSequence=[item(LocalNamespaceEntityID="RIS")],
-                ProcedureCodeSequence=[code("24627-2", "LN", "CT Chest"), code("CTTH", "99HOSP", "CT Thorax")],
-                ReasonForRequestedProcedureCodeSequence=[code("29857009", "SCT", "Chest pain")],
-                AnatomicRegionSequence=[chest],
-                RequestAttributesSequence=[item(AccessionNumber="ACC-2", ReasonForTheRequestedProcedure="Cough")],
-            )
-        ],
-    )
-    yield "codes-snomed-rt", [_made("rt codes", AnatomicRegionSequence=[code("T-D3000", "SRT", "Chest")])]
-    yield "side-right", [_made("side", Laterality="R", BodyPartExamined="KNEE", modality="DX")]
-    yield "body-part-unknown", [_made("unknown part", BodyPartExamined="LINKER ZEH")]
-    yield (
-        "persons",
-        [
-            _made(
-                "persons",
-                ReferringPhysicianName="House^Gregory^^Dr.",
-                NameOfPhysiciansReadingStudy=["Reader^One", "Reader^Two"],
-                PerformingPhysicianName="Performer^P",
-                OperatorsName="Operator^O",
-            )
-        ],
-    )
-    yield (
-        "place-and-stay",
-        [
-            _made(
-                "place",
-                InstitutionName="General Hospital",
-                InstitutionalDepartmentName="Radiology",
-                AdmissionID="V-77",
-                Manufacturer="ACME",
-                ManufacturerModelName="Scan 3",
-                StationName="CT1",
-                DeviceSerialNumber="4711",
-            )
-        ],
-    )
-    yield "issuer-local", [_made("issuer", IssuerOfPatientID="GINORMOUS")]
+def _attributes() -> Datasets:
     qualifiers = item(UniversalEntityID="2.16.840.1.113883.2.99.7", UniversalEntityIDType="ISO")
-    yield "issuer-universal", [_made("universal", IssuerOfPatientIDQualifiersSequence=[qualifiers])]
-    yield (
-        "de-identified",
-        [
-            _made(
-                "anon",
-                PatientID="ANON-1",
-                PatientName="",
-                PatientBirthDate="",
-                PatientSex="",
-                StudyDate="",
-                StudyTime="",
-            )
-        ],
-    )
-    yield "modality-retired", [_made("retired", Modality="ST")]
-    yield "modality-own", [_made("own", Modality="MYOWN")]
-    yield "class-private", [_made("private", SOPClassUID="1.3.12.2.1107.5.9.1")]
+    coded = {
+        "AccessionNumber": "ACC-1",
+        "IssuerOfAccessionNumberSequence": [item(LocalNamespaceEntityID="RIS")],
+        "ProcedureCodeSequence": [code("24627-2", "LN", "CT Chest"), code("CTTH", "99HOSP", "CT Thorax")],
+        "ReasonForRequestedProcedureCodeSequence": [code("29857009", "SCT", "Chest pain")],
+        "AnatomicRegionSequence": [code("816094009", "SCT", "Chest")],
+        "RequestAttributesSequence": [item(AccessionNumber="ACC-2", ReasonForTheRequestedProcedure="Cough")],
+    }
+    persons = {
+        "ReferringPhysicianName": "House^Gregory^^Dr.",
+        "NameOfPhysiciansReadingStudy": ["Reader^One", "Reader^Two"],
+        "PerformingPhysicianName": "Performer^P",
+        "OperatorsName": "Operator^O",
+    }
+    place = {
+        "InstitutionName": "General Hospital",
+        "InstitutionalDepartmentName": "Radiology",
+        "AdmissionID": "V-77",
+        "Manufacturer": "ACME",
+        "ManufacturerModelName": "Scan 3",
+        "StationName": "CT1",
+        "DeviceSerialNumber": "4711",
+    }
+    nothing = dict.fromkeys(("PatientName", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime"), "")
+    return {
+        "codes": [_made("codes", **coded)],
+        "codes-snomed-rt": [_made("rt codes", AnatomicRegionSequence=[code("T-D3000", "SRT", "Chest")])],
+        "side-right": [_made("side", Laterality="R", BodyPartExamined="KNEE", modality="DX")],
+        "body-part-unknown": [_made("unknown part", BodyPartExamined="LINKER ZEH")],
+        "persons": [_made("persons", **persons)],
+        "place-and-stay": [_made("place", **place)],
+        "issuer-local": [_made("issuer", IssuerOfPatientID="GINORMOUS")],
+        "issuer-universal": [_made("universal", IssuerOfPatientIDQualifiersSequence=[qualifiers])],
+        "de-identified": [_made("anon", PatientID="ANON-1", **nothing)],
+        "modality-retired": [_made("retired", Modality="ST")],
+        "modality-own": [_made("own", Modality="MYOWN")],
+        "class-private": [_made("private", SOPClassUID="1.3.12.2.1107.5.9.1")],
+    }
 
 
 _MISTAKES: dict[str, dict[str, Any]] = {
@@ -270,25 +206,20 @@ _MISTAKES: dict[str, dict[str, Any]] = {
 }
 
 
-def _between_instances() -> Iterator[tuple[str, list[Dataset]]]:
-    twice = _made("twice")
-    other = _made("twice", 1)
+def _between_instances() -> Datasets:
+    twice, other = _made("twice"), _made("twice", 1)
     other.SOPInstanceUID = other.file_meta.MediaStorageSOPInstanceUID = twice.SOPInstanceUID
-    yield "instance-in-two-series", [twice, other]
-    yield "two-names", [_made("names"), _made("names", 1, PatientName="Other^Name")]
-    yield "two-issuers", [_made("issuers", IssuerOfPatientID="A"), _made("issuers", 1, IssuerOfPatientID="B")]
-    yield (
-        "two-zones",
-        [
-            _made("zones", TimezoneOffsetFromUTC="+0100"),
-            _made("zones", 1, TimezoneOffsetFromUTC="+0200"),
-        ],
-    )
     deep = Dataset()
     for _ in range(12):
         deep = item(ProcedureCodeSequence=[deep])
-    yield "nested-deeply", [_made("deep", ProcedureCodeSequence=[deep])]
-    yield "codes-empty", [_made("empty codes", ProcedureCodeSequence=[Dataset(), code("1", "", "no scheme")])]
+    return {
+        "instance-in-two-series": [twice, other],
+        "two-names": [_made("names"), _made("names", 1, PatientName="Other^Name")],
+        "two-issuers": [_made("issuers", IssuerOfPatientID="A"), _made("issuers", 1, IssuerOfPatientID="B")],
+        "two-zones": [_made("zones", n, TimezoneOffsetFromUTC=zone) for n, zone in enumerate(("+0100", "+0200"))],
+        "nested-deeply": [_made("deep", ProcedureCodeSequence=[deep])],
+        "codes-empty": [_made("empty codes", ProcedureCodeSequence=[Dataset(), code("1", "", "no scheme")])],
+    }
 
 
 def _broken(name: str, **attributes: Any) -> bytes:

@@ -48,9 +48,7 @@ _PEOPLE: Final = (
 )
 
 _ORDERS: Final = (
-    _Order(
-        0, "CT Chest with contrast", "CHEST", [("CT", "Resolver", 1), ("CT", "Lung 1.0", 12), ("CT", "Soft 3.0", 8)]
-    ),
+    _Order(0, "CT Chest with contrast", "CHEST", [("CT", "Scout", 1), ("CT", "Lung 1.0", 12), ("CT", "Soft 3.0", 8)]),
     _Order(1, "MRI Knee left", "KNEE", [("MR", "PD SAG", 8), ("MR", "T1 COR", 8), ("MR", "T2 TRA", 8)]),
     _Order(2, "US Abdomen", "ABDOMEN", [("US", "Abdomen", 6)]),
     _Order(3, "XR Chest PA and lateral", "CHEST", [("DX", "PA", 1), ("DX", "LAT", 1)]),

@@ -8,31 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
-
-
-@dataclass
-class BuildTimes:
-    """How long a build took, and how much of it was downloading.
-
-    Attributes
-    ----------
-    name
-        What was built.
-    total_s
-        Wall time of the build in seconds.
-    download_s
-        The part of ``total_s`` that was spent in steps that only fetch.
-    """
-
-    name: str
-    total_s: float = 0.0
-    download_s: float = 0.0
-
-
-builds: list[BuildTimes] = []
-"""The builds that this process did, in order; empty when all was in the cache."""
 
 
 def cache_dir() -> Path:
@@ -51,7 +27,7 @@ def digest(files: Iterable[Path]) -> str:
     return sha.hexdigest()[:12]
 
 
-def built(name: str, build: Callable[[Path, BuildTimes], None]) -> Path:
+def built(name: str, build: Callable[[Path], None]) -> Path:
     """Return the cached directory ``name``, built first if missing.
 
     The build happens in a directory beside it, which gets its final name only when all went well; a second
@@ -62,7 +38,7 @@ def built(name: str, build: Callable[[Path, BuildTimes], None]) -> Path:
     name
         Name of the directory in the cache.
     build
-        Fills the empty directory that it gets; adds to ``download_s`` what it spent fetching.
+        Fills the empty directory that it gets.
     """
     final = cache_dir() / name
     if final.is_dir():
@@ -74,21 +50,14 @@ def built(name: str, build: Callable[[Path, BuildTimes], None]) -> Path:
     return final
 
 
-def _build(final: Path, build: Callable[[Path, BuildTimes], None]) -> None:
+def _build(final: Path, build: Callable[[Path], None]) -> None:
     print(f"building {final.name} (once, kept in {final.parent})", file=sys.stderr, flush=True)
-    times = BuildTimes(final.name)
     start = time.monotonic()
     draft = Path(tempfile.mkdtemp(prefix=f".{final.name}-", dir=final.parent))
     try:
-        build(draft, times)
+        build(draft)
         draft.chmod(0o755)
         draft.rename(final)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    times.total_s = time.monotonic() - start
-    builds.append(times)
-    print(
-        f"built {final.name} in {times.total_s:.0f} s, {times.download_s:.0f} s of it downloading",
-        file=sys.stderr,
-        flush=True,
-    )
+    print(f"built {final.name} in {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)

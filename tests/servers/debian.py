@@ -9,12 +9,11 @@ import os
 import re
 import shutil
 import subprocess
-import time
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
-from tests.servers.cache import BuildTimes, built
+from tests.servers.cache import built
 from tests.servers.process import ServerError
 
 _KEYRINGS = Path("/usr/share/keyrings")
@@ -43,11 +42,8 @@ def unpacked(suite: str, packages: Sequence[str]) -> Path:
         No Debian mirror is known, or apt-get or dpkg-deb failed.
     """
 
-    def build(draft: Path, times: BuildTimes) -> None:
-        start = time.monotonic()
-        archives = _download(suite, packages, draft / "apt")
-        times.download_s += time.monotonic() - start
-        _unpack(archives, draft)
+    def build(draft: Path) -> None:
+        _unpack(_download(suite, packages, draft / "apt"), draft)
         shutil.rmtree(draft / "apt")
 
     return built(f"{packages[0]}-{suite}", build)

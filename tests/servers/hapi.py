@@ -4,13 +4,12 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 from typing import Literal, Self
 
 import requests
 
-from tests.servers.cache import BuildTimes, built, digest
+from tests.servers.cache import built, digest
 from tests.servers.process import Process, Server, ServerError, answers, free_port
 
 Release = Literal["r4", "r4b", "r5"]
@@ -18,6 +17,7 @@ Release = Literal["r4", "r4b", "r5"]
 _SOURCES = Path(__file__).parent / "hapi"
 _START_DEADLINE_S = 180
 _SHARED_CLASSES = "classes.jsa"
+_DATABASE = "jdbc:h2:mem:fhir;DB_CLOSE_DELAY=-1"  # in memory, empty after each start
 # A test server lives for minutes: the second compiler and the parallel collector cost more than they give.
 _JVM_FLAGS = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-Xmx2g")
 
@@ -32,12 +32,10 @@ def _installed() -> Path:
     return built(f"hapi-{digest(sources)}", _build)
 
 
-def _build(draft: Path, times: BuildTimes) -> None:
+def _build(draft: Path) -> None:
     work = draft / "build"
     shutil.copytree(_SOURCES, work, ignore=shutil.ignore_patterns("target"))
-    start = time.monotonic()
     _maven(work, "dependency:go-offline")
-    times.download_s += time.monotonic() - start
     _maven(work, "package")
     shutil.move(work / "target" / "lib", draft / "lib")
     shutil.move(work / "target" / "hapi.jar", draft / "hapi.jar")
@@ -60,7 +58,7 @@ def _share_classes(home: Path) -> None:
     scratch = Path(tempfile.mkdtemp(prefix="hapi-"))
     port = free_port()
     flags = [f"-XX:ArchiveClassesAtExit={_SHARED_CLASSES}"]
-    argv = _command(home, "r4", port, "/fhir", "jdbc:h2:mem:fhir", scratch, flags)
+    argv = _command(home, "r4", port, "/fhir", scratch, flags)
     process = Process(argv, log_path=scratch / "hapi.log", cwd=home)
     try:
         url = f"http://127.0.0.1:{port}/fhir/metadata"
@@ -71,13 +69,11 @@ def _share_classes(home: Path) -> None:
         shutil.rmtree(scratch)
 
 
-def _command(
-    home: Path, release: Release, port: int, base_path: str, jdbc: str, scratch: Path, flags: list[str]
-) -> list[str]:
+def _command(home: Path, release: Release, port: int, base_path: str, scratch: Path, flags: list[str]) -> list[str]:
     libraries = sorted(str(path.relative_to(home)) for path in (home / "lib").glob("*.jar"))
     class_path = ":".join(["hapi.jar", *libraries])
     temporary = f"-Djava.io.tmpdir={scratch}"
-    arguments = ["testserver.Hapi", release, str(port), base_path, jdbc]
+    arguments = ["testserver.Hapi", release, str(port), base_path, _DATABASE]
     return [_java(), *_JVM_FLAGS, *flags, temporary, "-cp", class_path, *arguments]
 
 
@@ -90,7 +86,7 @@ def _java() -> str:
 
 
 class Hapi(Server):
-    """A HAPI FHIR server of its own, on loopback.
+    """A HAPI FHIR server of its own, on loopback; its data ends with it.
 
     Parameters
     ----------
@@ -98,11 +94,6 @@ class Hapi(Server):
         FHIR release that it serves.
     base_path
         Path of the FHIR base below the host, for example ``/fhir``.
-    jdbc_file
-        H2 database file (without suffix) that survives ``stop`` and ``kill``; None for a database in memory,
-        which is empty after each start.
-    client_ids
-        HAPI's ``ClientIdStrategyEnum``: ``ALPHANUMERIC`` (its default), ``ANY`` or ``NOT_ALLOWED``.
     port
         Port of the API; 0 for a free one.
     outlives_parent
@@ -114,23 +105,19 @@ class Hapi(Server):
         release: Release = "r4",
         *,
         base_path: str = "/fhir",
-        jdbc_file: Path | None = None,
-        client_ids: Literal["ALPHANUMERIC", "ANY", "NOT_ALLOWED"] = "ALPHANUMERIC",
         port: int = 0,
         outlives_parent: bool = False,
     ) -> None:
         super().__init__("hapi", outlives_parent=outlives_parent)
         self._home = _installed()
-        self._client_ids = client_ids
-        self._jdbc = f"jdbc:h2:file:{jdbc_file.absolute()}" if jdbc_file else "jdbc:h2:mem:fhir;DB_CLOSE_DELAY=-1"
         self.release: Release = release
         self.port = port or free_port()
         self.base_path = base_path
         self.url = f"http://127.0.0.1:{self.port}{base_path}"
 
     def start(self) -> Self:
-        flags = [f"-XX:SharedArchiveFile={_SHARED_CLASSES}", f"-Dtestserver.ids={self._client_ids}"]
-        argv = _command(self._home, self.release, self.port, self.base_path, self._jdbc, self.directory, flags)
+        flags = [f"-XX:SharedArchiveFile={_SHARED_CLASSES}"]
+        argv = _command(self._home, self.release, self.port, self.base_path, self.directory, flags)
         return self._launch(
             argv,
             lambda: answers(f"{self.url}/metadata", timeout_s=30),

@@ -4,13 +4,12 @@ import importlib.util
 import os
 import shutil
 import subprocess
-import time
 from pathlib import Path
 from typing import Self
 
 import requests
 
-from tests.servers.cache import BuildTimes, built, digest
+from tests.servers.cache import built, digest
 from tests.servers.process import Server, ServerError, answers, free_port
 
 _SOURCES = Path(__file__).parent / "medplum"
@@ -35,24 +34,14 @@ def _installed() -> Path:
     return built(f"medplum-{digest(_SOURCES / name for name in _FILES)}", _build)
 
 
-def _build(draft: Path, times: BuildTimes) -> None:
+def _build(draft: Path) -> None:
     for name in _FILES:
         shutil.copy(_SOURCES / name, draft)
     home = _node_home()
-    start = time.monotonic()
-    npm = home / "lib/node_modules/npm/bin/npm-cli.js"
-    argv: list[str | Path] = [
-        home / "bin/node",
-        npm,
-        "ci",
-        "--ignore-scripts",
-        "--no-fund",
-        "--no-audit",
-        "--loglevel=error",
-    ]
+    argv: list[str | Path] = [home / "bin/node", home / "lib/node_modules/npm/bin/npm-cli.js", "ci"]
+    argv += ["--ignore-scripts", "--no-fund", "--no-audit", "--loglevel=error"]
     env = {**os.environ, "PATH": f"{home / 'bin'}:{os.environ.get('PATH', '')}"}
     done = subprocess.run(argv, cwd=draft, env=env, capture_output=True, text=True, check=False)
-    times.download_s += time.monotonic() - start
     if done.returncode != 0:
         raise ServerError(f"npm ci failed with code {done.returncode}:\n{done.stderr[-3000:]}")
 

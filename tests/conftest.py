@@ -38,7 +38,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def hapi_of() -> Iterator[Callable[[Release], Hapi]]:
     """A real HAPI of a release, one for each process; tests keep apart by their own studies and patients."""
     with contextlib.ExitStack() as running:
-        yield functools.cache(lambda release: running.enter_context(Hapi(release)))
+        yield functools.cache(lambda release: running.enter_context(Hapi(release, base_path=f"/base{release.upper()}")))
 
 
 @pytest.fixture(scope="session")

@@ -12,22 +12,30 @@ if TYPE_CHECKING:
 
     import pytest
 
-LONG: Final = ("tests/chaos/", "tests/integration/", "tests/contract/")
+LONG: Final = (
+    "tests/integration/test_releases.py",
+    "tests/integration/test_validator.py",
+    "tests/chaos/",
+    "tests/integration/",
+    "tests/contract/",
+)
 """Where the long tests are, in the order in which they are begun: one that begins late keeps the others waiting."""
 ALONE: Final = (
     "tests/chaos/",
     "tests/integration/test_faults.py",
     "tests/integration/test_golden.py",
     "tests/integration/test_main_job.py",
+    "tests/integration/test_ownership",
+    "tests/integration/test_patients",
 )
 """Tests that share nothing but servers of the whole session, so that any process may take any of them."""
-_RELEASE = re.compile(r"r\d[ab]?", re.IGNORECASE)
-TOGETHER: Final = {
-    "tests/contract/test_target.py": re.compile(r"hapi-r\d|medplum|fake-like-\w+"),
-    "tests/integration/test_releases.py": _RELEASE,
-    "tests/integration/test_validator.py": _RELEASE,
-}
-"""Tests of a file that are kept together by this part of their parameters: the server, or the release."""
+SERVER: Final = re.compile(r"(?P<hapi>hapi-r\d|\br\d[ab]?\b)|medplum|fake-like-\w+", re.IGNORECASE)
+TOGETHER: Final = (
+    "tests/contract/test_target.py",
+    "tests/integration/test_releases.py",
+    "tests/integration/test_validator.py",
+)
+"""Files whose tests are kept together by the server that their parameters name; a HAPI of a release is one for all."""
 
 
 def unit_of(nodeid: str) -> str:
@@ -35,10 +43,10 @@ def unit_of(nodeid: str) -> str:
     path, _, rest = nodeid.partition("::")
     if path.startswith(ALONE):
         return nodeid
-    found = TOGETHER[path].search(rest.partition("[")[2]) if path in TOGETHER else None
-    if found is None:
+    server = SERVER.search(rest.partition("[")[2]) if path in TOGETHER else None
+    if server is None:
         return path
-    return f"hapi-{found[0].lower()}" if TOGETHER[path] is _RELEASE else f"{path}[{found[0]}]"
+    return f"hapi-{server['hapi'].lower().removeprefix('hapi-')}" if server["hapi"] else f"{path}[{server[0]}]"
 
 
 def rank(nodeid: str) -> int:

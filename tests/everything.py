@@ -1,4 +1,4 @@
-"""Imports all of the program, also what a command would import when it begins: `tests.commands` forks from here."""
+"""All of the program, imported, with short pauses between two looks: `tests.commands` forks its commands from here."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import alembic.command  # noqa: F401
 import rich.table  # noqa: F401
 
 import indexer
-import tests.chaos.killer
-import tests.commands  # noqa: F401
+from indexer.cli import backfill
+from indexer.sync.drain import drain, reading_pipeline
 
 for module in pkgutil.walk_packages(indexer.__path__, "indexer."):
     if "__main__" not in module.name and ".migrations" not in module.name:  # these two do something
         importlib.import_module(module.name)
+
+backfill.WATCH_S = drain.IDLE_S = reading_pipeline.IDLE_S = 0.05

@@ -178,17 +178,18 @@ class Site:
 
 
 def wait_for(condition: Callable[[], object], what: str, deadline_s: float = DEADLINE_S) -> None:
-    """Poll a condition until it holds.
+    """Poll a condition until it holds, the more rarely the longer it takes: many conditions cost a process.
 
     Raises
     ------
     AssertionError
         If it does not in time.
     """
-    end = time.monotonic() + deadline_s
+    begun = time.monotonic()
     while not condition():
-        assert time.monotonic() < end, f"waited {deadline_s:.0f} s in vain for: {what}"
-        time.sleep(0.1)
+        waited_s = time.monotonic() - begun
+        assert waited_s < deadline_s, f"waited {deadline_s:.0f} s in vain for: {what}"
+        time.sleep(min(0.05 + waited_s / 10, 2.0))
 
 
 def uids(datasets: Sequence[Any]) -> list[str]:

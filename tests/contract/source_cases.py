@@ -6,8 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import requests
-
 from indexer import mapping
 from indexer.dicomweb import DicomWebSamples
 from indexer.mapping import Rules
@@ -16,11 +14,11 @@ from indexer.transport import Response, Transport
 from tests.fakes.listing import ListedArchive, study_of
 from tests.fakes.memory import MemorySource
 from tests.fakes.orthanc import FakeOrthanc
-from tests.samples import instance, store_rest
+from tests.samples import delete, instance, store_rest
 from tests.servers.orthanc import Orthanc, orthanc_versions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from pydicom.dataset import Dataset
 
@@ -75,7 +73,6 @@ class Case:
     orthanc: Orthanc | FakeOrthanc
     transport: Counting
     dicomweb: Counting
-    is_fake: bool
     page_size: int = 1000
 
     @property
@@ -112,22 +109,7 @@ class Case:
 
     def delete(self, dataset: Dataset, level: str) -> None:
         """Delete the study, the series or the instance of a dataset."""
-        keyword = KEYWORDS[level]
-        for path in self._below(self.location_of(dataset).location_id, level):
-            answer = requests.get(f"{self.orthanc.url}{path}?short", timeout=10).json()
-            if dataset[keyword].value in answer["MainDicomTags"].values():
-                requests.delete(f"{self.orthanc.url}{path}", timeout=10).raise_for_status()
-                return
-        raise LookupError(level)
-
-    def _below(self, study_id: str, level: str) -> list[str]:
-        study = requests.get(f"{self.orthanc.url}/studies/{study_id}?short", timeout=10).json()
-        if level == "studies":
-            return [f"/studies/{study_id}"]
-        if level == "series":
-            return [f"/series/{one}" for one in study["Series"]]
-        series = [requests.get(f"{self.orthanc.url}/series/{one}?short", timeout=10).json() for one in study["Series"]]
-        return [f"/instances/{one}" for answer in series for one in answer["Instances"]]
+        delete(self.orthanc, str(dataset[KEYWORDS[level]].value))
 
 
 @dataclass
@@ -178,7 +160,7 @@ Archive = Case | MemoryCase
 def changes_of(case: Case, datasets: list[Dataset], seed: str) -> dict[str, tuple[Callable[[], object], list[Dataset]]]:
     """Ways to change a study (`CHANGES`), each with what is left of it."""
     first = datasets[0]
-    rest = [one for one in datasets if one.SeriesInstanceUID != first.SeriesInstanceUID]
+    rest = [dataset for dataset in datasets if dataset.SeriesInstanceUID != first.SeriesInstanceUID]
     more = instance(seed, 0, 0, 90, PatientID=first.PatientID)
     new_series = instance(seed, 0, 9, 0, PatientID=first.PatientID)
     return {
@@ -191,37 +173,15 @@ def changes_of(case: Case, datasets: list[Dataset], seed: str) -> dict[str, tupl
 
 
 @contextmanager
-def running(
-    kind: str,
-    *,
-    limit_find_instances: int = 0,
-    limit_find_results: int = 0,
-    overwrite_instances: bool = False,
-    opens_files: bool = True,
-    extra: Mapping[str, Any] | None = None,
-) -> Iterator[Case]:
-    """A case of one of `KINDS`; `extra` is for real ones alone."""
+def running(kind: str, **settings: Any) -> Iterator[Case]:
+    """A case of one of `KINDS`, with further keys of Orthanc's configuration."""
     name, version = kind.split()
-    server: Orthanc | FakeOrthanc
-    if name == FAKE:
-        server = FakeOrthanc(
-            version,
-            stable_age_s=1,
-            limit_find_instances=limit_find_instances,
-            limit_find_results=limit_find_results,
-            opens_files=opens_files,
-            overwrite_instances=overwrite_instances,
-        )
-    else:
-        settings = {"LimitFindInstances": limit_find_instances, "LimitFindResults": limit_find_results}
-        settings |= {} if opens_files else {"StorageAccessOnFind": "Never"}
-        settings |= extra or {}
-        server = Orthanc(version, stable_age_s=1, overwrite_instances=overwrite_instances, extra=settings)
-    with server as orthanc:
+    server = FakeOrthanc if name == FAKE else Orthanc
+    with server(version, stable_age_s=1, extra=settings) as orthanc:
         transport = Counting(orthanc.url, peer="orthanc main")
         dicomweb = Counting(orthanc.dicomweb_url, peer="dicomweb main")
         try:
-            yield Case(orthanc, transport, dicomweb, name == FAKE)
+            yield Case(orthanc, transport, dicomweb)
         finally:
             transport.close()
             dicomweb.close()

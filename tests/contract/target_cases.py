@@ -16,11 +16,12 @@ from indexer.transport import Transport
 from tests.fakes.fhir import FakeFhir
 from tests.fakes.fhir_store import Habits
 from tests.proxy import Proxy
-from tests.servers.hapi import Hapi
 from tests.servers.medplum import Medplum
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from tests.servers.hapi import Hapi, Release
 
 Json = dict[str, Any]
 
@@ -150,25 +151,23 @@ BAD_ID = f"bad-{uuid.uuid4()}"
 
 
 @contextmanager
-def running(name: str) -> Iterator[Case]:
-    """Start a server and the proxy before it."""
-    with _started(name) as (url, quirks), Proxy(url) as proxy:
+def running(name: str, hapi_of: Callable[[Release], Hapi]) -> Iterator[Case]:
+    """A server, started if it is no HAPI, and the proxy before it."""
+    with _started(name, hapi_of) as (url, quirks), Proxy(url) as proxy:
         transport = Transport(proxy.url, peer="fhir", timeout_s=60)
         yield Case(quirks=quirks, server=FhirServer(transport), proxy=proxy)
         transport.close()
 
 
 @contextmanager
-def _started(name: str) -> Iterator[tuple[str, Quirks]]:
+def _started(name: str, hapi_of: Callable[[Release], Hapi]) -> Iterator[tuple[str, Quirks]]:
     if name == "medplum":
         with Medplum() as medplum:
             yield medplum.url, MEDPLUM
     elif name == "hapi-r4":
-        with Hapi("r4") as hapi:
-            yield hapi.url, HAPI_R4
+        yield hapi_of("r4").url, HAPI_R4
     elif name == "hapi-r5":
-        with Hapi("r5") as hapi:
-            yield hapi.url, HAPI_R5
+        yield hapi_of("r5").url, HAPI_R5
     else:
         quirks = FAKE_LIKE_HAPI if name == "fake-like-hapi" else FAKE_LIKE_OTHERS
         habits = Habits(

@@ -160,7 +160,7 @@ def test_a_read_costs_two_requests_and_the_pages(instances: int, expected: int, 
 @pytest.mark.parametrize(("instances", "results"), [(3, 0), (0, 1), (3, 1)])
 def test_what_orthanc_cuts_off_is_asked_for_by_id(instances: int, results: int) -> None:
     for kind in KINDS:
-        with running(kind, limit_find_instances=instances, limit_find_results=results) as case:
+        with running(kind, LimitFindInstances=instances, LimitFindResults=results) as case:
             datasets = generate(series=2, instances=5)
             case.store(datasets)
             case.page_size = 4
@@ -194,7 +194,7 @@ def test_a_study_that_changes_while_it_is_read_is_never_torn(what: str, before: 
 def test_an_instance_that_is_replaced_while_its_study_is_read(before: int) -> None:
     """Its id stays, and so do all lists; only LastUpdate tells it, which has seconds."""
     for version in orthanc_versions():
-        with running(f"real {version}", overwrite_instances=True) as case:
+        with running(f"real {version}", OverwriteInstances=True) as case:
             datasets = generate(series=2, instances=3)
             case.store(datasets)
             location, source = case.locations()[0], case.source

@@ -164,7 +164,7 @@ def test_a_hundred_instances_cost_one_request(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", MODERN)
-@pytest.mark.parametrize("limits", [{"limit_find_instances": 2}, {"limit_find_results": 2}])
+@pytest.mark.parametrize("limits", [{"LimitFindInstances": 2}, {"LimitFindResults": 2}])
 def test_what_a_limit_cuts_is_asked_for_alone(kind: str, limits: dict[str, int]) -> None:
     with running(kind, **limits) as case:
         studies = stored(case, 5)
@@ -176,8 +176,8 @@ def test_what_a_limit_cuts_is_asked_for_alone(kind: str, limits: dict[str, int])
 
 
 @pytest.mark.parametrize("kind", MODERN)
-@pytest.mark.parametrize("options", [{"opens_files": False}, {"overwrite_instances": True}], ids=str)
-def test_an_orthanc_that_answers_from_rows_alone_is_asked_over_dicomweb(kind: str, options: dict[str, bool]) -> None:
+@pytest.mark.parametrize("options", [{"StorageAccessOnFind": "Never"}, {"OverwriteInstances": True}], ids=str)
+def test_an_orthanc_that_answers_from_rows_alone_is_asked_over_dicomweb(kind: str, options: dict[str, object]) -> None:
     with running(kind, **options) as case:
         studies = stored(case, 3)
         samples = case.samples
@@ -192,8 +192,7 @@ def test_an_orthanc_that_answers_from_rows_alone_is_asked_over_dicomweb(kind: st
 
 def test_an_issuer_in_a_row_is_no_statement_of_the_instance() -> None:
     """A row of the study holds the issuer of its first instance, and Orthanc answers it for each series."""
-    extra = {"ExtraMainDicomTags": {"Study": ["IssuerOfPatientID"]}}
-    with running("real 1.12", extra=extra) as case:
+    with running("real 1.12", ExtraMainDicomTags={"Study": ["IssuerOfPatientID"]}) as case:
         datasets = generate(series=2, issuers=["Hospital A"])
         datasets[1].IssuerOfPatientID = "Hospital B"
         study = read(case, datasets)
@@ -300,7 +299,7 @@ def test_a_study_without_an_instance_that_can_be_named_is_unfit(case: Case) -> N
 def test_an_instance_that_was_replaced_under_its_id_is_read_as_it_is_now() -> None:
     """The plugin of 1.12 still answers the metadata of the series from before; no issuer may be read from there."""
     for version in orthanc_versions():
-        with running(f"real {version}", overwrite_instances=True) as case:
+        with running(f"real {version}", OverwriteInstances=True) as case:
             datasets = generate(instances=2, issuers=["Wrong"])
             case.store(datasets)
             (series,) = case.source.read(case.locations()[0]).series

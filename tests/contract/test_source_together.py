@@ -84,7 +84,7 @@ def test_a_large_study_is_left_for_later(modern: Case) -> None:
 @pytest.mark.parametrize(("instances", "results"), [(3, 0), (0, 1), (0, 4), (5, 3)])
 def test_what_orthanc_cuts_off_is_left_for_later(instances: int, results: int) -> None:
     for kind in MODERN:
-        with running(kind, limit_find_instances=instances, limit_find_results=results) as case:
+        with running(kind, LimitFindInstances=instances, LimitFindResults=results) as case:
             expected = stored(case, {"a": 1, "b": 2, "c": 3})
 
             found = shapes(case.source.read_batch(case.locations()))

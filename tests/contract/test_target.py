@@ -16,17 +16,18 @@ from tests import proxy as faults
 from tests.contract.target_cases import BAD_ID, PARAMETERS, Case, entry, reference, running, uid_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from indexer.model import EntryResult
+    from tests.servers.hapi import Hapi, Release
 
 BATCH, TRANSACTION = BundleType.BATCH, BundleType.TRANSACTION
 ACCEPTED, CONFLICT, REFUSED = EntryStatus.ACCEPTED, EntryStatus.CONFLICT, EntryStatus.REFUSED
 
 
 @pytest.fixture(scope="module", params=PARAMETERS)
-def case(request: pytest.FixtureRequest) -> Iterator[Case]:
-    with running(request.param) as found:
+def case(request: pytest.FixtureRequest, hapi_of: Callable[[Release], Hapi]) -> Iterator[Case]:
+    with running(request.param, hapi_of) as found:
         yield found
 
 

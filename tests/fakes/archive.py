@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 LEVELS: Final = ("Patient", "Study", "Series", "Instance")
+_FOLDERS: Final = {"Patient": "/patients", "Study": "/studies", "Series": "/series", "Instance": "/instances"}
 _CHILDREN: Final = {"Patient": "Studies", "Study": "Series", "Series": "Instances"}
 
 # The main DICOM tags of 1.10, as far as the indexer reads them.
@@ -65,6 +66,11 @@ class Node:
     last_update: str = ""
     touched_at: float = 0.0
     is_stable: bool = False
+
+    @property
+    def path(self) -> str:
+        """Where it is."""
+        return f"{_FOLDERS[self.level]}/{self.orthanc_id}"
 
     def line(self) -> Iterator[Node]:
         """This node and those above it."""
@@ -169,8 +175,7 @@ class Archive:
 
     def _log(self, change_type: str, level: str, orthanc_id: str) -> None:
         self.seq += 1
-        path = f"/{_plural(level)}/{orthanc_id}"
-        row = {"ChangeType": change_type, "Date": moment(), "ID": orthanc_id, "Path": path}
+        row = {"ChangeType": change_type, "Date": moment(), "ID": orthanc_id, "Path": f"{_FOLDERS[level]}/{orthanc_id}"}
         row |= {"ResourceType": level, "Seq": self.seq}
         (self.held if self.is_holding else self.rows).append(row)
 
@@ -232,10 +237,6 @@ def metadata(node: Node) -> dict[str, str]:
 def moment() -> str:
     """Now, as Orthanc writes it: UTC, to the second."""
     return datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-
-
-def _plural(level: str) -> str:
-    return {"Patient": "patients", "Study": "studies", "Series": "series", "Instance": "instances"}[level]
 
 
 def _ids(dataset: Dataset) -> list[str]:

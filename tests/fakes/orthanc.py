@@ -23,7 +23,7 @@ from pydicom.errors import InvalidDicomError
 from tests.fakes.archive import Archive, Node, moment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from types import TracebackType
 
 _KEEP_ALIVE_S: Final = 1.0
@@ -62,13 +62,9 @@ class FakeOrthanc:
     ----------
     version
         ``1.10`` or ``1.12``: the older one ignores what it does not know, without a word.
-    limit_find_instances, limit_find_results
-        Cut ``/tools/find`` silently, as the configuration of these names does: the former for instances, the latter
-        for all other levels; 0 for no limit.
-    opens_files
-        False for ``StorageAccessOnFind: Never``: what no row holds is left out of ``RequestedTags``.
-    overwrite_instances
-        Whether ``/system`` tells that instances may be replaced.
+    extra
+        Keys of Orthanc's configuration, of which it knows ``LimitFindInstances``, ``LimitFindResults``,
+        ``StorageAccessOnFind`` and ``OverwriteInstances``; nothing is ever replaced.
 
     Attributes
     ----------
@@ -88,19 +84,13 @@ class FakeOrthanc:
         stable_age_s: float = 1.0,
         username: str | None = None,
         password: str | None = None,
-        limit_find_instances: int = 0,
-        limit_find_results: int = 0,
-        opens_files: bool = True,
-        overwrite_instances: bool = False,
+        extra: Mapping[str, Any] | None = None,
     ) -> None:
         self.label = version
         self.version = {"1.10": "1.10.1", "1.12": "1.12.7"}[version]
         self.is_modern = version != "1.10"
         self.auth = (username, password) if username is not None and password is not None else None
-        self.limit_find_instances = limit_find_instances
-        self.limit_find_results = limit_find_results
-        self.opens_files = opens_files
-        self.overwrite_instances = overwrite_instances
+        self.settings = dict(extra or {})
         self.last_of_empty_page: int | None = None
         self.requests: list[tuple[str, str]] = []
         self.archive = Archive(is_modern=self.is_modern, stable_age_s=stable_age_s)
@@ -195,7 +185,7 @@ class FakeOrthanc:
         found: dict[str, Any] = {"ApiVersion": 16, "Name": "Fake", "Version": self.version}
         if self.is_modern:
             found["Capabilities"] = {"HasExtendedChanges": True, "HasExtendedFind": True}
-            found["OverwriteInstances"] = self.overwrite_instances
+            found["OverwriteInstances"] = self.settings.get("OverwriteInstances", False)
         return as_json(found)
 
     def _changes(self, query: dict[str, list[str]]) -> Reply:
@@ -230,9 +220,10 @@ class FakeOrthanc:
         if not self.is_modern:
             return as_json(self._ids(level))
         nodes = sorted(self._within(asked), key=lambda one: one.orthanc_id)[asked.get("Since", 0) :]
-        most = self.limit_find_instances if level == "Instance" else self.limit_find_results
+        most = self.settings.get("LimitFindInstances" if level == "Instance" else "LimitFindResults")
         limit = min(asked.get("Limit") or len(nodes), most or len(nodes))
-        return as_json([self.archive.found(node, asked, opens_files=self.opens_files) for node in nodes[:limit]])
+        opens_files = self.settings.get("StorageAccessOnFind") != "Never"
+        return as_json([self.archive.found(node, asked, opens_files=opens_files) for node in nodes[:limit]])
 
     def _within(self, asked: dict[str, Any]) -> list[Node]:
         """Nodes of a level below the study with this Orthanc id, or with one of these UIDs, or below those."""
@@ -249,7 +240,7 @@ class FakeOrthanc:
 
     def _lookup(self, value: str) -> Reply:
         found = [node for node in self.archive.nodes.values() if value in node.tags.values()]
-        return as_json([{"ID": node.orthanc_id, "Type": node.level} for node in found])
+        return as_json([{"ID": node.orthanc_id, "Path": node.path, "Type": node.level} for node in found])
 
     def _resource(self, method: str, orthanc_id: str) -> Reply:
         node = self.archive.nodes.get(orthanc_id)

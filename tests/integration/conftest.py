@@ -25,19 +25,20 @@ def proxy(hapi_r4: Hapi) -> Iterator[Proxy]:
 
 
 @pytest.fixture
-def site(tmp_path: Path, orthanc: Orthanc, proxy: Proxy) -> Site:
+def site(tmp_path: Path, orthanc_1_12: Orthanc, proxy: Proxy) -> Site:
+    """A site with Orthanc 1.12."""
+    return Site(home=tmp_path, orthanc=orthanc_1_12, fhir=proxy.url)
+
+
+@pytest.fixture
+def each_site(tmp_path: Path, orthanc: Orthanc, proxy: Proxy) -> Site:
     """One site per version of Orthanc."""
     return Site(home=tmp_path, orthanc=orthanc, fhir=proxy.url)
 
 
 @pytest.fixture
-def orthanc_proxy(orthanc_1_12: Orthanc) -> Iterator[Proxy]:
+def orthanc_proxy(site: Site) -> Iterator[Proxy]:
     """Between the indexer and Orthanc 1.12."""
-    with Proxy(orthanc_1_12.url) as between:
+    with Proxy(site.orthanc.url) as between:
+        site.orthanc_url = between.url
         yield between
-
-
-@pytest.fixture
-def site_1_12(tmp_path: Path, orthanc_1_12: Orthanc, orthanc_proxy: Proxy, proxy: Proxy) -> Site:
-    """One site with proxies on both sides."""
-    return Site(home=tmp_path, orthanc=orthanc_1_12, fhir=proxy.url, orthanc_url=orthanc_proxy.url)

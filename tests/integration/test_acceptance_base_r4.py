@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.integration.others import published, reference_of
-from tests.samples import clinical_study, store_rest
+from tests.integration.others import index, reference_of
+from tests.samples import clinical_study
 from tests.samples.clinical import ORDER_SYSTEM, STAFF_SCHEME, STAFF_SYSTEM, STAY_SYSTEM
-from tests.servers.hapi import Hapi
 from tests.servers.orthanc import Orthanc
-from tests.site import Site, uids
+from tests.site import Site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pydicom.dataset import Dataset
+
+    from tests.servers.hapi import Hapi
 
 pytestmark = pytest.mark.server
 
@@ -25,13 +26,15 @@ RESOLVED = ("encounter", "referrer", "basedon")
 
 
 @pytest.fixture(scope="module")
-def base_r4(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A site whose FHIR server stands where the documentation has it."""
-    with Hapi("r4", base_path="/baseR4") as hapi, Orthanc() as orthanc:
+def base_r4(tmp_path_factory: pytest.TempPathFactory, hapi_r4: Hapi) -> Iterator[Site]:
+    """A site whose FHIR server stands where the documentation has it, and holds nothing."""
+    assert hapi_r4.url.endswith("/baseR4")
+    hapi_r4.wipe()
+    with Orthanc() as orthanc:
         yield Site(
             home=tmp_path_factory.mktemp("base-r4"),
             orthanc=orthanc,
-            fhir=hapi.url,
+            fhir=hapi_r4.url,
             top={
                 "mapping": {
                     "elements": {"encounter": True, "referrer": True},
@@ -53,10 +56,9 @@ def study(base_r4: Site, datasets: list[Dataset]) -> dict[str, Any]:
     """The study as the server holds it, beside one of somebody else that no search may find."""
     for resource in [*known_before(datasets[0]), *of_somebody_else()]:
         base_r4.put(resource)
-    store_rest(base_r4.orthanc, datasets)
-    base_r4.cli("backfill")
+    found = index(base_r4, datasets)
     assert base_r4.verify()["equal"]
-    return published(base_r4, uids(datasets)[0])
+    return found
 
 
 def known_before(dataset: Dataset) -> list[dict[str, Any]]:

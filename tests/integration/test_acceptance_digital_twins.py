@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.integration.others import amend, patient_of, published, reference_of
-from tests.samples import clinical_study, store_anew, store_rest
-from tests.site import uids
+from tests.integration.others import amend, correct, index, patient_of, reference_of
+from tests.samples import clinical_study
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -23,25 +22,22 @@ SUBJECT_UID = {"system": "urn:sparc_subject:uid", "value": "sub-001"}
 
 
 @pytest.fixture
-def twins(site: Site) -> Site:
+def twins(each_site: Site) -> Site:
     """A site with the set-up's preset."""
-    site.top["mapping"] = {"preset": "digital-twins"}
-    return site
+    each_site.top["mapping"] = {"preset": "digital-twins"}
+    return each_site
 
 
-def indexed(twins: Site, name: str) -> list[Dataset]:
-    """A study of two series that stands in Orthanc and on the server."""
-    datasets = clinical_study(f"{name}-{twins.orthanc.version}", series=2, instances=3, modality="MR")
-    store_rest(twins.orthanc, datasets)
-    twins.cli("backfill")
-    return datasets
+def mr_study(twins: Site, name: str) -> list[Dataset]:
+    """A study of two series."""
+    return clinical_study(f"{name}-{twins.orthanc.version}", series=2, instances=3, modality="MR")
 
 
 def test_its_reader_finds_what_it_reads(twins: Site) -> None:
     """The first Endpoint's address, the number of series, the description."""
     twins.source["dicomweb"] = twins.orthanc.dicomweb_url
-    datasets = indexed(twins, "twins-read")
-    study = published(twins, uids(datasets)[0])
+    datasets = mr_study(twins, "twins-read")
+    study = index(twins, datasets)
     endpoint = twins.fetch(study["endpoint"][0]["reference"])
     assert endpoint["address"] == twins.orthanc.dicomweb_url
     assert endpoint["status"] == "active"
@@ -50,24 +46,22 @@ def test_its_reader_finds_what_it_reads(twins: Site) -> None:
     assert study["numberOfSeries"] == 2
     assert study["numberOfInstances"] == 6
     assert study["description"] == datasets[0].StudyDescription
-    assert {one["uid"] for one in study["series"]} == {str(one.SeriesInstanceUID) for one in datasets}
+    assert {series["uid"] for series in study["series"]} == {str(dataset.SeriesInstanceUID) for dataset in datasets}
 
 
 def test_what_its_tools_wrote_survives_our_updates(twins: Site) -> None:
     """Identifiers of study and patient, the stay and an Endpoint of its own; ours stays the first."""
-    datasets = indexed(twins, "twins-kept")
-    before = published(twins, uids(datasets)[0])
+    datasets = mr_study(twins, "twins-kept")
+    before = index(twins, datasets)
     _its_tools_write(twins, before)
 
-    for one in datasets:
-        one.StudyDescription, one.PatientName, one.StudyDate = "MR Knee, corrected", "Corrected^Name", "20240616"
-    store_anew(twins.orthanc, datasets[:3])
-    twins.cli("backfill")
-    study = published(twins, uids(datasets)[0])
-    patient = patient_of(twins, uids(datasets)[0])
+    corrected = {"StudyDescription": "MR Knee, corrected", "PatientName": "Corrected^Name", "StudyDate": "20240616"}
+    study = correct(twins, datasets[:3], **corrected)
+    patient = patient_of(twins, study)
     assert (study["description"], study["numberOfSeries"]) == ("MR Knee, corrected", 1)
     assert patient["name"][0]["family"] == "Corrected"
-    assert [one for one in study["identifier"] if one in (STUDY_UID, DATASET_UID)] == [STUDY_UID, DATASET_UID]
+    theirs = [identifier for identifier in study["identifier"] if identifier in (STUDY_UID, DATASET_UID)]
+    assert theirs == [STUDY_UID, DATASET_UID]
     assert study["encounter"] == {"reference": f"Encounter/{before['id']}"}
     assert study["endpoint"] == [*before["endpoint"], {"reference": f"Endpoint/own-{before['id']}"}]
     assert SUBJECT_UID in patient["identifier"]
@@ -80,8 +74,8 @@ def test_its_own_patient_is_the_one_that_studies_refer_to(twins: Site) -> None:
     number = {"system": "urn:oid:2.25.99", "value": f"{name.upper()}-1"}
     known = {"resourceType": "Patient", "id": name, "identifier": [SUBJECT_UID, number]}
     twins.put(known)
-    datasets = indexed(twins, "twins-known")
-    assert published(twins, uids(datasets)[0])["subject"]["reference"] == f"Patient/{name}"
+    study = index(twins, mr_study(twins, "twins-known"))
+    assert study["subject"]["reference"] == f"Patient/{name}"
     assert twins.fetch(f"Patient/{name}")["identifier"] == [SUBJECT_UID, number]
     assert len(twins.search("Patient", identifier=f"{number['system']}|{number['value']}")) == 1
 

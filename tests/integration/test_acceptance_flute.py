@@ -10,9 +10,8 @@ import pydicom
 import pytest
 import requests
 
-from tests.integration.others import amend, published, reference_of
-from tests.samples import clinical_study, store_anew, store_rest
-from tests.site import uids
+from tests.integration.others import amend, correct, index, patient_of, reference_of
+from tests.samples import clinical_study
 
 if TYPE_CHECKING:
     from tests.site import Site
@@ -24,59 +23,45 @@ SUPPORTING_INFO = "http://hl7.eu/fhir/ig/flute/StructureDefinition/resource-supp
 
 
 @pytest.fixture
-def flute(site: Site) -> Site:
+def flute(each_site: Site) -> Site:
     """A site with the guide's preset, whose Endpoint is the DICOMweb service of the real Orthanc."""
-    site.source["dicomweb"] = site.orthanc.dicomweb_url
-    site.top["mapping"] = {"preset": "flute"}
-    return site
+    each_site.source["dicomweb"] = each_site.orthanc.dicomweb_url
+    each_site.top["mapping"] = {"preset": "flute"}
+    return each_site
 
 
 def test_from_a_patient_to_the_pixels(flute: Site) -> None:
-    """The guide's example workflow: search by subject, build the WADO-RS address, fetch the images."""
+    """The guide's example workflow: search by subject, build the WADO-RS address, fetch the images. Study, series and
+    instance UID, modality and subject stand where the guide's table has them.
+    """
     datasets = clinical_study(f"flute-{flute.orthanc.version}", series=2, instances=2, modality="MR")
-    store_rest(flute.orthanc, datasets)
-    flute.cli("backfill")
-    subject = published(flute, uids(datasets)[0])["subject"]["reference"]
+    subject = index(flute, datasets)["subject"]["reference"]
 
     (study,) = flute.search("ImagingStudy", subject=subject)
     assert study["meta"]["profile"] == [PROFILE]
     endpoint = flute.fetch(study["endpoint"][0]["reference"])
-    fetched = {uid: _instance(address) for uid, address in _addresses(study, endpoint["address"]).items()}
-    pixels = {str(one.SOPInstanceUID): one.PixelData for one in datasets}
-    assert {uid: one.PixelData for uid, one in fetched.items()} == pixels
+    images = {uid: _instance(address) for uid, address in _addresses(study, endpoint["address"]).items()}
+    pixels = {str(dataset.SOPInstanceUID): dataset.PixelData for dataset in datasets}
+    assert {uid: image.PixelData for uid, image in images.items()} == pixels
 
-
-def test_every_row_of_the_table(flute: Site) -> None:
-    """Study, series and instance UID, modality and subject stand where the guide maps them."""
-    datasets = clinical_study(f"flute-map-{flute.orthanc.version}", series=2, instances=2, modality="MR")
-    store_rest(flute.orthanc, datasets)
-    flute.cli("backfill")
-    study = published(flute, uids(datasets)[0])
     assert study["identifier"][0]["value"] == f"urn:oid:{datasets[0].StudyInstanceUID}"
-    listed = {(one["uid"], inner["uid"]) for one in study["series"] for inner in one["instance"]}
-    assert listed == {(str(one.SeriesInstanceUID), str(one.SOPInstanceUID)) for one in datasets}
-    assert {one["modality"]["code"] for one in study["series"]} == {"MR"}
-    patient = flute.fetch(study["subject"]["reference"])
-    assert [one["value"] for one in patient["identifier"]] == [str(datasets[0].PatientID)]
+    listed = {(series["uid"], instance["uid"]) for series in study["series"] for instance in series["instance"]}
+    assert listed == {(str(dataset.SeriesInstanceUID), str(dataset.SOPInstanceUID)) for dataset in datasets}
+    assert {series["modality"]["code"] for series in study["series"]} == {"MR"}
+    assert [number["value"] for number in patient_of(flute, study)["identifier"]] == [str(datasets[0].PatientID)]
     assert study["started"] == "2024-06-15T10:30:00+08:00", "criteria compare it with the day of the biopsy"
 
 
 def test_supporting_info_of_somebody_else_survives_our_update(flute: Site) -> None:
     """The guide's extension refers to what was found in the images; another program writes it onto our study."""
     datasets = clinical_study(f"flute-info-{flute.orthanc.version}", modality="MR")
-    store_rest(flute.orthanc, datasets)
-    flute.cli("backfill")
-    study = published(flute, uids(datasets)[0])
+    study = index(flute, datasets)
     finding = {"resourceType": "Observation", "id": f"pirads-{study['id']}", "status": "final", "code": {"text": "PSA"}}
     flute.put(finding | {"subject": study["subject"]})
     extension = {"url": SUPPORTING_INFO, "valueReference": {"reference": f"Observation/{finding['id']}"}}
     amend(flute, reference_of(study), lambda held: held.setdefault("extension", []).append(extension))
 
-    for one in datasets:
-        one.StudyDescription = "MR Prostate, corrected"
-    store_anew(flute.orthanc, datasets)
-    flute.cli("backfill")
-    updated = published(flute, uids(datasets)[0])
+    updated = correct(flute, datasets, StudyDescription="MR Prostate, corrected")
     assert updated["description"] == "MR Prostate, corrected"
     assert extension in updated["extension"]
     assert updated["meta"]["profile"] == [PROFILE]

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.integration.others import published
+from tests.integration.others import index
 from tests.proxy import Proxy, sent
-from tests.samples import clinical_study, store_rest
+from tests.samples import clinical_study
 from tests.servers.medplum import Medplum
 from tests.servers.orthanc import Orthanc
 from tests.site import Site, uids
@@ -64,10 +64,9 @@ def datasets() -> list[Dataset]:
 @pytest.fixture(scope="module")
 def study(r6_site: Site, datasets: list[Dataset]) -> dict[str, Any]:
     """The study as the server holds it."""
-    store_rest(r6_site.orthanc, datasets)
-    r6_site.cli("backfill")
+    found = index(r6_site, datasets)
     assert r6_site.verify()["equal"]
-    return published(r6_site, uids(datasets)[0])
+    return found
 
 
 def test_uids_of_series_and_instances_are_encoded_directly(study: dict[str, Any], datasets: list[Dataset]) -> None:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.integration.others import published
-from tests.samples import clinical_study, store_rest
+from tests.integration.others import index
+from tests.samples import clinical_study
 from tests.servers.orthanc import Orthanc, orthanc_versions
-from tests.site import Site, uids
+from tests.site import Site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,11 +84,9 @@ def tw_core_site(
 @pytest.fixture(scope="module")
 def tw_core(tw_core_site: Site) -> dict[str, Any]:
     """One study as the server holds it."""
-    datasets = clinical_study(f"tw-{tw_core_site.orthanc.version}", series=2, instances=2)
-    store_rest(tw_core_site.orthanc, datasets)
-    tw_core_site.cli("backfill")
+    study = index(tw_core_site, clinical_study(f"tw-{tw_core_site.orthanc.version}", series=2, instances=2))
     assert tw_core_site.verify()["equal"]
-    return published(tw_core_site, uids(datasets)[0])
+    return study
 
 
 def _at(content: Any, path: list[str]) -> Iterator[Any]:

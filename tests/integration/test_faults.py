@@ -52,98 +52,93 @@ ORTHANC_FAULTS: dict[str, Callable[[], Fault]] = {
 
 
 @pytest.mark.parametrize("name", FHIR_FAULTS)
-def test_fhir_server_fails_and_heals(site_1_12: Site, proxy: Proxy, name: str) -> None:
-    site = site_1_12
+def test_fhir_server_fails_and_heals(site: Site, proxy: Proxy, name: str) -> None:
     site.target["timeout"] = "2s" if name == "slow" else "30s"
     datasets = generate(6, 2, 2, seed=f"fhir-{name}", patients=3)
     store_rest(site.orthanc, datasets)
-    proxy.inject(FHIR_FAULTS[name](), times=3, when=_can_be_halved if name == "413" else _carries_studies)
+    proxy.inject(FHIR_FAULTS[name](), times=3, when=_can_be_halved if name == "413" else faults.writes_studies)
     site.cli("backfill")
     assert proxy.faults_injected >= 1
     _converged(site, datasets)
 
 
-def test_fhir_server_is_down_for_a_while(site_1_12: Site, proxy: Proxy) -> None:
+def test_fhir_server_is_down_for_a_while(site: Site, proxy: Proxy) -> None:
     datasets = generate(4, 1, 2, seed="fhir-down")
-    with site_1_12.daemon():
+    with site.daemon():
         with proxy.refusing():
-            store_rest(site_1_12.orthanc, datasets)
-            wait_for(lambda: "peer_lost" in site_1_12.log(), "the outage to be noticed")
-            wait_for(lambda: site_1_12.status()["dirty"] == 4, "the studies to be noted")
-        wait_for(lambda: site_1_12.status()["published"] == 4, "the studies to be published")
-        assert "peer_back" in site_1_12.log()
+            store_rest(site.orthanc, datasets)
+            wait_for(lambda: "peer_lost" in site.log(), "the outage to be noticed")
+            wait_for(lambda: site.status()["dirty"] == 4, "the studies to be noted")
+        wait_for(lambda: site.status()["published"] == 4, "the studies to be published")
+        assert "peer_back" in site.log()
     assert proxy.faults_injected > 0
-    _converged(site_1_12, datasets)
+    _converged(site, datasets)
 
 
 @pytest.mark.parametrize("name", ORTHANC_FAULTS)
-def test_orthanc_fails_and_heals(site_1_12: Site, orthanc_proxy: Proxy, name: str) -> None:
+def test_orthanc_fails_and_heals(site: Site, orthanc_proxy: Proxy, name: str) -> None:
     """Four answers of Orthanc in a row are bad, after the daemon has begun."""
     datasets = generate(4, 2, 2, seed=f"orthanc-{name}")
-    site_1_12.source["timeout"] = "10s"
-    with site_1_12.daemon():
-        wait_for(lambda: site_1_12.status()["last_poll_at"], "the first poll")
+    site.source["timeout"] = "10s"
+    with site.daemon():
+        wait_for(lambda: site.status()["last_poll_at"], "the first poll")
         orthanc_proxy.inject(ORTHANC_FAULTS[name](), times=4)
-        store_rest(site_1_12.orthanc, datasets)
+        store_rest(site.orthanc, datasets)
         wait_for(lambda: orthanc_proxy.faults_injected == 4, "the faults")
-        wait_for(lambda: site_1_12.status()["published"] == 4, "the studies to be published", deadline_s=150)
-    _converged(site_1_12, datasets)
+        wait_for(lambda: site.status()["published"] == 4, "the studies to be published", deadline_s=150)
+    _converged(site, datasets)
 
 
-def test_orthanc_is_down_for_a_while(site_1_12: Site, orthanc_proxy: Proxy) -> None:
+def test_orthanc_is_down_for_a_while(site: Site, orthanc_proxy: Proxy) -> None:
     datasets = generate(3, 1, 2, seed="orthanc-down")
-    with site_1_12.daemon():
-        wait_for(lambda: site_1_12.status()["last_poll_at"], "the first poll")
+    with site.daemon():
+        wait_for(lambda: site.status()["last_poll_at"], "the first poll")
         with orthanc_proxy.refusing():
-            store_rest(site_1_12.orthanc, datasets)
-            wait_for(lambda: "peer_lost" in site_1_12.log(), "the outage to be noticed")
-        wait_for(lambda: site_1_12.status()["published"] == 3, "the studies to be published")
-        assert "peer_back" in site_1_12.log()
-    _converged(site_1_12, datasets)
+            store_rest(site.orthanc, datasets)
+            wait_for(lambda: "peer_lost" in site.log(), "the outage to be noticed")
+        wait_for(lambda: site.status()["published"] == 3, "the studies to be published")
+        assert "peer_back" in site.log()
+    _converged(site, datasets)
 
 
 @pytest.mark.parametrize("signals", [1, 2])
-def test_a_stop_while_the_fhir_server_hangs(site_1_12: Site, proxy: Proxy, signals: int) -> None:
+def test_a_stop_while_the_fhir_server_hangs(site: Site, proxy: Proxy, signals: int) -> None:
     """The first SIGTERM ends it within 10 seconds with 0, the second at once; what was sent stays dirty."""
     datasets = generate(3, 1, 2, seed=f"stop-{signals}")
-    store_rest(site_1_12.orthanc, datasets)
-    proxy.inject(faults.hang(), times=None, when=_carries_studies)
-    process = commands.start(site_1_12.arguments("run"), site_1_12.home / "daemon.out")
-    proxy.wait_until(lambda between: between.faults_injected >= 1, timeout_s=60)
+    store_rest(site.orthanc, datasets)
+    proxy.inject(faults.hang(), times=None, when=faults.writes_studies)
+    process = commands.start(site.arguments("run"), site.home / "daemon.out")
+    wait_for(lambda: proxy.faults_injected, "the hanging request")
     process.terminate()
     began = time.monotonic()
     if signals == 2:
-        wait_for(lambda: "stop_requested" in site_1_12.log(), "the first signal to be heard")
+        wait_for(lambda: "stop_requested" in site.log(), "the first signal to be heard")
         process.terminate()
     process.join(10)
     assert process.exitcode == (0 if signals == 1 else -signal.SIGTERM)
     assert signals == 1 or time.monotonic() - began < 5
-    assert site_1_12.status()["dirty"] == 3
+    assert site.status()["dirty"] == 3
     proxy.heal()
-    site_1_12.cli("backfill")
-    _converged(site_1_12, datasets)
-
-
-def test_orthanc_is_killed_before_its_studies_are_stable(site: Site) -> None:
-    """StableStudy never comes then, for Orthanc holds what is unstable in memory only."""
-    datasets = generate(3, 1, 2, seed=f"restart-{site.orthanc.version}")
-    with site.daemon():
-        wait_for(lambda: site.status()["last_poll_at"], "the first poll")
-        store_rest(site.orthanc, datasets)
-        site.orthanc.kill()
-        site.orthanc.start()
-        wait_for(lambda: site.status()["published"] == 3, "the studies to be published")
-    assert "StableStudy" not in site.orthanc_changes(), "the fault did not happen: StableStudy was logged"
+    site.cli("backfill")
     _converged(site, datasets)
 
 
-def _carries_studies(request: Recorded) -> bool:
-    return any(entry.resource_type == "ImagingStudy" for entry in request.writes)
+def test_orthanc_is_killed_before_its_studies_are_stable(each_site: Site) -> None:
+    """StableStudy never comes then, for Orthanc holds what is unstable in memory only."""
+    datasets = generate(3, 1, 2, seed=f"restart-{each_site.orthanc.version}")
+    with each_site.daemon():
+        wait_for(lambda: each_site.status()["last_poll_at"], "the first poll")
+        store_rest(each_site.orthanc, datasets)
+        each_site.orthanc.kill()
+        each_site.orthanc.start()
+        wait_for(lambda: each_site.status()["published"] == 3, "the studies to be published")
+    assert "StableStudy" not in each_site.orthanc_changes(), "the fault did not happen: StableStudy was logged"
+    _converged(each_site, datasets)
 
 
 def _can_be_halved(request: Recorded) -> bool:
     """A study that is too large even alone goes to quarantine, and a busy machine sends the first ones alone."""
-    return _carries_studies(request) and len(request.writes) > 1
+    return faults.writes_studies(request) and len(request.writes) > 1
 
 
 def _converged(site: Site, datasets: list[Dataset]) -> None:

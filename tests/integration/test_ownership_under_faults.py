@@ -7,21 +7,31 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests import proxy as faults
-from tests.integration.others import amend, patient_of, published, reference_of
-from tests.samples import clinical_study, generate, store_anew, store_rest
-from tests.site import uids
+from tests.integration.others import (
+    NOTE,
+    accessions,
+    all_published,
+    amend,
+    annotate,
+    correct,
+    correct_archive,
+    families,
+    index,
+    patient_of,
+    reference_of,
+)
+from tests.samples import clinical_study, generate, store_rest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.proxy import Proxy, Recorded
+    from tests.proxy import Proxy
     from tests.proxy.faults import Fault
     from tests.site import Site
 
 pytestmark = pytest.mark.server
 
-SYSTEM = "urn:oid:2.25.99"
-
+NOTHING_SAID = b'{"resourceType":"OperationOutcome","issue":[]}'
 READ_FAULTS: dict[str, Callable[[], Fault]] = {
     "429": lambda: faults.status(429, {"Retry-After": "1"}),
     "503": lambda: faults.status(503),
@@ -32,101 +42,70 @@ READ_FAULTS: dict[str, Callable[[], Fault]] = {
     "lost-answer": faults.drop_reply,
 }
 WRITE_FAULTS: dict[str, Callable[[], Fault]] = READ_FAULTS | {
-    "409": lambda: faults.status(409, body=b'{"resourceType":"OperationOutcome","issue":[]}'),
-    "412": lambda: faults.status(412, body=b'{"resourceType":"OperationOutcome","issue":[]}'),
+    "409": lambda: faults.status(409, body=NOTHING_SAID),
+    "412": lambda: faults.status(412, body=NOTHING_SAID),
     "fewer-entries": faults.fewer_entries,
 }
 
 
 @pytest.mark.parametrize("name", READ_FAULTS)
-def test_a_look_that_fails_makes_nobody(site_1_12: Site, proxy: Proxy, name: str) -> None:
+def test_a_look_that_fails_makes_nobody(site: Site, proxy: Proxy, name: str) -> None:
     """The Patients that stand are found in the end, and no second one of their number is written."""
     datasets = generate(4, 1, 1, seed=f"look-{name}")
-    numbers = [str(one.PatientID) for one in datasets]
-    for place, number in enumerate(numbers):
-        identifier = {"system": SYSTEM, "value": number}
-        site_1_12.put({"resourceType": "Patient", "id": f"look-{name}-{place}", "identifier": [identifier]})
-    store_rest(site_1_12.orthanc, datasets)
-    proxy.clear()
-    proxy.inject(READ_FAULTS[name](), times=2, when=faults.is_search)
-    site_1_12.cli("backfill")
-    assert proxy.faults_injected >= 1
+    for place, dataset in enumerate(datasets):
+        number = {"system": "urn:oid:2.25.99", "value": str(dataset.PatientID)}
+        site.put({"resourceType": "Patient", "id": f"look-{name}-{place}", "identifier": [number]})
+    store_rest(site.orthanc, datasets)
+    publish_despite(site, proxy, READ_FAULTS[name](), faults.is_search)
     assert proxy.written()["Patient"] == 0
-    subjects = [published(site_1_12, uid)["subject"]["reference"] for uid in uids(datasets)]
+    subjects = [study["subject"]["reference"] for study in all_published(site, datasets)]
     assert subjects == [f"Patient/look-{name}-{place}" for place in range(4)]
-    assert site_1_12.verify()["equal"]
+    assert site.verify()["equal"]
 
 
 @pytest.mark.parametrize("name", WRITE_FAULTS)
-def test_an_update_that_fails_is_no_conflict(site_1_12: Site, proxy: Proxy, name: str) -> None:
+def test_an_update_that_fails_is_no_conflict(site: Site, proxy: Proxy, name: str) -> None:
     """What we wrote ourselves, without hearing of it, is not taken for somebody else's."""
-    site_1_12.top["conflict"] = "quarantine"
+    site.top["conflict"] = "quarantine"
     datasets = clinical_study(f"update-{name}", AccessionNumber="FIRST") + clinical_study(f"update-{name}-two")
-    store_rest(site_1_12.orthanc, datasets)
-    site_1_12.cli("backfill")
-    touched, untouched = uids(datasets)
-    amend(site_1_12, reference_of(published(site_1_12, touched)), _note)
-    for one in datasets:
-        one.StudyDescription, one.AccessionNumber = "Corrected", "SECOND"
-    store_anew(site_1_12.orthanc, datasets)
-    proxy.clear()
-    proxy.inject(WRITE_FAULTS[name](), times=2, when=_carries_studies)
-    site_1_12.cli("backfill")
-    assert proxy.faults_injected >= 1
-    for uid in (touched, untouched):
-        study = published(site_1_12, uid)
-        assert study["description"] == "Corrected"
-        assert [one["value"] for one in study["identifier"][1:]] == ["SECOND"]
-    assert published(site_1_12, touched)["note"] == [{"text": "Theirs"}]
-    assert "note" not in published(site_1_12, untouched)
-    assert site_1_12.verify()["equal"]
+    annotate(site, index(site, datasets))
+    correct_archive(site, datasets, StudyDescription="Corrected", AccessionNumber="SECOND")
+    publish_despite(site, proxy, WRITE_FAULTS[name](), faults.writes_studies)
+    studies = all_published(site, datasets)
+    assert [study["description"] for study in studies] == ["Corrected"] * 2
+    assert [accessions(study) for study in studies] == [["SECOND"]] * 2
+    assert [study.get("note") for study in studies] == [[NOTE], None]
+    assert site.verify()["equal"]
 
 
 @pytest.mark.parametrize("name", READ_FAULTS)
-def test_a_read_for_a_merge_that_fails_loses_nothing(site_1_12: Site, proxy: Proxy, name: str) -> None:
+def test_a_read_for_a_merge_that_fails_loses_nothing(site: Site, proxy: Proxy, name: str) -> None:
     datasets = clinical_study(f"merge-{name}")
-    store_rest(site_1_12.orthanc, datasets)
-    site_1_12.cli("backfill")
-    amend(site_1_12, reference_of(published(site_1_12, uids(datasets)[0])), _note)
-    for one in datasets:
-        one.StudyDescription = "Corrected"
-    store_anew(site_1_12.orthanc, datasets)
-    proxy.clear()
-    proxy.inject(READ_FAULTS[name](), times=2, when=_reads_studies)
-    site_1_12.cli("backfill")
-    assert proxy.faults_injected >= 1
-    study = published(site_1_12, uids(datasets)[0])
-    assert (study["description"], study["note"]) == ("Corrected", [{"text": "Theirs"}])
+    annotate(site, index(site, datasets))
+    correct_archive(site, datasets, StudyDescription="Corrected")
+    publish_despite(site, proxy, READ_FAULTS[name](), faults.reads_studies)
+    (study,) = all_published(site, datasets)
+    assert (study["description"], study["note"]) == ("Corrected", [NOTE])
 
 
 @pytest.mark.parametrize("bundle_type", ["transaction", "batch"])
-def test_a_patient_of_many_studies_that_others_touched(site_1_12: Site, bundle_type: str) -> None:
+def test_a_patient_of_many_studies_that_others_touched(site: Site, bundle_type: str) -> None:
     """Its version is stale in a Bundle that its studies share; all of them go in, and it is corrected."""
-    site_1_12.target["bundle"] = {"type": bundle_type, "target_time": "30s"}
+    site.target["bundle"] = {"type": bundle_type, "target_time": "30s"}
     datasets = generate(6, 1, 1, seed=f"touched-{bundle_type}", patients=1, PatientName="Old^Name")
-    store_rest(site_1_12.orthanc, datasets)
-    site_1_12.cli("backfill")
-    patient = patient_of(site_1_12, uids(datasets)[0])
+    patient = patient_of(site, index(site, datasets))
     phone = {"system": "phone", "value": "+49 30 0000000"}
-    amend(site_1_12, f"Patient/{patient['id']}", lambda theirs: theirs.update(telecom=[phone]))
-    for one in datasets:
-        one.PatientName, one.StudyDescription = "New^Name", "Corrected"
-    store_anew(site_1_12.orthanc, datasets)
-    site_1_12.cli("backfill")
-    updated = patient_of(site_1_12, uids(datasets)[0])
+    amend(site, reference_of(patient), lambda theirs: theirs.update(telecom=[phone]))
+    updated = patient_of(site, correct(site, datasets, PatientName="New^Name", StudyDescription="Corrected"))
     assert (updated["id"], updated["telecom"]) == (patient["id"], [phone])
-    assert [one["family"] for one in updated["name"]] == ["New"]
-    assert {published(site_1_12, uid)["description"] for uid in uids(datasets)} == {"Corrected"}
-    assert site_1_12.verify()["equal"]
+    assert families(updated) == ["New"]
+    assert {study["description"] for study in all_published(site, datasets)} == {"Corrected"}
+    assert site.verify()["equal"]
 
 
-def _note(theirs: dict[str, Any]) -> None:
-    theirs["note"] = [{"text": "Theirs"}]
-
-
-def _carries_studies(request: Recorded) -> bool:
-    return any(entry.resource_type == "ImagingStudy" for entry in request.writes)
-
-
-def _reads_studies(request: Recorded) -> bool:
-    return any(entry.resource_type == "ImagingStudy" and not entry.is_write for entry in request.entries)
+def publish_despite(site: Site, proxy: Proxy, fault: Fault, when: Callable[[Any], bool]) -> None:
+    """Publish while two requests meet a fault."""
+    proxy.clear()
+    proxy.inject(fault, times=2, when=when)
+    site.cli("backfill")
+    assert proxy.faults_injected >= 1

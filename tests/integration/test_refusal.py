@@ -12,16 +12,14 @@ from tests.samples import generate, store_rest
 from tests.site import uids
 
 if TYPE_CHECKING:
-    from tests.proxy import Proxy
-    from tests.proxy.recording import Recorded
+    from tests.proxy import Proxy, Recorded
     from tests.site import Site
 
 pytestmark = pytest.mark.server
 
 
-def test_one_of_a_hundred_is_refused(site_1_12: Site, proxy: Proxy) -> None:
+def test_one_of_a_hundred_is_refused(site: Site, proxy: Proxy) -> None:
     """HAPI cannot parse one study and refuses its Bundle whole: the other 99 arrive, and a replay heals the one."""
-    site = site_1_12
     hundred = generate(100, 1, 1, seed="refusal", patient_ids=[f"REFUSAL-{number}" for number in range(100)])
     store_rest(site.orthanc, hundred)
     refused, *others = uids(hundred)
@@ -49,21 +47,3 @@ def test_one_of_a_hundred_is_refused(site_1_12: Site, proxy: Proxy) -> None:
     assert site.study(refused) is not None
     assert "0 in quarantine" in site.cli("quarantine", "list").stdout
     assert site.verify()["equal"]
-
-
-def test_a_study_whose_patient_was_deleted_finds_its_way(site_1_12: Site) -> None:
-    """HAPI refuses a study whose Patient somebody deleted: the Patient is made anew, and the study arrives."""
-    site = site_1_12
-    first = generate(1, 1, 1, seed="deleted-first", patient_ids=["DELETED-1"])
-    store_rest(site.orthanc, first)
-    site.cli("backfill")
-    study = site.study(uids(first)[0])
-    assert study is not None
-    site.delete(f"ImagingStudy/{study['id']}")
-    site.delete(study["subject"]["reference"])
-
-    second = generate(1, 1, 1, seed="deleted-second", patient_ids=["DELETED-1"])
-    store_rest(site.orthanc, second)
-    site.cli("backfill", "--study", uids(second)[0])
-    assert site.study(uids(second)[0]) is not None
-    assert site.fetch(study["subject"]["reference"])["identifier"][0]["value"] == "DELETED-1"

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.others import amend, published, reference_of
+from tests.integration.others import amend, correct, index, published, reference_of
 from tests.proxy import sent
-from tests.samples import clinical_study, store_anew, store_rest
+from tests.samples import clinical_study, store_rest
 from tests.samples.clinical import ORDER_SYSTEM, STAFF_SCHEME, STAFF_SYSTEM, STAY_SYSTEM
-from tests.site import uids
 
 if TYPE_CHECKING:
     from tests.proxy import Proxy
@@ -20,13 +19,13 @@ pytestmark = pytest.mark.server
 
 
 @pytest.fixture
-def resolving(site_1_12: Site) -> Site:
+def resolving(site: Site) -> Site:
     """A site that looks up all three."""
-    site_1_12.top["mapping"] = {
+    site.top["mapping"] = {
         "coding_schemes": {STAFF_SCHEME: STAFF_SYSTEM},
         "resolve": ["basedOn", "encounter", "referrer"],
     }
-    return site_1_12
+    return site
 
 
 def stay(site: Site, fhir_id: str, number: str) -> str:
@@ -41,63 +40,47 @@ def test_none_and_several_leave_the_number_alone(resolving: Site) -> None:
     datasets = clinical_study("resolve-several")
     for place in ("a", "b"):
         stay(resolving, f"resolve-several-{place}", datasets[0].AdmissionID)
-    store_rest(resolving.orthanc, datasets)
-    resolving.cli("backfill")
-    study = published(resolving, uids(datasets)[0])
+    study = index(resolving, datasets)
     references = [study["encounter"], study["referrer"], *study["basedOn"]]
-    assert [one for one in references if "reference" in one] == []
-    assert [one["identifier"]["system"] for one in references] == [STAY_SYSTEM, STAFF_SYSTEM, ORDER_SYSTEM]
+    assert not any("reference" in reference for reference in references)
+    systems = [reference["identifier"]["system"] for reference in references]
+    assert systems == [STAY_SYSTEM, STAFF_SYSTEM, ORDER_SYSTEM]
     assert resolving.verify()["equal"]
 
 
 def test_what_appears_later_is_referred_to_at_the_next_look(resolving: Site) -> None:
     datasets = clinical_study("resolve-later")
-    store_rest(resolving.orthanc, datasets)
+    assert "reference" not in index(resolving, datasets)["encounter"]
+    reference = stay(resolving, "resolve-later", datasets[0].AdmissionID)
     resolving.cli("backfill")
-    assert "reference" not in published(resolving, uids(datasets)[0])["encounter"]
-    found = stay(resolving, "resolve-later", datasets[0].AdmissionID)
-    resolving.cli("backfill")
-    study = published(resolving, uids(datasets)[0])
-    assert study["encounter"]["reference"] == found
-    assert study["encounter"]["identifier"]["value"] == datasets[0].AdmissionID
+    encounter = published(resolving, datasets[0])["encounter"]
+    assert (encounter["reference"], encounter["identifier"]["value"]) == (reference, datasets[0].AdmissionID)
     assert resolving.verify()["equal"]
 
 
 def test_a_link_of_somebody_else_stays_where_the_look_finds_nothing(resolving: Site) -> None:
     """A RIS knows the stay under another number than the archive."""
     datasets = clinical_study("resolve-foreign")
-    store_rest(resolving.orthanc, datasets)
-    resolving.cli("backfill")
+    study = index(resolving, datasets)
     linked = stay(resolving, "resolve-foreign", "ANOTHER-NUMBER")
-    study = published(resolving, uids(datasets)[0])
     amend(resolving, reference_of(study), lambda theirs: theirs["encounter"].update(reference=linked))
-    for one in datasets:
-        one.StudyDescription = "Corrected"
-    store_anew(resolving.orthanc, datasets)
-    resolving.cli("backfill")
-    updated = published(resolving, uids(datasets)[0])
+    updated = correct(resolving, datasets, StudyDescription="Corrected")
     assert (updated["description"], updated["encounter"]["reference"]) == ("Corrected", linked)
 
 
 def test_another_stay_takes_the_place_of_the_one_before(resolving: Site) -> None:
     """The archive corrects the number: the link to the wrong stay goes."""
     datasets = clinical_study("resolve-moved", AdmissionID="RESOLVE-WRONG")
-    stay(resolving, "resolve-wrong", "RESOLVE-WRONG")
+    wrong = stay(resolving, "resolve-wrong", "RESOLVE-WRONG")
     right = stay(resolving, "resolve-right", "RESOLVE-RIGHT")
-    store_rest(resolving.orthanc, datasets)
-    resolving.cli("backfill")
-    assert published(resolving, uids(datasets)[0])["encounter"]["reference"] == "Encounter/resolve-wrong"
+    assert index(resolving, datasets)["encounter"]["reference"] == wrong
     for number, expected in (("RESOLVE-RIGHT", right), ("RESOLVE-UNKNOWN", None)):
-        for one in datasets:
-            one.AdmissionID = number
-        store_anew(resolving.orthanc, datasets)
-        resolving.cli("backfill")
-        encounter: dict[str, Any] = published(resolving, uids(datasets)[0])["encounter"]
+        encounter = correct(resolving, datasets, AdmissionID=number)["encounter"]
         assert (encounter["identifier"]["value"], encounter.get("reference")) == (number, expected)
 
 
 def test_no_number_stands_in_an_address(resolving: Site, proxy: Proxy) -> None:
-    datasets = [one for n in range(5) for one in clinical_study(f"resolve-many-{n}", series=1, instances=1)]
+    datasets = [dataset for n in range(5) for dataset in clinical_study(f"resolve-many-{n}", series=1, instances=1)]
     store_rest(resolving.orthanc, datasets)
     resolving.target["bundle"] = {"target_time": "30s"}
     proxy.clear()

@@ -31,13 +31,12 @@ def test_orthanc_states_its_version_and_keeps_its_storage_over_a_kill(version: s
         assert studies == [stored["ParentStudy"]]
 
 
-def test_hapi_states_its_release_and_wipes() -> None:
-    with Hapi("r4", base_path="/baseR4") as hapi:
-        statement = requests.get(f"{hapi.url}/metadata", timeout=30).json()
-        assert statement["fhirVersion"] == "4.0.1"
-        assert requests.put(f"{hapi.url}/Patient/smoke", json=PATIENT, timeout=30).status_code == 201
-        hapi.wipe()
-        assert requests.get(f"{hapi.url}/Patient/smoke", timeout=30).status_code == 404
+def test_hapi_states_its_release_and_wipes(hapi_r4: Hapi) -> None:
+    statement = requests.get(f"{hapi_r4.url}/metadata", timeout=30).json()
+    assert statement["fhirVersion"] == "4.0.1"
+    assert requests.put(f"{hapi_r4.url}/Patient/smoke", json=PATIENT, timeout=30).status_code == 201
+    hapi_r4.wipe()
+    assert requests.get(f"{hapi_r4.url}/Patient/smoke", timeout=30).status_code == 404
 
 
 def test_medplum_answers_and_wipes() -> None:

@@ -9,15 +9,14 @@ from tests.proxy.faults import (
     fewer_entries,
     hang,
     is_bundle,
-    is_read,
     is_search,
-    is_write,
-    latency,
     not_json,
+    reads_studies,
     reset,
     slow_reply,
     spoil,
     status,
+    writes_studies,
 )
 from tests.proxy.recording import Entry, Recorded
 from tests.proxy.server import Proxy
@@ -32,13 +31,12 @@ __all__ = [
     "fewer_entries",
     "hang",
     "is_bundle",
-    "is_read",
     "is_search",
-    "is_write",
-    "latency",
     "not_json",
+    "reads_studies",
     "reset",
     "slow_reply",
     "spoil",
     "status",
+    "writes_studies",
 ]

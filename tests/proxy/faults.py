@@ -20,8 +20,8 @@ class Fault:
     ----------
     forward
         Whether the server gets the request (and commits it) at all.
-    before_s, after_s
-        Wait before the request is forwarded, and before its answer is given.
+    after_s
+        Wait before the answer is given.
     answer
         Status, headers and body that replace the server's answer.
     rewrite
@@ -38,7 +38,6 @@ class Fault:
 
     name: str
     forward: bool = True
-    before_s: float = 0.0
     after_s: float = 0.0
     answer: tuple[int, Mapping[str, str], bytes] | None = None
     rewrite: Callable[[bytes], bytes] | None = field(default=None)
@@ -46,11 +45,6 @@ class Fault:
     cut_after: int | None = None
     closes: bool = False
     hangs: bool = False
-
-
-def latency(seconds: float) -> Fault:
-    """The request reaches the server late."""
-    return Fault(name="latency", before_s=seconds)
 
 
 def slow_reply(seconds: float) -> Fault:
@@ -63,15 +57,15 @@ def reset() -> Fault:
     return Fault(name="reset", forward=False, closes=True)
 
 
-def status(code: int, headers: Mapping[str, str] | None = None, body: bytes = b"", *, forward: bool = False) -> Fault:
-    """Another answer; the server sees the request only with `forward`."""
-    return Fault(name=f"status {code}", forward=forward, answer=(code, headers or {}, body))
+def status(code: int, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Fault:
+    """Another answer; the server does not see the request."""
+    return Fault(name=f"status {code}", forward=False, answer=(code, headers or {}, body))
 
 
-def not_json(*, forward: bool = True) -> Fault:
+def not_json() -> Fault:
     """The server has done its work, but 200 and an HTML page come back."""
     page = b"<html><body>Please log in.</body></html>"
-    return Fault(name="not_json", forward=forward, answer=(200, {"Content-Type": "text/html"}, page))
+    return Fault(name="not_json", answer=(200, {"Content-Type": "text/html"}, page))
 
 
 def cut(after_bytes: int) -> Fault:
@@ -118,16 +112,16 @@ def is_bundle(request: Recorded) -> bool:
     return request.bundle_type is not None and bool(request.writes)
 
 
-def is_write(request: Recorded) -> bool:
-    """Anything that writes, in a Bundle or alone."""
-    return bool(request.writes)
-
-
 def is_search(request: Recorded) -> bool:
     """A search by POST."""
     return request.path.endswith("/_search")
 
 
-def is_read(request: Recorded) -> bool:
-    """Anything that writes nothing."""
-    return not request.writes
+def writes_studies(request: Recorded) -> bool:
+    """Anything that writes an ImagingStudy."""
+    return any(entry.resource_type == "ImagingStudy" for entry in request.writes)
+
+
+def reads_studies(request: Recorded) -> bool:
+    """A Bundle that reads an ImagingStudy."""
+    return any(entry.resource_type == "ImagingStudy" and not entry.is_write for entry in request.entries)

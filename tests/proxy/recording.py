@@ -39,34 +39,21 @@ class Recorded:
         As received, the query without its question mark.
     body
         As received; empty if the proxy does not keep bodies.
-    size
-        Bytes of the request body.
     bundle_type
         ``transaction`` or ``batch``, None if the body is no Bundle.
     entries
         Entries of the Bundle; for a PUT, POST, PATCH or DELETE of one resource that one.
-    status
-        What the client was answered if it still listened, None if it was given no whole answer.
     upstream_status
         What the server answered, None if the request never reached it.
-    fault
-        Name of the injected fault, empty if none.
-    started_s, elapsed_s
-        On the monotonic clock, until the answer is ready.
     """
 
     method: str
     path: str
     query: str
     body: bytes
-    size: int
     bundle_type: str | None
     entries: tuple[Entry, ...]
-    status: int | None = None
     upstream_status: int | None = None
-    fault: str = ""
-    started_s: float = 0.0
-    elapsed_s: float = 0.0
 
     @property
     def writes(self) -> tuple[Entry, ...]:
@@ -79,7 +66,7 @@ def describe(method: str, target: str, body: bytes, content_encoding: str, root:
     document = _document(body, content_encoding)
     bundle_type = document.get("type") if document.get("resourceType") == "Bundle" else None
     if bundle_type is not None:
-        entries = tuple(_entry(one) for one in document.get("entry") or [])
+        entries = tuple(_entry(entry) for entry in document.get("entry") or [])
     else:
         entries = _single(method, parts.path.removeprefix(root).lstrip("/"))
     return Recorded(
@@ -87,7 +74,6 @@ def describe(method: str, target: str, body: bytes, content_encoding: str, root:
         path=parts.path,
         query=parts.query,
         body=body,
-        size=len(body),
         bundle_type=bundle_type,
         entries=entries,
     )

@@ -6,7 +6,6 @@ import http.client
 import socket
 import struct
 import threading
-import time
 from collections import Counter
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from urllib.parse import urlsplit
 from tests.proxy.recording import Recorded, describe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from tests.proxy.faults import Fault, When
 
@@ -55,10 +54,10 @@ class Proxy:
         self._address = (parts.hostname or "127.0.0.1", parts.port or 80)
         self._root = parts.path.rstrip("/")
         self._keep_bodies = keep_bodies
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()
         self._recorded: list[Recorded] = []
         self._rules: list[_Rule] = []
-        self._injected: Counter[str] = Counter()
+        self._injected = 0
         self._stopping = threading.Event()
         self._clients: set[socket.socket] = set()
         self._server: _Server | None = None
@@ -80,19 +79,14 @@ class Proxy:
     @property
     def requests(self) -> tuple[Recorded, ...]:
         """Every request that was dealt with, in the order in which their answers were ready."""
-        with self._changed:
+        with self._lock:
             return tuple(self._recorded)
 
     @property
     def faults_injected(self) -> int:
         """How many requests met a fault; a fault test asserts that it is not 0."""
-        return sum(self.faults.values())
-
-    @property
-    def faults(self) -> Counter[str]:
-        """How many requests met each fault, by its name."""
-        with self._changed:
-            return self._injected.copy()
+        with self._lock:
+            return self._injected
 
     @property
     def bundles(self) -> tuple[Recorded, ...]:
@@ -104,51 +98,29 @@ class Proxy:
         reached = (request for request in self.requests if request.upstream_status is not None)
         return Counter(entry.resource_type for request in reached for entry in request.writes)
 
-    def written_urls(self) -> Counter[str]:
-        """Write entries that reached the server, by their URL such as ``Patient/x``."""
-        reached = (request for request in self.requests if request.upstream_status is not None)
-        return Counter(entry.url for request in reached for entry in request.writes)
-
     def inject(self, fault: Fault, *, times: int | None = 1, when: When = lambda _: True) -> None:
         """Let the next `times` requests that fit `when` meet the fault (None: all); the first rule that fits counts."""
-        with self._changed:
+        with self._lock:
             self._rules.append(_Rule(fault, when, times))
 
     def clear(self) -> None:
         """Forget what was recorded and every rule; `faults_injected` starts at 0 again."""
-        with self._changed:
+        with self._lock:
             self._recorded.clear()
             self._rules.clear()
-            self._injected.clear()
+            self._injected = 0
 
     def heal(self) -> None:
         """Forget every rule, keep what was recorded."""
-        with self._changed:
+        with self._lock:
             self._rules.clear()
-
-    def wait_until(self, condition: Callable[[Proxy], bool], timeout_s: float = 60.0) -> None:
-        """Wait until the condition holds, looked at after every request and every fault.
-
-        Raises
-        ------
-        TimeoutError
-            If it does not in time.
-        """
-        deadline = time.monotonic() + timeout_s
-        while not condition(self):
-            with self._changed:
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    raise TimeoutError("the proxy did not see what was waited for")
-                self._changed.wait(min(left, 0.1))
 
     @contextmanager
     def refusing(self) -> Iterator[None]:
         """Connections are refused and open ones are closed, as if the server were down; counts as one fault."""
         self._close()
-        with self._changed:
-            self._injected["refusing"] += 1
-            self._changed.notify_all()
+        with self._lock:
+            self._injected += 1
         try:
             yield
         finally:
@@ -165,26 +137,24 @@ class Proxy:
         self._server.shutdown()
         self._server.server_close()
         self._server = None
-        with self._changed:
+        with self._lock:
             for client in self._clients:
                 _shut(client)
 
     def _draw(self, request: Recorded) -> Fault | None:
-        with self._changed:
+        with self._lock:
             for rule in self._rules:
                 if rule.left == 0 or not rule.when(request):
                     continue
                 if rule.left is not None:
                     rule.left -= 1
-                self._injected[rule.fault.name] += 1
-                self._changed.notify_all()
+                self._injected += 1
                 return rule.fault
         return None
 
     def _record(self, request: Recorded) -> None:
-        with self._changed:
+        with self._lock:
             self._recorded.append(request)
-            self._changed.notify_all()
 
 
 class _Server(ThreadingHTTPServer):
@@ -209,11 +179,11 @@ class _Handler(BaseHTTPRequestHandler):
     def setup(self) -> None:
         super().setup()
         self._upstream: http.client.HTTPConnection | None = None
-        with self.server.proxy._changed:
+        with self.server.proxy._lock:
             self.server.proxy._clients.add(self.connection)
 
     def finish(self) -> None:
-        with self.server.proxy._changed:
+        with self.server.proxy._lock:
             self.server.proxy._clients.discard(self.connection)
         self._hang_up()
         super().finish()
@@ -229,31 +199,20 @@ class _Handler(BaseHTTPRequestHandler):
     def _handle(self) -> None:
         proxy = self.server.proxy
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        started_s = time.monotonic()
         encoding = self.headers.get("Content-Encoding", "")
         request = describe(self.command, self.path, body, encoding, proxy._root)
-        request = replace(request, started_s=started_s, body=body if proxy._keep_bodies else b"")
+        request = replace(request, body=body if proxy._keep_bodies else b"")
         fault = proxy._draw(request)
         reply = self._forward(body, fault)
         answer = self._answer(reply, fault)
-        is_whole = answer is not None and (fault is None or fault.cut_after is None)
         # Recorded before the answer is given: who got one finds its request in the record.
-        proxy._record(
-            replace(
-                request,
-                status=answer.status if answer is not None and is_whole else None,
-                upstream_status=None if reply is None else reply.status,
-                fault="" if fault is None else fault.name,
-                elapsed_s=time.monotonic() - started_s,
-            )
-        )
+        proxy._record(replace(request, upstream_status=None if reply is None else reply.status))
         self._give(answer, fault)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _handle  # noqa: N815
 
     def _forward(self, body: bytes, fault: Fault | None) -> _Reply | None:
         if fault is not None:
-            self.server.proxy._stopping.wait(fault.before_s)
             body = body if fault.rewrite is None else fault.rewrite(body)
             if not fault.forward:
                 return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -13,6 +14,7 @@ import pytest
 
 from tests import proxy as faults
 from tests.proxy import Proxy
+from tests.site import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,7 +85,8 @@ def test_records_bundle_and_hands_it_on(proxy: Proxy, seen: list[str]) -> None:
     status, body = ask(proxy)
     assert (status, json.loads(body)) == (200, ANSWER)
     (request,) = proxy.requests
-    assert (request.method, request.path, request.bundle_type, request.status) == ("POST", "/base", "transaction", 200)
+    assert (request.method, request.path, request.bundle_type) == ("POST", "/base", "transaction")
+    assert request.upstream_status == 200
     assert [entry.url for entry in request.entries] == ["Patient/p", "ImagingStudy/s", "Patient/q"]
     assert proxy.written() == {"Patient": 1, "ImagingStudy": 1}
     assert proxy.bundles == (request,)
@@ -98,7 +101,7 @@ def test_records_single_writes_and_searches(proxy: Proxy) -> None:
     ask(proxy, "GET", "/Patient/p?_summary=true")
     assert proxy.written() == {"ImagingStudy": 1}
     assert [faults.is_search(request) for request in proxy.requests] == [False, True, False]
-    assert [faults.is_read(request) for request in proxy.requests] == [False, True, True]
+    assert [faults.writes_studies(request) for request in proxy.requests] == [True, False, False]
     assert proxy.requests[2].query == "_summary=true"
 
 
@@ -108,7 +111,7 @@ def test_status_without_the_server(proxy: Proxy, seen: list[str]) -> None:
     assert ask(proxy) == (429, b"later")
     assert ask(proxy)[0] == 200
     assert len(seen) == 2
-    assert proxy.faults == {"status 429": 1}
+    assert proxy.faults_injected == 1
     assert proxy.written()["Patient"] == 1
 
 
@@ -125,7 +128,7 @@ def test_cut_body(proxy: Proxy, seen: list[str]) -> None:
     with pytest.raises(http.client.IncompleteRead):
         ask(proxy)
     assert len(seen) == 1
-    assert proxy.faults == {"cut": 1}
+    assert proxy.faults_injected == 1
 
 
 @pytest.mark.parametrize(("fault", "reached"), [(faults.reset(), 0), (faults.drop_reply(), 1)])
@@ -134,7 +137,6 @@ def test_no_answer(proxy: Proxy, seen: list[str], fault: faults.Fault, reached: 
     with pytest.raises(ConnectionError):
         ask(proxy)
     assert len(seen) == reached
-    assert proxy.requests[0].status is None
 
 
 @pytest.mark.parametrize("forward", [True, False])
@@ -143,15 +145,13 @@ def test_hang_until_the_client_gives_up(proxy: Proxy, seen: list[str], forward: 
     with pytest.raises(TimeoutError):
         ask(proxy, timeout_s=0.3)
     assert len(seen) == forward
-    assert [request.status for request in proxy.requests] == [None]
 
 
-@pytest.mark.parametrize("fault", [faults.latency(0.2), faults.slow_reply(0.2)])
-def test_slow(proxy: Proxy, fault: faults.Fault) -> None:
-    proxy.inject(fault)
+def test_slow(proxy: Proxy) -> None:
+    proxy.inject(faults.slow_reply(0.2))
+    began = time.monotonic()
     assert ask(proxy)[0] == 200
-    assert proxy.requests[0].elapsed_s >= 0.2
-    assert proxy.requests[0].fault == fault.name
+    assert time.monotonic() - began >= 0.2
 
 
 def test_refusing_and_up_again_at_the_same_address(proxy: Proxy, seen: list[str]) -> None:
@@ -170,7 +170,7 @@ def test_upstream_down_is_a_bad_gateway() -> None:
         assert proxy.requests[0].upstream_status is None
 
 
-def test_wait_until_a_fault_begins(proxy: Proxy) -> None:
+def test_refusing_ends_what_hangs(proxy: Proxy) -> None:
     proxy.inject(faults.hang())
 
     def wait_in_vain() -> None:
@@ -179,12 +179,7 @@ def test_wait_until_a_fault_begins(proxy: Proxy) -> None:
 
     client = threading.Thread(target=wait_in_vain, daemon=True)
     client.start()
-    proxy.wait_until(lambda p: p.faults_injected == 1)
+    wait_for(lambda: proxy.faults_injected, "the request to hang")
     with proxy.refusing():
         client.join(5)
         assert not client.is_alive()
-
-
-def test_wait_until_gives_up(proxy: Proxy) -> None:
-    with pytest.raises(TimeoutError):
-        proxy.wait_until(lambda p: bool(p.requests), timeout_s=0.01)

@@ -1,4 +1,4 @@
-"""Ways into an Orthanc: DIMSE as a modality would, STOW-RS as a web client would, Orthanc's own REST API."""
+"""Ways into an Orthanc: DIMSE as a modality would, STOW-RS as a web client would, Orthanc's own REST API; and out."""
 
 from __future__ import annotations
 
@@ -157,3 +157,19 @@ def _session(orthanc: Archive) -> requests.Session:
     session.trust_env = False
     session.auth = orthanc.auth
     return session
+
+
+def store_anew(orthanc: Archive, datasets: Sequence[Dataset]) -> None:
+    """Put datasets in the place of the studies that bear their UIDs: a correction that keeps every UID."""
+    delete(orthanc, *{str(dataset.StudyInstanceUID) for dataset in datasets})
+    store_rest(orthanc, datasets)
+
+
+def delete(orthanc: Archive, *uids: str) -> None:
+    """Delete what bears these UIDs: studies, series or instances."""
+    with _session(orthanc) as session:
+        for uid in uids:
+            resources = session.post(f"{orthanc.url}/tools/lookup", data=uid, timeout=_TIMEOUT_S)
+            resources.raise_for_status()
+            for resource in resources.json():
+                session.delete(f"{orthanc.url}{resource['Path']}", timeout=_TIMEOUT_S).raise_for_status()

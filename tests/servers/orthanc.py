@@ -71,8 +71,6 @@ class Orthanc(Server):
         AE title of the server.
     username, password
         When given, the REST API asks for them (HTTP Basic); otherwise it is open.
-    overwrite_instances
-        Whether a second instance of the same SOPInstanceUID replaces the first.
     extra
         Further keys of Orthanc's configuration; they win over those set here.
     http_port
@@ -89,7 +87,6 @@ class Orthanc(Server):
         aet: str = "ORTHANC",
         username: str | None = None,
         password: str | None = None,
-        overwrite_instances: bool = False,
         extra: Mapping[str, Any] | None = None,
         http_port: int = 0,
         outlives_parent: bool = False,
@@ -102,10 +99,10 @@ class Orthanc(Server):
         self.http_port, self.dicom_port = http_port or free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.http_port}"
         self.dicomweb_url = f"{self.url}/dicom-web"
-        settings = self._settings(stable_age_s, overwrite_instances) | dict(extra or {})
+        settings = self._settings(stable_age_s) | dict(extra or {})
         (self.directory / "orthanc.json").write_text(json.dumps(settings, indent=1))
 
-    def _settings(self, stable_age_s: int, overwrite_instances: bool) -> dict[str, Any]:
+    def _settings(self, stable_age_s: int) -> dict[str, Any]:
         storage = str(self.directory / "storage")
         return {
             "Name": "Test",
@@ -125,7 +122,7 @@ class Orthanc(Server):
             "DicomAlwaysAllowGet": True,
             "UnknownSopClassAccepted": True,
             "StableAge": stable_age_s,
-            "OverwriteInstances": overwrite_instances,
+            "OverwriteInstances": False,
             "Plugins": [str(self._program.plugin)],
             "DicomWeb": {"Enable": True, "Root": "/dicom-web/", "EnableWado": False},
         }

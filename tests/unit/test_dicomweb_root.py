@@ -87,7 +87,7 @@ def test_a_public_address_needs_no_orthanc_and_a_study_asks_for_the_root_once(
     tmp_path: Path, fake: FakeOrthanc
 ) -> None:
     store_rest(fake, generate(series=2))
-    fake.opens_files = False
+    fake.settings["StorageAccessOnFind"] = "Never"
 
     with site(tmp_path, fake, dicomweb=PUBLIC) as made:
         assert address(made) == PUBLIC

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from indexer.transport import Response, Transport
 
 _ACCEPT: Final = {"Accept": "application/dicom+json"}
-# A file that cannot be read is passed over for the next one of its series, but not many times.
-_TRIES: Final = 3
 
 _MISSING_ROOT: Final = (
     "Check 'dicomweb_root' and that Orthanc's DICOMweb plugin is loaded; 'issuer: ignore' does without it."
@@ -76,7 +74,7 @@ class DicomWebSamples:
     def _sampled(self, study: Study, series: Series) -> dict[str, Attributes]:
         chosen = speakers(series, self._cap)
         others = dict(self._read(study, series, chosen.others))
-        return others | dict(islice(self._read(study, series, chosen.images[:_TRIES]), 1))
+        return others | dict(islice(self._read(study, series, chosen.images), 1))
 
     def _read(self, study: Study, series: Series, instances: Sequence[Instance]) -> Iterator[tuple[str, Attributes]]:
         for instance in instances:

@@ -11,13 +11,17 @@ from indexer.errors import ProtocolViolation
 from indexer.model import Attributes, Instance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 _T = TypeVar("_T")
 
 # A backslash separates values, but not in these (PS3.5 2024e, section 6.2).
 _ONE_VALUE: Final = frozenset({"LT", "ST", "UR", "UT"})
 
+ListedInstance = tuple[str, str, Instance]
+"""An instance behind the Orthanc ids of its series and of its own."""
+
+_MAX_SHARED: Final = 64
 _SOP_INSTANCE_UID: Final = "0008,0018"
 _INSTANCE_NUMBER: Final = "0020,0013"
 _NUMBER_OF_FRAMES: Final = "0028,0008"
@@ -55,7 +59,7 @@ class Answer:
 
     def tags(self, *keys: str) -> Attributes:
         """The attributes under these keys together; a key that is not there holds none."""
-        return Attributes({tag: element for key in keys for tag, element in _elements(self.json.get(key))})
+        return Attributes({tag: element for key in keys for tag, element in _elements(self.json.get(key)).items()})
 
     def violation(self, what: str) -> ProtocolViolation:
         """The error for a broken part; `what` is a name of the API, never a value."""
@@ -71,15 +75,13 @@ class Answer:
 
 def rows(found: object, peer: str) -> list[Answer]:
     """A list of JSON objects; Orthanc writes null for what is gone."""
-    if not isinstance(found, list):
-        raise ProtocolViolation(f"{peer} sent no list where one is due", peer=peer)
-    return [row(one, peer) for one in found if one is not None]
+    return [row(one, peer) for one in _list(found, peer) if one is not None]
 
 
 def row(found: object, peer: str) -> Answer:
     """One JSON object."""
     if not isinstance(found, dict):
-        raise ProtocolViolation(f"{peer} sent no object where one is due", peer=peer)
+        raise _no_object(peer)
     return Answer(found, peer)
 
 
@@ -91,42 +93,82 @@ def uid(answer: Answer, keyword: str) -> str:
     return found
 
 
-def instance(answer: Answer) -> Instance:
-    """One instance; ten thousands of these are made per study, so no `Attributes` on the way."""
-    tags = answer.part("MainDicomTags").json
-    metadata = answer.json.get("Metadata") or {}
-    sop_instance_uid = _text(tags.get(_SOP_INSTANCE_UID))
-    if sop_instance_uid is None:
-        raise answer.violation("SOPInstanceUID")
+def instances(found: object, peer: str) -> list[ListedInstance]:
+    """A list of instances."""
+    return [instance(one, peer) for one in _list(found, peer) if one is not None]
+
+
+def instance(found: object, peer: str) -> ListedInstance:
+    """One instance; a study has ten thousands of them, so they are read without an `Answer` on the way."""
+    if not isinstance(found, dict):
+        raise _no_object(peer)
+    series_id, orthanc_id = found.get("ParentSeries"), found.get("ID")
+    tags, metadata = _dict(found.get("MainDicomTags")), _dict(found.get("Metadata"))
+    uid = _text(tags.get(_SOP_INSTANCE_UID))
+    if not (uid and isinstance(series_id, str) and isinstance(orthanc_id, str)):
+        needed = {"ParentSeries": series_id, "ID": orthanc_id, "SOPInstanceUID": uid}
+        raise Answer(found, peer).violation(next(key for key, value in needed.items() if not isinstance(value, str)))
     # Instances that Orthanc stored before version 1.2.0 have no such metadata.
-    sop_class_uid = _text(metadata.get("SopClassUid")) if isinstance(metadata, dict) else None
-    return Instance(
-        sop_instance_uid=sop_instance_uid,
-        sop_class_uid=sys.intern(sop_class_uid) if sop_class_uid else None,
-        instance_number=_text(tags.get(_INSTANCE_NUMBER)),
-        number_of_frames=_text(tags.get(_NUMBER_OF_FRAMES)),
+    sop_class_uid = _text(metadata.get("SopClassUid"))
+    number = _text(tags.get(_INSTANCE_NUMBER))
+    # Texts that many instances share are held once.
+    return (
+        series_id,
+        orthanc_id,
+        Instance(
+            uid,
+            sys.intern(sop_class_uid) if sop_class_uid else None,
+            sys.intern(number) if number else None,
+            _text(tags.get(_NUMBER_OF_FRAMES)),
+        ),
     )
+
+
+def _list(found: object, peer: str) -> list[Any]:
+    if not isinstance(found, list):
+        raise ProtocolViolation(f"{peer} sent no list where one is due", peer=peer)
+    return found
+
+
+def _dict(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _no_object(peer: str) -> ProtocolViolation:
+    return ProtocolViolation(f"{peer} sent no object where one is due", peer=peer)
 
 
 def _text(value: object) -> str | None:
     return value.strip(" \0") or None if isinstance(value, str) else None
 
 
-def _elements(tags: object) -> Iterable[tuple[str, dict[str, Any]]]:
+def _elements(tags: object) -> dict[str, Mapping[str, Any]]:
     """Orthanc's short tags (``0008,0020``) as elements of the DICOM JSON Model."""
-    if isinstance(tags, dict):
-        for key, value in tags.items():
-            tag = key.replace(",", "").upper()
-            yield tag, _element(_vr(tag), value)
+    return dict(_element(key, value) for key, value in _dict(tags).items())
 
 
-def _element(vr: str, value: object) -> dict[str, Any]:
+def _element(key: str, value: object) -> tuple[str, Mapping[str, Any]]:
     if isinstance(value, list):
-        return {"vr": "SQ", "Value": [dict(_elements(item)) for item in value]}
-    if not isinstance(value, str) or not value:
-        return {"vr": vr}
-    values = [value] if vr in _ONE_VALUE else value.split("\\")
-    return {"vr": vr, "Value": [one or None for one in values]}
+        return _tag(key), {"vr": "SQ", "Value": [_elements(item) for item in value]}
+    text = value if isinstance(value, str) else ""
+    return _shared_element(key, text) if len(text) <= _MAX_SHARED else _text_element(key, text)
+
+
+def _text_element(key: str, text: str) -> tuple[str, Mapping[str, Any]]:
+    tag = _tag(key)
+    vr = _vr(tag)
+    if not text:
+        return tag, {"vr": vr}
+    values = [text] if vr in _ONE_VALUE else text.split("\\")
+    return tag, {"vr": vr, "Value": [one or None for one in values]}
+
+
+# Series of a study state much the same: each element is made and held once.
+_shared_element = functools.lru_cache(maxsize=8192)(_text_element)
+
+
+def _tag(key: str) -> str:
+    return key.replace(",", "").upper()
 
 
 @functools.lru_cache(maxsize=4096)

@@ -38,8 +38,7 @@ def read(client: Client, locations: Iterable[StudyLocation], page_size: int) -> 
         return {}
     found: Found = {}
     for page in _pages(small, page_size):
-        for answer in client.find_instances_of(_uids(page), page_size):
-            keep(found, answer)
+        keep(found, client.find_instances_of(_uids(page), page_size))
     closed = _by_study(client.find_series_of(_uids(small)))
     return dict(_whole(((location, opened[location]) for location in small), closed, found))
 

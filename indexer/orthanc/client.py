@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from indexer.errors import AccessDenied, ProtocolViolation, Refused
-from indexer.orthanc.answers import Answer, row, rows
+from indexer.orthanc.answers import Answer, instances, row, rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from indexer.orthanc.answers import ListedInstance
     from indexer.transport import Response, Transport
 
 _PROBE_EVERY_S: Final = 300.0
@@ -106,19 +107,19 @@ class Client:
         asked: dict[str, object] = {"Resources": list(resources), "Metadata": has_metadata, "Short": True}
         if level is not None:
             asked["Level"] = level
-        return self._post("/tools/bulk-content", asked)
+        return rows(self._post("/tools/bulk-content", asked), self.peer)
 
     def bulk_in_chunks(self, resources: Sequence[str], *, level: str | None = None) -> Iterator[Answer]:
         """The same for any number of ids, a chunk at a time."""
         for start in range(0, len(resources), _CHUNK):
             yield from self.bulk(resources[start : start + _CHUNK], level=level)
 
-    def find_instances(self, study_id: str, since: int, limit: int) -> list[Answer]:
+    def find_instances(self, study_id: str, since: int, limit: int) -> list[ListedInstance]:
         """``POST /tools/find`` for a page of a study's instances; only where `has_extended_find`, as the other finds.
 
         Elsewhere ``ParentStudy`` may be ignored without a word, and the whole archive come back.
         """
-        return self._find(_INSTANCES, ParentStudy=study_id, Since=since, Limit=limit)
+        return self._find_instances(ParentStudy=study_id, Since=since, Limit=limit)
 
     def find_series(self, study_id: str) -> list[Answer]:
         """``POST /tools/find`` for a study's series, each with its list of instances.
@@ -136,15 +137,21 @@ class Client:
         """``POST /tools/find`` for the series of several studies, each with its list of instances."""
         return self._find(_SERIES, Query=_any_of(uids))
 
-    def find_instances_of(self, uids: Sequence[str], limit: int) -> list[Answer]:
+    def find_instances_of(self, uids: Sequence[str], limit: int) -> list[ListedInstance]:
         """``POST /tools/find`` for the instances of several studies."""
-        return self._find(_INSTANCES, Query=_any_of(uids), Limit=limit)
+        return self._find_instances(Query=_any_of(uids), Limit=limit)
 
     def find_datasets(self, sop_instance_uids: Sequence[str], tags: Sequence[str]) -> list[Answer]:
         """``POST /tools/find`` for attributes of single instances; only where `answers_from_files`."""
         return self._find(_DATASETS, Query={"SOPInstanceUID": "\\".join(sop_instance_uids)}, RequestedTags=tags)
 
     def _find(self, wanted: Mapping[str, object], **narrowed: object) -> list[Answer]:
+        return rows(self._post_find(wanted, narrowed), self.peer)
+
+    def _find_instances(self, **narrowed: object) -> list[ListedInstance]:
+        return instances(self._post_find(_INSTANCES, narrowed), self.peer)
+
+    def _post_find(self, wanted: Mapping[str, object], narrowed: Mapping[str, object]) -> object:
         return self._post("/tools/find", {"Query": {}, "Short": True, **wanted, **narrowed})
 
     def has_extended_find(self) -> bool:
@@ -188,7 +195,7 @@ class Client:
     def _get(self, path: str, **options: Any) -> Response:
         return self._transport.request("GET", path, **options)
 
-    def _post(self, path: str, asked: dict[str, object]) -> list[Answer]:
+    def _post(self, path: str, asked: dict[str, object]) -> object:
         try:
             found = self._transport.request("POST", path, body=orjson.dumps(asked), idempotent=True)
         except AccessDenied as error:
@@ -199,7 +206,7 @@ class Client:
             if error.status not in (404, 405):
                 raise
             raise Refused(error.message, peer=error.peer, status=error.status, hint=_BULK_UNKNOWN) from None
-        return rows(found.json(), self.peer)
+        return found.json()
 
 
 def _any_of(uids: Sequence[str]) -> dict[str, str]:

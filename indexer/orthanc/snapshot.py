@@ -9,10 +9,10 @@ from indexer.model import Instance, Series, Study
 from indexer.orthanc import answers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from indexer.model import StudyLocation
-    from indexer.orthanc.answers import Answer
+    from indexer.orthanc.answers import Answer, ListedInstance
 
 Found = dict[str, dict[str, Instance]]
 """Instances that were read, by Orthanc id, by Orthanc id of their series."""
@@ -36,17 +36,16 @@ class Snapshot:
 
     def fits(self, opened: Answer, found: Found) -> bool:
         """Whether these are the series of the beginning, with the instances that were read: none missing, none more."""
-        listed = sum(len(answer.texts("Instances")) for answer in self.series.values())
-        return (
-            set(opened.texts("Series")) == set(self.series)
-            and sum(map(len, found.values())) == listed
-            and not self.missing(found)
+        return set(opened.texts("Series")) == set(self.series) >= found.keys() and all(
+            found.get(series_id, {}).keys() == set(answer.texts("Instances"))
+            for series_id, answer in self.series.items()
         )
 
 
-def keep(found: Found, answer: Answer) -> None:
-    """Add an instance to what was read."""
-    found.setdefault(answer.text("ParentSeries"), {})[answer.text("ID")] = answers.instance(answer)
+def keep(found: Found, instances: Iterable[ListedInstance]) -> None:
+    """Add instances to what was read."""
+    for series_id, orthanc_id, instance in instances:
+        found.setdefault(series_id, {})[orthanc_id] = instance
 
 
 def unmoved(opened: Answer, closed: Sequence[Answer], found: Found) -> Snapshot | None:

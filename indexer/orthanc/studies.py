@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from indexer.batched import batched
 from indexer.errors import StudyChanging, StudyVanished
 from indexer.orthanc import answers
+from indexer.orthanc.answers import instance
 from indexer.orthanc.snapshot import Snapshot, assembled, keep, last_update, unmoved
 
 if TYPE_CHECKING:
@@ -61,11 +63,10 @@ def _find(client: Client, study_id: str, series_ids: set[str], page_size: int) -
     since = 0
     while True:
         page = client.find_instances(study_id, since, page_size + 1)
-        for answer in page[:page_size]:
-            if answer.text("ParentSeries") not in series_ids:
-                client.forget_probe()
-                raise _changing()
-            keep(found, answer)
+        keep(found, page[:page_size])
+        if not found.keys() <= series_ids:
+            client.forget_probe()
+            raise _changing()
         if len(page) <= page_size:
             return found
         since += page_size
@@ -75,16 +76,12 @@ def _pages_by_id(
     client: Client, missing: Sequence[str], found: Found, closing: Sequence[str], page_size: int
 ) -> Snapshot:
     """Pages of ``tools/bulk-content``; the last one tells at its end how everything stands."""
-    pages = [missing[start : start + page_size] for start in range(0, len(missing), page_size)]
-    for page in pages[:-1]:
-        for answer in client.bulk(page, has_metadata=True):
-            keep(found, answer)
     closed: list[Answer] = []
-    for answer in client.bulk([*pages[-1], *closing], has_metadata=True):
-        if answer.text("Type") == "Instance":
-            keep(found, answer)
-        else:
-            closed.append(answer)
+    for page in batched(missing, page_size):
+        is_last = page[-1] == missing[-1]
+        answered = client.bulk([*page, *(closing if is_last else ())], has_metadata=True)
+        closed = [answer for answer in answered if answer.text("Type") != "Instance"]
+        keep(found, (instance(answer.json, answer.peer) for answer in answered if answer.text("Type") == "Instance"))
     return _snapshot(closed)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from heapq import nsmallest
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from indexer.model import Instance, Series
 
 _MAX_ELEMENT_BYTES: Final = 16 * 1024
+# A file that cannot be read is passed over for the next one of its series, but not many times.
+_TRIES: Final = 3
 _PIXELS: Final = "7FE0"
 
 
@@ -26,7 +29,7 @@ class Speakers:
     Attributes
     ----------
     images
-        In order: the first whose dataset can be read speaks for all images.
+        A few, in order: the first whose dataset can be read speaks for all images.
     others
         Objects that are no images; each speaks for itself.
     """
@@ -49,10 +52,10 @@ def speakers(series: Series, cap: int) -> Speakers:
         Objects that are no images, at most.
     """
     nameable = is_uid_like(series.series_instance_uid)
-    instances = [one for one in _in_order(series.instances) if nameable and is_uid_like(one.sop_instance_uid)]
-    images = tuple(one for one in instances if is_image(one.sop_class_uid))
-    others = tuple(one for one in instances if not is_image(one.sop_class_uid))
-    return Speakers(images, others[:cap])
+    instances = [one for one in series.instances if nameable and is_uid_like(one.sop_instance_uid)]
+    images = [one for one in instances if is_image(one.sop_class_uid)]
+    others = [one for one in instances if not is_image(one.sop_class_uid)] if len(images) < len(instances) else []
+    return Speakers(_first(_TRIES, images), _first(cap, others))
 
 
 def slim(dataset: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,9 +72,9 @@ def _is_kept(tag: str, element: object) -> bool:
     return len(orjson.dumps(element)) <= _MAX_ELEMENT_BYTES
 
 
-def _in_order(instances: Iterable[Instance]) -> list[Instance]:
+def _first(count: int, instances: Iterable[Instance]) -> tuple[Instance, ...]:
     """By InstanceNumber, those without one last, then by UID."""
-    return sorted(instances, key=lambda one: (*_number(one.instance_number), one.sop_instance_uid))
+    return tuple(nsmallest(count, instances, key=lambda one: (*_number(one.instance_number), one.sop_instance_uid)))
 
 
 def _number(text: str | None) -> tuple[bool, int]:

@@ -5,6 +5,7 @@ Source: PS3.4 2024e, table B.5-1 "Standard SOP Classes", and PS3.6 2024e, table 
 
 from __future__ import annotations
 
+import functools
 from typing import Final
 
 _STORAGE: Final = "1.2.840.10008.5.1.4.1.1."
@@ -55,6 +56,7 @@ _BELOW: Final = tuple(_STORAGE + one for one in _NOT_IMAGES if one.endswith(".")
 _EXACT: Final = frozenset(_STORAGE + one for one in _NOT_IMAGES if not one.endswith("."))
 
 
+@functools.lru_cache(maxsize=1024)
 def is_image(sop_class_uid: str | None) -> bool:
     """Whether instances of this class are images; what is not known is taken for one."""
     return sop_class_uid is None or not (sop_class_uid in _EXACT or sop_class_uid.startswith(_BELOW))

@@ -56,7 +56,7 @@ def test_an_older_orthanc_takes_the_place_of_a_newer_one(fake: FakeOrthanc, sour
     store_rest(fake, generate())
     location = only_copy(source)
     source.read(location)
-    foreign = {"ID": "x", "ParentSeries": "of another study", "MainDicomTags": {}, "Type": "Instance"}
+    foreign = {"ID": "x", "ParentSeries": "of another study", "MainDicomTags": {"0008,0018": "1.2"}}
     fake.inject(edited(lambda found: found.insert(0, foreign)), path="/tools/find")
 
     with pytest.raises(errors.StudyChanging):

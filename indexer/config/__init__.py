@@ -6,10 +6,9 @@
 
 from __future__ import annotations
 
-from indexer.config.example import example, key_table
+from indexer.config.example import example, json_schema, key_table
 from indexer.config.load import Loaded, from_urls, load
 from indexer.config.model import Access, Config, Source, Target
-from indexer.config.schema import json_schema
 from indexer.config.secrets import read_secret
 
 __all__ = [

@@ -74,13 +74,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def parse(content: bytes) -> Document:
-    """Read one YAML document.
-
-    Parameters
-    ----------
-    content
-        The file's bytes, UTF-8.
-    """
+    """Read one YAML document in UTF-8."""
     document = Document()
     try:
         loader = _Loader(content.decode("utf-8-sig"))

@@ -16,18 +16,10 @@ if TYPE_CHECKING:
 
 
 def key(default: Any, text: str, *, example: Any = None, **limits: Any) -> Any:
-    """A key of the file.
+    """A key of the file, which must be there if its default is ``...``.
 
-    Parameters
-    ----------
-    default
-        ``...`` for a key that must be there.
-    text
-        What it is for: the only description, for the example file, the JSON Schema and the documentation.
-    example
-        Shown in the example file in place of the default.
-    limits
-        ``ge``, ``le``, ``min_length``, ``alias``, ``json_schema_extra`` as in `pydantic.Field`.
+    The text is its only description: for the example file, the JSON Schema and the documentation. An example stands in
+    the example file in place of the default; limits are those of `pydantic.Field`.
     """
     return Field(default, description=text, examples=None if example is None else [example], **limits)
 
@@ -42,7 +34,6 @@ class Keys(BaseModel):
         frozen=True,
         extra="forbid",
         hide_input_in_errors=True,
-        validate_default=False,
         alias_generator=lambda name: name.removesuffix("_s"),
     )
 
@@ -87,13 +78,5 @@ class Keys(BaseModel):
 
 
 def mistake(path: KeyPath, expected: str) -> PydanticCustomError:
-    """Build the error of a rule over several keys, laid at the door of one of them.
-
-    Parameters
-    ----------
-    path
-        The key to mend, seen from the model that raises.
-    expected
-        What is expected there.
-    """
+    """The error of a rule over several keys: what is expected at one of them, seen from the model that raises."""
     return PydanticCustomError("mistake", "{expected}", {"expected": expected, "path": path})

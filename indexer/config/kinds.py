@@ -174,24 +174,17 @@ Zone = Annotated[str, AfterValidator(_zone), _schema("time zone")]
 LedgerUrl = Annotated[
     SecretStr, BeforeValidator(_ledger), _schema("ledger", pattern="^(sqlite:////|postgresql([+]psycopg)?://)")
 ]
+_CAPPED = {
+    "type": "object",
+    "properties": {"capped": {"type": "integer", "minimum": 1}},
+    "required": ["capped"],
+    "additionalProperties": False,
+}
 InstanceLevel = Annotated[
     Instances,
     PlainValidator(_instances),
     PlainSerializer(lambda value: value.level if value.cap is None else {"capped": value.cap}),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"enum": ["full", "none"]},
-                {
-                    "type": "object",
-                    "properties": {"capped": {"type": "integer", "minimum": 1}},
-                    "required": ["capped"],
-                    "additionalProperties": False,
-                },
-            ],
-            "title": "full, none or {capped: N}",
-        }
-    ),
+    WithJsonSchema({"anyOf": [{"enum": ["full", "none"]}, _CAPPED], "title": "full, none or {capped: N}"}),
 ]
 FilePath = Annotated[Path, BeforeValidator(_path), _schema("file", minLength=1)]
 Secret = Annotated[SecretStr, BeforeValidator(_secret), _schema("secret", minLength=1)]

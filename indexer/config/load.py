@@ -24,29 +24,14 @@ _OPTIONS = {"orthanc": "--orthanc", "fhir": "--fhir", "ledger": "--ledger"}
 
 @dataclass(frozen=True)
 class Loaded:
-    """A configuration and what is doubtful about it.
-
-    Attributes
-    ----------
-    config
-        The checked configuration, secrets filled in.
-    warnings
-        One line each, as ``file:line: key: text``; never holds a secret.
-    """
+    """A checked configuration, secrets filled in, and what is doubtful about it: ``file:line: key: text``."""
 
     config: Config
     warnings: tuple[str, ...]
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Loaded:
-    """Read and check a configuration file.
-
-    Parameters
-    ----------
-    path
-        The YAML file, at most 1 MiB.
-    environ
-        The environment, for ``${NAME}`` and ``$CREDENTIALS_DIRECTORY``.
+    """Read and check a configuration file; the environment is for ``${NAME}`` and ``$CREDENTIALS_DIRECTORY``.
 
     Raises
     ------
@@ -55,10 +40,9 @@ def load(path: Path, environ: Mapping[str, str]) -> Loaded:
     """
     parsed = document.parse(_content(path))
     problems = list(parsed.problems)
-    if parsed.value is None and not problems:
-        problems.append(Problem((), "the file is empty; 'dicom-fhir-indexer config example' prints a full one", 1))
     if parsed.value is None:
-        raise _error(path, parsed, problems)
+        empty = Problem((), "the file is empty; 'dicom-fhir-indexer config example' prints a full one", 1)
+        raise _error(path, parsed, problems or [empty])
     tree = variables.resolve(parsed.value, environ, problems)
     inline = list(secrets.inline(tree))
     secrets.fill_in(tree, path.absolute().parent, environ, problems)
@@ -136,16 +120,7 @@ def _is_local(url: str) -> bool:
 def from_urls(orthanc: str, fhir: str, ledger: Path | None, *, environ: Mapping[str, str] = os.environ) -> Config:
     """Build a configuration for a first try without a file.
 
-    Parameters
-    ----------
-    orthanc
-        Address of Orthanc's REST API.
-    fhir
-        Base address of the FHIR server.
-    ledger
-        SQLite file; without it ``ledger.db`` in the user's state folder (XDG Base Directory Specification 0.8).
-    environ
-        The environment, for ``$XDG_STATE_HOME`` and ``$HOME``.
+    Without a file for the ledger it is ``ledger.db`` in the user's state folder (XDG Base Directory Specification 0.8).
 
     Raises
     ------

@@ -81,18 +81,9 @@ def _groups(tree: Any) -> Iterator[tuple[KeyPath, dict[str, Any]]]:
 
 
 def fill_in(tree: Any, folder: Path, environ: Mapping[str, str], problems: list[Problem]) -> None:
-    """Make paths absolute and put the text of secret files beside their keys, in place.
+    """Make paths absolute, from the file's folder, and put the text of secret files beside their keys, in place.
 
-    Parameters
-    ----------
-    tree
-        Values of the file after variables were resolved.
-    folder
-        Folder of the configuration file.
-    environ
-        The environment, for ``$CREDENTIALS_DIRECTORY``.
-    problems
-        Gets one problem for each file that cannot be used, and for credentials that do not fit together.
+    The problems get one for each file that cannot be used, and for credentials that do not fit together.
     """
     known = {problem.path for problem in problems}
     for path, group in _groups(tree):
@@ -137,13 +128,7 @@ def _misfits(group: dict[str, Any], *, is_access: bool) -> Iterator[tuple[str, s
 
 
 def inline(tree: Any) -> Iterator[KeyPath]:
-    """Yield the keys of secrets that are written out in the file.
-
-    Parameters
-    ----------
-    tree
-        Values of the file after variables were resolved, before ``fill_in``.
-    """
+    """Yield the keys of secrets that are written out in the file; asked before `fill_in`."""
     for path, group in _groups(tree):
         for name in (*_SECRETS, "ledger"):
             value = group.get(name)

@@ -8,13 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Units:
-    """The units of one quantity.
-
-    Attributes
-    ----------
-    factors
-        What one of each unit is, the largest first.
-    """
+    """The units of one quantity: what one of each is, the largest first."""
 
     kind: str
     examples: str
@@ -26,13 +20,7 @@ class Units:
         return rf"^([0-9]{{1,9}}(\.[0-9]{{1,3}})?)({'|'.join(self.factors)})$"
 
     def parse(self, text: object) -> float:
-        """Read a number with its unit.
-
-        Raises
-        ------
-        ValueError
-            The text is none; a number without a unit is none either.
-        """
+        """Read a number with its unit; raises `ValueError` for all else, a number without a unit too."""
         match = re.fullmatch(self.pattern, text) if isinstance(text, str) else None
         if match is None:
             raise ValueError(f"expected a {self.kind} with its unit, such as {self.examples}")

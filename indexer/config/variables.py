@@ -26,16 +26,7 @@ class FromEnvironment(str):
 def resolve(value: Any, environ: Mapping[str, str], problems: list[Problem], path: KeyPath = ()) -> Any:
     """Put the environment's values in place of variables, in a value and all below it.
 
-    Parameters
-    ----------
-    value
-        Plain values as read from the file.
-    environ
-        The environment.
-    problems
-        Gets one problem for each value with an unknown or malformed variable.
-    path
-        Where the value stands.
+    The problems get one for each value with an unknown or malformed variable.
     """
     if isinstance(value, dict):
         return {key: resolve(inner, environ, problems, (*path, key)) for key, inner in value.items()}

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from indexer.mapping import Release, Rules, check, map_study
-from indexer.model import Attributes, Instance, Series, Study
+from indexer.model import Instance, Series, Study
+from tests.fakes.attributes import from_keywords
 from tests.servers.cache import built
 
 if TYPE_CHECKING:
@@ -74,15 +75,15 @@ def _study() -> Study:
     series = []
     for number in range(SERIES):
         instances = tuple(Instance(_uid(1, number, index), _CT, str(index)) for index in range(INSTANCES))
-        attributes = Attributes.from_keywords(_series_attributes(number))
-        sampled = {instances[0].sop_instance_uid: Attributes.from_keywords(_PATIENT)}
+        attributes = from_keywords(_series_attributes(number))
+        sampled = {instances[0].sop_instance_uid: from_keywords(_PATIENT)}
         series.append(
             Series(series_instance_uid=_uid(1, number), attributes=attributes, instances=instances, sampled=sampled)
         )
     return Study(
         study_instance_uid=_uid(1),
         source="bench",
-        attributes=Attributes.from_keywords(_STUDY),
+        attributes=from_keywords(_STUDY),
         series=tuple(series),
         is_sampled=True,
     )
@@ -95,7 +96,7 @@ def _datasets() -> list[dict[str, Any]]:
         for index in range(INSTANCES):
             values = {"StudyInstanceUID": _uid(1), "SeriesInstanceUID": _uid(1, number), "SOPClassUID": _CT}
             values |= {"SOPInstanceUID": _uid(1, number, index), "InstanceNumber": str(index)}
-            dataset = Attributes.from_keywords(_PATIENT | _STUDY | _series_attributes(number) | values)
+            dataset = from_keywords(_PATIENT | _STUDY | _series_attributes(number) | values)
             found.append(_typed(dict(dataset.json)))
     return found
 

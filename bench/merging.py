@@ -13,7 +13,8 @@ import orjson
 
 from indexer import mapping
 from indexer.merge import Conflict, merge, pack, unpack
-from indexer.model import Attributes, Instance, Series, Study
+from indexer.model import Instance, Series, Study
+from tests.fakes.attributes import from_keywords
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +65,7 @@ def study(count: int, tail: Callable[[int], str] = counted) -> Resource:
     found = Study(
         study_instance_uid=f"{ROOT}.1",
         source="main",
-        attributes=Attributes.from_keywords({**attributes, "AccessionNumber": "A1"}),
+        attributes=from_keywords({**attributes, "AccessionNumber": "A1"}),
         series=tuple(parts),
     )
     rules = mapping.Rules(site_key=b"k" * 32, patient_id_system="urn:oid:1.2.3.4", issuer="ignore")
@@ -74,7 +75,7 @@ def study(count: int, tail: Callable[[int], str] = counted) -> Resource:
 def series(number: int, count: int, tail: Callable[[int], str]) -> Series:
     """One series; its instances' UIDs share their root."""
     uid = f"{ROOT}.2.{number}"
-    attributes = Attributes.from_keywords({"Modality": "CT", "SeriesNumber": str(number)})
+    attributes = from_keywords({"Modality": "CT", "SeriesNumber": str(number)})
     instances = (Instance(f"{uid}.{tail(one)}", CT, str(one)) for one in range(1, count + 1))
     return Series(series_instance_uid=uid, attributes=attributes, instances=tuple(instances))
 

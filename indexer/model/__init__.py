@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from indexer.model.attributes import Attributes, PersonName
 from indexer.model.feed import FeedPage, FeedPosition
-from indexer.model.resource import ResourceKey
 from indexer.model.study import Instance, Series, Study, StudyLocation, is_uid_like
-from indexer.model.target import EntryResult, Fetched, Lookup, TargetInfo
+from indexer.model.target import EntryResult, Fetched, Lookup, ResourceKey, TargetInfo
 from indexer.model.work import (
     BackfillRun,
     Deferred,

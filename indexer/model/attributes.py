@@ -35,14 +35,6 @@ def tag_of(keyword: str) -> str:
     return f"{tag:08X}"
 
 
-@functools.cache
-def vr_of(keyword: str) -> str:
-    """Value representation of a keyword (the first one where the dictionary allows several)."""
-    from pydicom.datadict import dictionary_VR
-
-    return dictionary_VR(int(tag_of(keyword), 16)).split(" ", maxsplit=1)[0]
-
-
 def clean(text: str) -> str:
     """Text without padding and without the control characters that FHIR forbids in a string."""
     return _NOT_TEXT.sub("", text).strip()
@@ -65,11 +57,6 @@ class Attributes:
     """
 
     json: Mapping[str, Any]
-
-    @classmethod
-    def from_keywords(cls, values: Mapping[str, str]) -> Attributes:
-        """Attributes from plain strings by keyword, several values joined by a backslash."""
-        return cls({tag_of(key): {"vr": vr_of(key), "Value": text.split("\\")} for key, text in values.items()})
 
     def values(self, keyword: str) -> list[Any]:
         """Values as the JSON has them, without nulls."""
@@ -100,13 +87,6 @@ class Attributes:
 
     def __contains__(self, keyword: str) -> bool:
         return bool(self.values(keyword))
-
-    def over(self, other: Attributes) -> Attributes:
-        """These attributes, and those of `other` where these have no value."""
-        held = {
-            tag: element for tag, element in self.json.items() if isinstance(element, dict) and element.get("Value")
-        }
-        return Attributes({**other.json, **held})
 
 
 def _text(value: object) -> str:

@@ -1,9 +1,30 @@
-"""What a FHIR server tells about itself and answers to a Bundle."""
+"""Resources as a FHIR server knows them, and what it tells about itself and answers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ResourceKey:
+    """Type and logical identity of a resource.
+
+    Attributes
+    ----------
+    type
+        FHIR resource type.
+    key
+        StudyInstanceUID of an ImagingStudy, keyed hash of a Patient's identifier, name of an Endpoint's source.
+    """
+
+    type: str
+    key: str
+
+    @property
+    def reference(self) -> str:
+        """``Type/key``: how mapped resources refer to it, before it is known which id it has."""
+        return f"{self.type}/{self.key}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

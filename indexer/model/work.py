@@ -7,8 +7,8 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from indexer.model.resource import ResourceKey
     from indexer.model.study import StudyLocation
+    from indexer.model.target import ResourceKey
 
 
 class Lane(IntEnum):
@@ -244,8 +244,6 @@ class BackfillRun:
 
     Attributes
     ----------
-    digest
-        Hash of the options, so that only a like call resumes it.
     cursor
         Last Orthanc id that was marked, in sorted order; empty at the start.
     marked
@@ -255,7 +253,6 @@ class BackfillRun:
     """
 
     run_id: int
-    digest: str
     cursor: str
     marked: int
     is_marked: bool

@@ -13,9 +13,9 @@ from indexer.dicomweb import DicomWebSamples
 from indexer.errors import Refused, StudyInvalid, StudyNotReady
 from indexer.mapping import Element
 from indexer.model import Attributes
-from indexer.model.attributes import vr_of
 from indexer.orthanc import OrthancSource
 from tests.contract.source_cases import KINDS, RULES, Case, Counting, running
+from tests.fakes.attributes import vr_of
 from tests.samples import by_turns, generate, store_rest
 from tests.servers.orthanc import Orthanc, orthanc_versions
 

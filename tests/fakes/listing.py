@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from indexer.errors import StudyVanished
 from indexer.model import Attributes, Instance, Series, Study, StudyLocation
+from tests.fakes.attributes import from_keywords, over
 from tests.fakes.script import Clock, Script
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def study(
     return Study(
         study_instance_uid=uid,
         source=source,
-        attributes=Attributes.from_keywords(values),
+        attributes=from_keywords(values),
         series=tuple(_series(f"{uid}.{number}", number, instances) for number in range(1, series + 1)),
     )
 
@@ -45,7 +46,7 @@ def study(
 def _series(uid: str, number: int, instances: int) -> Series:
     return Series(
         series_instance_uid=uid,
-        attributes=Attributes.from_keywords({"Modality": "CT", "SeriesNumber": str(number)}),
+        attributes=from_keywords({"Modality": "CT", "SeriesNumber": str(number)}),
         instances=tuple(Instance(f"{uid}.{index}", CT, str(index)) for index in range(1, instances + 1)),
     )
 
@@ -182,7 +183,7 @@ class ListedArchive:
     def sample(self, study: Study) -> tuple[Series, ...]:
         self.script.play("sample")
         return tuple(
-            replace(series, sampled={series.instances[0].sop_instance_uid: study.attributes.over(series.attributes)})
+            replace(series, sampled={series.instances[0].sop_instance_uid: over(study.attributes, series.attributes)})
             for series in study.series
         )
 

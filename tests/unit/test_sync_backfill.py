@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from indexer.errors import Unavailable
-from indexer.model import Attributes, Lane
+from indexer.model import Lane
 from indexer.sync.changes import backfill
 from indexer.sync.changes.backfill import Backfill, Seen, Selection, select
+from tests.fakes.attributes import from_keywords
 from tests.fakes.memory import MemorySource, study
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def archive(world: World) -> World:
     world.source.put(study("1.2.4", StudyDate=""))
     world.source.put(study("1.2.5", StudyDate="someday"))
     of_mr = study("1.2.6", StudyDate="20210701", series=2)
-    series = replace(of_mr.series[0], attributes=Attributes.from_keywords({"Modality": "MR"}))
+    series = replace(of_mr.series[0], attributes=from_keywords({"Modality": "MR"}))
     world.source.put(replace(of_mr, series=(series, of_mr.series[1])))
     return world
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from indexer import mapping
 from indexer.model import Attributes, Instance, Series, Study
-from indexer.model.attributes import tag_of, vr_of
+from indexer.model.attributes import tag_of
+from tests.fakes.attributes import vr_of
 from tests.golden.record import read_keywords
 from tests.unit.mapping.studies import BASIC_TEXT_SR, CT, rules
 

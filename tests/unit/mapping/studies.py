@@ -7,6 +7,7 @@ from typing import Any
 from indexer import mapping
 from indexer.model import Attributes, Instance, Series, Study
 from indexer.model.attributes import tag_of
+from tests.fakes.attributes import from_keywords, over
 from tests.unit.mapping.r6 import mistakes
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -29,7 +30,7 @@ def rules(**changes: Any) -> mapping.Rules:
 
 def dataset(values: dict[str, str] | None = None, **sequences: list[Attributes]) -> Attributes:
     """Attributes by keyword; sequences by keyword from the attributes of their items."""
-    plain = Attributes.from_keywords(values or {}).json
+    plain = from_keywords(values or {}).json
     nested = {tag_of(key): {"vr": "SQ", "Value": [item.json for item in found]} for key, found in sequences.items()}
     return Attributes({**plain, **nested})
 
@@ -51,7 +52,7 @@ def series(
 ) -> Series:
     return Series(
         series_instance_uid=uid,
-        attributes=Attributes.from_keywords({"Modality": "CT"} if attributes is None else attributes),
+        attributes=from_keywords({"Modality": "CT"} if attributes is None else attributes),
         instances=(instance(),) if instances is None else instances,
         sampled={INSTANCE_UID: dataset(PATIENT)} if sampled is None else sampled,
     )
@@ -63,7 +64,7 @@ def study(
     return Study(
         study_instance_uid=uid,
         source="main",
-        attributes=Attributes.from_keywords({"PatientID": "0042"} if attributes is None else attributes),
+        attributes=from_keywords({"PatientID": "0042"} if attributes is None else attributes),
         series=found or (series(),),
         is_sampled=is_sampled,
     )
@@ -71,7 +72,7 @@ def study(
 
 def sampled_study(sample: Attributes, *more: Attributes, attributes: dict[str, str] | None = None) -> Study:
     """A study of one series whose sampled datasets are those given, with the patient's attributes beneath."""
-    sampled = {f"{INSTANCE_UID}.{index}": one.over(dataset(PATIENT)) for index, one in enumerate((sample, *more))}
+    sampled = {f"{INSTANCE_UID}.{index}": over(one, dataset(PATIENT)) for index, one in enumerate((sample, *more))}
     return study(attributes, series(sampled=sampled))
 
 

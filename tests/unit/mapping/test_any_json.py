@@ -89,4 +89,3 @@ def test_any_element_can_be_read(element: Any) -> None:
     found.texts("PatientName")
     found.person_names("PatientName")
     assert all(isinstance(item, Attributes) for item in found.items("PatientName"))
-    assert found.over(found).json == {**found.json}

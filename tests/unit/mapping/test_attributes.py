@@ -60,13 +60,5 @@ def test_person_names(value: Any, expected: PersonName | None) -> None:
     assert attributes("PatientName", value).person_names("PatientName") == ((expected,) if expected else ())
 
 
-def test_over() -> None:
-    lower = attributes("StudyDescription", "lower").over(attributes("StudyID", "7"))
-    upper = Attributes({tag_of("StudyDescription"): {"vr": "LO"}, tag_of("StudyDate"): None})
-    found = upper.over(lower)
-    assert (found.text("StudyDescription"), found.text("StudyID")) == ("lower", "7")
-    assert attributes("StudyDescription", "upper").over(lower).text("StudyDescription") == "upper"
-
-
 def test_clean() -> None:
     assert clean("\u3000\x00 a\tb \r\n") == "a\tb"

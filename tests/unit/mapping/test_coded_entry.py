@@ -6,6 +6,7 @@ import pytest
 
 from indexer.mapping import DEFAULT_ELEMENTS, Element, Release
 from indexer.mapping.coding import column
+from tests.fakes.attributes import over
 from tests.unit.mapping.studies import code, dataset, issues, mapped, sampled_study
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 def procedure_codes(*items: Attributes, more: Attributes | None = None, **changes: Any) -> list[dict[str, Any]]:
     sample = dataset({}, ProcedureCodeSequence=list(items))
-    found = mapped(sampled_study(sample.over(more) if more else sample), **changes).imaging_study
+    found = mapped(sampled_study(over(sample, more) if more else sample), **changes).imaging_study
     return list(found.get("procedureCode", []))
 
 

@@ -12,6 +12,7 @@ from pydicom.datadict import tag_for_keyword
 from indexer import mapping
 from indexer.mapping import Cause, Element, Release
 from indexer.model import Instance
+from tests.fakes.attributes import over
 from tests.unit.mapping.studies import CT, INSTANCE_UID, PATIENT, code, dataset, mapped, rules, series, study
 from tests.unit.mapping.test_switched_elements import EVERYTHING
 
@@ -29,11 +30,12 @@ NOT_ATTRIBUTES = {"", "Location"}
 
 def everything(release: Release) -> list[dict[str, Any]]:
     """Resources in which every element that the mapping can write is written, with and without what presets add."""
-    sample = dataset(
+    own = dataset(
         {"ReasonForStudy": "x", "BodyPartExamined": "HEART", "Laterality": "R", "AccessionNumber": "A1"} | PATIENT,
         ProcedureCodeSequence=[code("24627-2", "LN", "Chest CT")],
         SpecimenDescriptionSequence=[dataset({"SpecimenIdentifier": "B-1"})],
-    ).over(EVERYTHING)
+    )
+    sample = over(own, EVERYTHING)
     of_series = {"SeriesNumber": "1", "SeriesDate": "20240102", "SeriesDescription": "x"}
     instances = (Instance(INSTANCE_UID, CT, "1", "2"),)
     one = series(of_series, instances=instances, sampled={INSTANCE_UID: sample})

@@ -9,6 +9,7 @@ from indexer import mapping
 from indexer.errors import StudyInvalid, StudyNotReady
 from indexer.mapping.people import human_names, shown
 from indexer.model import Attributes, PersonName
+from tests.fakes.attributes import over
 from tests.unit.mapping.studies import PATIENT, dataset, issues, mapped, rules, sampled_study, series, study
 
 
@@ -66,7 +67,7 @@ def test_patient_id_is_a_keyed_uuid() -> None:
 @pytest.mark.parametrize("value", [None, "", "   ", "\0"])
 def test_no_patient_number(value: str | None) -> None:
     sample = dataset({key: text for key, text in PATIENT.items() if key != "PatientID"})
-    sample = sample if value is None else dataset({"PatientID": value}).over(sample)
+    sample = sample if value is None else over(dataset({"PatientID": value}), sample)
     with pytest.raises(StudyInvalid) as caught:
         mapped(study(None, series(sampled={"1.1": sample})))
     assert caught.value.cause == "no_patient_id"
@@ -110,7 +111,7 @@ def test_ignored_issuer_needs_no_datasets() -> None:
 def qualified(local: str | None, universal: str, kind: str | None) -> Attributes:
     qualifiers = {"UniversalEntityID": universal} | ({"UniversalEntityIDType": kind} if kind else {})
     sample = dataset({}, IssuerOfPatientIDQualifiersSequence=[dataset(qualifiers)])
-    return dataset({"IssuerOfPatientID": local}).over(sample) if local else sample
+    return over(dataset({"IssuerOfPatientID": local}), sample) if local else sample
 
 
 @pytest.mark.parametrize(

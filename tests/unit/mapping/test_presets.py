@@ -9,6 +9,7 @@ import pytest
 from indexer import mapping
 from indexer.mapping import Element, Release, check, elements_for, presets
 from indexer.model import Instance
+from tests.fakes.attributes import over
 from tests.unit.mapping.r6 import mistakes
 from tests.unit.mapping.studies import CT, INSTANCE_UID, PATIENT, dataset, issues, mapped, rules, series, study
 from tests.unit.mapping.test_docs import EVERYTHING
@@ -21,7 +22,7 @@ PAGE = (Path(__file__).parents[3] / "docs" / "presets.md").read_text(encoding="u
 def whole_study() -> Any:
     of_series = {"SeriesNumber": "1", "SeriesDate": "20240102", "BodyPartExamined": "HEART", "Modality": "CT"}
     instances = (Instance(INSTANCE_UID, CT, "1", "2"),)
-    sampled = {INSTANCE_UID: EVERYTHING.over(dataset(PATIENT))}
+    sampled = {INSTANCE_UID: over(EVERYTHING, dataset(PATIENT))}
     return study({"StudyDate": "20240102"}, series(of_series, instances=instances, sampled=sampled))
 
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.fakes.attributes import over
 from tests.unit.mapping.studies import (
     BASIC_TEXT_SR,
     CT,
@@ -135,7 +136,7 @@ def test_unknown_modality_bears_no_system() -> None:
     ],
 )
 def test_description(database: dict[str, str], sample: Attributes, expected: str | None) -> None:
-    one = series(database, sampled={"1.1": sample.over(dataset(PATIENT))})
+    one = series(database, sampled={"1.1": over(sample, dataset(PATIENT))})
     assert first_series(mapped(study(None, one))).get("description") == expected
 
 

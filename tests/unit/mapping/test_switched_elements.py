@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from indexer.mapping import DEFAULT_ELEMENTS, Element, Release
+from tests.fakes.attributes import over
 from tests.unit.mapping.studies import (
     BASIC_TEXT_SR,
     CT,
@@ -190,7 +191,7 @@ def test_comments_and_study_id() -> None:
 
 
 def test_titles_of_images_are_their_type() -> None:
-    one = study(None, series(sampled={instance().sop_instance_uid: EVERYTHING.over(dataset(PATIENT))}))
+    one = study(None, series(sampled={instance().sop_instance_uid: over(EVERYTHING, dataset(PATIENT))}))
     assert whole(one, Element.IMAGE_TITLE)["series"][0]["instance"][0]["title"] == "ORIGINAL\\PRIMARY\\AXIAL"
     bare = study(None, series(sampled={instance().sop_instance_uid: dataset(PATIENT)}))
     assert "title" not in whole(bare, Element.IMAGE_TITLE)["series"][0]["instance"][0]
@@ -214,7 +215,8 @@ def test_titles_of_images_are_their_type() -> None:
 )
 def test_titles_of_other_objects(sop_class: str, sample: Attributes, title: str | None) -> None:
     others = (instance(1, uid="1.1", sop_class=sop_class), instance(2, uid="1.2", sop_class=sop_class))
-    one = study(None, series(instances=others, sampled={"1.1": sample.over(dataset(PATIENT)), "9.9": dataset(PATIENT)}))
+    sampled = {"1.1": over(sample, dataset(PATIENT)), "9.9": dataset(PATIENT)}
+    one = study(None, series(instances=others, sampled=sampled))
     found = whole(one)["series"][0]["instance"]
     assert [element.get("title") for element in found] == [title, None]
     silent = mapped(one, elements=frozenset()).imaging_study["series"][0]["instance"]

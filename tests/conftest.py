@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
     from tests.servers.hapi import Release
 
+WITH_SERVERS = ("tests/integration/", "tests/chaos/", "tests/contract/test_source_ways_in.py")
+REAL = re.compile(r"real 1\.|hapi-r|medplum")
+"""Parameters of other tests that name a real server."""
+
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
@@ -26,8 +31,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScope
     return LongFirst(config, log)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In one process the quick tests stay first; several share out the long ones before the rest."""
+    """Mark what needs a real server. In one process the quick tests stay first; several begin with the long ones."""
+    for item in items:
+        if item.nodeid.startswith(WITH_SERVERS) or REAL.search(item.name):
+            item.add_marker("server")
     if hasattr(config, "workerinput"):
         from tests.distribution import in_order
 

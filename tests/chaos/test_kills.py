@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from tests.servers.hapi import Hapi
     from tests.servers.orthanc import Orthanc
 
-pytestmark = pytest.mark.server
-
 KILLS = 9
 """Per point: 6 points make 54 kills."""
 

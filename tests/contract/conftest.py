@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,10 +13,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+@pytest.fixture
+def settings() -> dict[str, Any]:
+    """Further keys of Orthanc's configuration; a test gives them by its parameters."""
+    return {}
+
+
 @pytest.fixture(params=KINDS)
-def case(request: pytest.FixtureRequest) -> Iterator[Case]:
+def case(request: pytest.FixtureRequest, settings: dict[str, Any]) -> Iterator[Case]:
     """One Orthanc of each kind, empty."""
-    with running(request.param) as found:
+    with running(request.param, **settings) as found:
         yield found
 
 

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from indexer import mapping
 from indexer.dicomweb import DicomWebSamples
 from indexer.mapping import Rules
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 
 FAKE, REAL = "fake", "real"
 KINDS = [f"{kind} {version}" for kind in (FAKE, REAL) for version in orthanc_versions()]
+
+on_modern = pytest.mark.parametrize("case", [kind for kind in KINDS if "1.10" not in kind], indirect=True)
+on_real = pytest.mark.parametrize("case", [kind for kind in KINDS if REAL in kind], indirect=True)
 
 IN_MEMORY: dict[str, type[ListedArchive]] = {"memory": MemorySource, "listed": ListedArchive}
 """Archives that are no Orthanc; the second one has no feed."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
-import pytest
 
 from indexer.bundle import Entry
 from indexer.fhir import FhirServer
@@ -146,7 +145,6 @@ FAKE_LIKE_OTHERS = Quirks(
     fhir_version="5.0.0", release="R5", keeps_version=False, bad_entry="entry", transaction_limit=50
 )
 NAMES = ("fake-like-hapi", "fake-like-others", "hapi-r4", "hapi-r5", "medplum")
-PARAMETERS = [pytest.param(name, marks=[] if "fake" in name else pytest.mark.server) for name in NAMES]
 BAD_ID = f"bad-{uuid.uuid4()}"
 
 

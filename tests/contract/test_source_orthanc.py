@@ -10,22 +10,23 @@ from indexer.errors import ProtocolViolation, StudyChanging, StudyVanished
 from indexer.orthanc.position import Level
 from tests.contract.source_cases import (
     CHANGES,
-    KINDS,
     UNKNOWN,
     Case,
     changes_of,
-    running,
+    on_real,
     shape_of_datasets,
     shape_of_study,
 )
 from tests.samples import generate, instance
-from tests.servers.orthanc import orthanc_versions
 from tests.site import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from indexer.orthanc.position import Change, ChangePage
+
+
+LIMITS = {"LimitFindInstances": 3, "LimitFindResults": 1}
 
 
 def all_changes(case: Case, limit: int = 1000) -> list[Change]:
@@ -157,15 +158,13 @@ def test_a_read_costs_two_requests_and_the_pages(instances: int, expected: int, 
     assert ("/tools/find" in case.transport.paths) == case.is_modern
 
 
-@pytest.mark.parametrize(("instances", "results"), [(3, 0), (0, 1), (3, 1)])
-def test_what_orthanc_cuts_off_is_asked_for_by_id(instances: int, results: int) -> None:
-    for kind in KINDS:
-        with running(kind, LimitFindInstances=instances, LimitFindResults=results) as case:
-            datasets = generate(series=2, instances=5)
-            case.store(datasets)
-            case.page_size = 4
+@pytest.mark.parametrize("settings", [{"LimitFindInstances": 3}, {"LimitFindResults": 1}, LIMITS], ids=str)
+def test_what_orthanc_cuts_off_is_asked_for_by_id(case: Case) -> None:
+    datasets = generate(series=2, instances=5)
+    case.store(datasets)
+    case.page_size = 4
 
-            assert shape_of_study(case.source.read(case.locations()[0])) == shape_of_datasets(datasets), kind
+    assert shape_of_study(case.source.read(case.locations()[0])) == shape_of_datasets(datasets)
 
 
 @pytest.mark.parametrize("before", range(5))
@@ -190,19 +189,19 @@ def test_a_study_that_changes_while_it_is_read_is_never_torn(what: str, before: 
     assert case.transport.has_acted
 
 
+@on_real
+@pytest.mark.parametrize("settings", [{"OverwriteInstances": True}], ids=str)
 @pytest.mark.parametrize("before", [1, 2])
-def test_an_instance_that_is_replaced_while_its_study_is_read(before: int) -> None:
+def test_an_instance_that_is_replaced_while_its_study_is_read(before: int, case: Case) -> None:
     """Its id stays, and so do all lists; only LastUpdate tells it, which has seconds."""
-    for version in orthanc_versions():
-        with running(f"real {version}", OverwriteInstances=True) as case:
-            datasets = generate(series=2, instances=3)
-            case.store(datasets)
-            location, source = case.locations()[0], case.source
-            last_update = source.read(location).last_update or ""
-            wait_for(lambda source=source, last=last_update: source.server_time() > last, "another second")
-            datasets[0].InstanceNumber = 77
-            case.transport.act_before(before, lambda case=case, datasets=datasets: case.store(datasets[:1]))
+    datasets = generate(series=2, instances=3)
+    case.store(datasets)
+    location, source = case.locations()[0], case.source
+    last_update = source.read(location).last_update or ""
+    wait_for(lambda: source.server_time() > last_update, "another second")
+    datasets[0].InstanceNumber = 77
+    case.transport.act_before(before, lambda: case.store(datasets[:1]))
 
-            with pytest.raises(StudyChanging):
-                source.read(location)
-            assert shape_of_study(source.read(location)) == shape_of_datasets(datasets)
+    with pytest.raises(StudyChanging):
+        source.read(location)
+    assert shape_of_study(source.read(location)) == shape_of_datasets(datasets)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from pydicom.dataset import Dataset
@@ -13,15 +13,16 @@ from indexer.dicomweb import DicomWebSamples
 from indexer.errors import Refused, StudyInvalid, StudyNotReady
 from indexer.mapping import Element
 from indexer.model import Attributes
-from indexer.orthanc import OrthancSource
-from tests.contract.source_cases import KINDS, RULES, Case, Counting, running
+from tests.contract.source_cases import RULES, Case, Counting, on_modern, on_real
 from tests.fakes.attributes import vr_of
-from tests.samples import by_turns, generate, store_rest
-from tests.servers.orthanc import Orthanc, orthanc_versions
+from tests.samples import by_turns, generate
 
 if TYPE_CHECKING:
     from indexer.model import Series, Study
     from indexer.orthanc.samples import FindSamples
+
+
+ROOTS = ("/dicom-web/", "/pacs/dw-2/")
 
 
 def read(case: Case, datasets: list[Dataset]) -> Study:
@@ -146,72 +147,68 @@ def test_what_is_bulky_or_private_is_left_behind(case: Case) -> None:
 
 # --- many at one go -------------------------------------------------------------------------------------------------
 
-MODERN = [kind for kind in KINDS if not kind.endswith("1.10")]
 COUNT = 130
 
 
-@pytest.mark.parametrize("kind", MODERN)
-def test_a_hundred_instances_cost_one_request(kind: str) -> None:
-    with running(kind) as case:
-        studies = stored(case, COUNT)
-        case.transport.paths.clear()
+@on_modern
+def test_a_hundred_instances_cost_one_request(case: Case) -> None:
+    studies = stored(case, COUNT)
+    case.transport.paths.clear()
 
-        each = case.samples.sample_batch(studies)
+    each = case.samples.sample_batch(studies)
 
-        assert [list(map(issuers, series or ())) for series in each] == [[{issuer(study)}] for study in studies]
-        assert case.transport.paths == ["/system", "/tools/find", "/tools/find"]
-        assert case.dicomweb.paths == []
-
-
-@pytest.mark.parametrize("kind", MODERN)
-@pytest.mark.parametrize("limits", [{"LimitFindInstances": 2}, {"LimitFindResults": 2}])
-def test_what_a_limit_cuts_is_asked_for_alone(kind: str, limits: dict[str, int]) -> None:
-    with running(kind, **limits) as case:
-        studies = stored(case, 5)
-
-        each = case.samples.sample_batch(studies)
-
-        assert [list(map(issuers, series or ())) for series in each] == [[{issuer(study)}] for study in studies]
-        assert case.dicomweb.paths == []
+    assert [list(map(issuers, series or ())) for series in each] == [[{issuer(study)}] for study in studies]
+    assert case.transport.paths == ["/system", "/tools/find", "/tools/find"]
+    assert case.dicomweb.paths == []
 
 
-@pytest.mark.parametrize("kind", MODERN)
-@pytest.mark.parametrize("options", [{"StorageAccessOnFind": "Never"}, {"OverwriteInstances": True}], ids=str)
-def test_an_orthanc_that_answers_from_rows_alone_is_asked_over_dicomweb(kind: str, options: dict[str, object]) -> None:
-    with running(kind, **options) as case:
-        studies = stored(case, 3)
-        samples = case.samples
+@on_modern
+@pytest.mark.parametrize("settings", [{"LimitFindInstances": 2}, {"LimitFindResults": 2}], ids=str)
+def test_what_a_limit_cuts_is_asked_for_alone(case: Case) -> None:
+    studies = stored(case, 5)
 
-        assert samples.sample_batch(studies) == (None, None, None)
-        asked = len(case.transport.paths)
-        assert [list(map(issuers, samples.sample(study))) for study in studies] == [[{issuer(one)}] for one in studies]
+    each = case.samples.sample_batch(studies)
 
-        assert len(case.dicomweb.paths) == 3
-        assert len(case.transport.paths) == asked, "once found out, it is not tried for each study"
+    assert [list(map(issuers, series or ())) for series in each] == [[{issuer(study)}] for study in studies]
+    assert case.dicomweb.paths == []
 
 
-def test_an_issuer_in_a_row_is_no_statement_of_the_instance() -> None:
+@on_modern
+@pytest.mark.parametrize("settings", [{"StorageAccessOnFind": "Never"}, {"OverwriteInstances": True}], ids=str)
+def test_an_orthanc_that_answers_from_rows_alone_is_asked_over_dicomweb(case: Case) -> None:
+    studies = stored(case, 3)
+    samples = case.samples
+
+    assert samples.sample_batch(studies) == (None, None, None)
+    asked = len(case.transport.paths)
+    assert [list(map(issuers, samples.sample(study))) for study in studies] == [[{issuer(one)}] for one in studies]
+
+    assert len(case.dicomweb.paths) == 3
+    assert len(case.transport.paths) == asked, "once found out, it is not tried for each study"
+
+
+@pytest.mark.parametrize("case", ["real 1.12"], indirect=True)
+@pytest.mark.parametrize("settings", [{"ExtraMainDicomTags": {"Study": ["IssuerOfPatientID"]}}], ids=str)
+def test_an_issuer_in_a_row_is_no_statement_of_the_instance(case: Case) -> None:
     """A row of the study holds the issuer of its first instance, and Orthanc answers it for each series."""
-    with running("real 1.12", ExtraMainDicomTags={"Study": ["IssuerOfPatientID"]}) as case:
-        datasets = generate(series=2, issuers=["Hospital A"])
-        datasets[1].IssuerOfPatientID = "Hospital B"
-        study = read(case, datasets)
+    datasets = generate(series=2, issuers=["Hospital A"])
+    datasets[1].IssuerOfPatientID = "Hospital B"
+    study = read(case, datasets)
 
-        assert case.samples.sample_batch([study]) == (None,)
-        assert set.union(*map(issuers, case.samples.sample(study))) == {"Hospital A", "Hospital B"}
+    assert case.samples.sample_batch([study]) == (None,)
+    assert set.union(*map(issuers, case.samples.sample(study))) == {"Hospital A", "Hospital B"}
 
 
-@pytest.mark.parametrize("kind", MODERN)
-def test_each_series_has_its_own_offset_of_times(kind: str) -> None:
-    with running(kind) as case:
-        datasets = generate(series=2, TimezoneOffsetFromUTC="+0100")
-        datasets[1].TimezoneOffsetFromUTC = "-0500"
-        study = read(case, datasets)
+@on_modern
+def test_each_series_has_its_own_offset_of_times(case: Case) -> None:
+    datasets = generate(series=2, TimezoneOffsetFromUTC="+0100")
+    datasets[1].TimezoneOffsetFromUTC = "-0500"
+    study = read(case, datasets)
 
-        series = case.samples.sample(study)
+    series = case.samples.sample(study)
 
-        said = {dataset.text("TimezoneOffsetFromUTC") for one in series for dataset in one.sampled.values()}
-        assert said == {"+0100", "-0500"}
+    said = {dataset.text("TimezoneOffsetFromUTC") for one in series for dataset in one.sampled.values()}
+    assert said == {"+0100", "-0500"}
 
 
 def stored(case: Case, count: int) -> list[Study]:
@@ -296,48 +293,44 @@ def test_a_study_without_an_instance_that_can_be_named_is_unfit(case: Case) -> N
     assert case.dicomweb.paths == []
 
 
-def test_an_instance_that_was_replaced_under_its_id_is_read_as_it_is_now() -> None:
+@on_real
+@pytest.mark.parametrize("settings", [{"OverwriteInstances": True}], ids=str)
+def test_an_instance_that_was_replaced_under_its_id_is_read_as_it_is_now(case: Case) -> None:
     """The plugin of 1.12 still answers the metadata of the series from before; no issuer may be read from there."""
-    for version in orthanc_versions():
-        with running(f"real {version}", OverwriteInstances=True) as case:
-            datasets = generate(instances=2, issuers=["Wrong"])
-            case.store(datasets)
-            (series,) = case.source.read(case.locations()[0]).series
-            path = f"/studies/{datasets[0].StudyInstanceUID}/series/{series.series_instance_uid}/metadata"
-            case.dicomweb.request("GET", path, headers={"Accept": "application/dicom+json"})
-            datasets[0].IssuerOfPatientID = "Right"
-            case.store(datasets[:1])
+    datasets = generate(instances=2, issuers=["Wrong"])
+    case.store(datasets)
+    (series,) = case.source.read(case.locations()[0]).series
+    path = f"/studies/{datasets[0].StudyInstanceUID}/series/{series.series_instance_uid}/metadata"
+    case.dicomweb.request("GET", path, headers={"Accept": "application/dicom+json"})
+    datasets[0].IssuerOfPatientID = "Right"
+    case.store(datasets[:1])
 
-            (sampled,) = case.samples.sample(case.source.read(case.locations()[0]))
+    (sampled,) = case.samples.sample(case.source.read(case.locations()[0]))
 
-            (dataset,) = sampled.sampled.values()
-            assert dataset.text("IssuerOfPatientID") == "Right"
+    (dataset,) = sampled.sampled.values()
+    assert dataset.text("IssuerOfPatientID") == "Right"
 
 
-@pytest.mark.parametrize("version", orthanc_versions())
-@pytest.mark.parametrize("root", ["/dicom-web/", "/pacs/dw-2/"])
-def test_the_root_is_found(root: str, version: str) -> None:
-    settings = {"Enable": True, "Root": root, "EnableWado": False}
-    with Orthanc(version, extra={"DicomWeb": settings}) as orthanc:
-        store_rest(orthanc, generate(Laterality="L"))
-        transport = Counting(orthanc.url, peer="orthanc main")
-        source = OrthancSource(transport, "main")
-        (location,) = source.list_locations()
+@on_real
+@pytest.mark.parametrize(
+    "settings", [{"DicomWeb": {"Enable": True, "Root": root, "EnableWado": False}} for root in ROOTS], ids=ROOTS
+)
+def test_the_root_is_found(settings: dict[str, Any], case: Case) -> None:
+    case.store(generate(Laterality="L"))
+    source = case.source
+    (location,) = source.list_locations()
+    case.transport.paths.clear()
 
-        samples = DicomWebSamples(transport, root=lambda: source.dicomweb_root)
-        (series,) = samples.sample(source.read(location))
+    samples = DicomWebSamples(case.transport, root=lambda: source.dicomweb_root)
+    (series,) = samples.sample(source.read(location))
 
-        (dataset,) = series.sampled.values()
-        assert dataset.text("Laterality") == "L"
-        assert source.dicomweb_root == root.rstrip("/")
-        assert transport.paths.count("/plugins/dicom-web") == 1
-        transport.close()
+    (dataset,) = series.sampled.values()
+    assert dataset.text("Laterality") == "L"
+    assert source.dicomweb_root == settings["DicomWeb"]["Root"].rstrip("/")
+    assert case.transport.paths.count("/plugins/dicom-web") == 1
 
 
-@pytest.mark.parametrize("version", orthanc_versions())
-def test_the_root_without_the_plugin_is_the_usual_one(version: str) -> None:
-    with Orthanc(version, extra={"Plugins": []}) as orthanc:
-        transport = Counting(orthanc.url, peer="orthanc main")
-
-        assert OrthancSource(transport, "main").dicomweb_root == "/dicom-web"
-        transport.close()
+@on_real
+@pytest.mark.parametrize("settings", [{"Plugins": []}], ids=str)
+def test_the_root_without_the_plugin_is_the_usual_one(case: Case) -> None:
+    assert case.source.dicomweb_root == "/dicom-web"

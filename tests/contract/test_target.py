@@ -13,7 +13,7 @@ from indexer.errors import AnswerLost, Conflict, ProtocolViolation, Refused
 from indexer.fhir import server as fhir_server
 from indexer.model import Lookup
 from tests import proxy as faults
-from tests.contract.target_cases import BAD_ID, PARAMETERS, Case, entry, reference, running, uid_of
+from tests.contract.target_cases import BAD_ID, NAMES, Case, entry, reference, running, uid_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ BATCH, TRANSACTION = BundleType.BATCH, BundleType.TRANSACTION
 ACCEPTED, CONFLICT, REFUSED = EntryStatus.ACCEPTED, EntryStatus.CONFLICT, EntryStatus.REFUSED
 
 
-@pytest.fixture(scope="module", params=PARAMETERS)
+@pytest.fixture(scope="module", params=NAMES)
 def case(request: pytest.FixtureRequest, hapi_of: Callable[[Release], Hapi]) -> Iterator[Case]:
     with running(request.param, hapi_of) as found:
         yield found

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from tests.servers.hapi import Hapi
 
-pytestmark = pytest.mark.server
-
 RESOLVED = ("encounter", "referrer", "basedon")
 """Parameters that search by a literal reference to what other systems wrote."""
 

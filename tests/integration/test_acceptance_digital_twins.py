@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from tests.site import Site
 
-pytestmark = pytest.mark.server
-
 STUDY_UID = {"system": "urn:sparc_study:uid", "value": "sparc-study-7"}
 DATASET_UID = {"system": "urn:sparc_dataset:uid", "value": "sparc-dataset-3"}
 SUBJECT_UID = {"system": "urn:sparc_subject:uid", "value": "sub-001"}

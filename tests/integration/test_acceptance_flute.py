@@ -16,8 +16,6 @@ from tests.samples import clinical_study
 if TYPE_CHECKING:
     from tests.site import Site
 
-pytestmark = pytest.mark.server
-
 PROFILE = "http://hl7.eu/fhir/ig/flute/StructureDefinition/imagingStudy-eu-flute"
 SUPPORTING_INFO = "http://hl7.eu/fhir/ig/flute/StructureDefinition/resource-supportingInfo"
 

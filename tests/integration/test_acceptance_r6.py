@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from pydicom.dataset import Dataset
 
-pytestmark = pytest.mark.server
-
 STATUS_CODES = {"registered", "available", "cancelled", "entered-in-error", "unknown"}
 ACCESSION = {"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "ACSN"}
 WADO_RS = {"system": "http://terminology.hl7.org/CodeSystem/endpoint-connection-type", "code": "dicom-wado-rs"}

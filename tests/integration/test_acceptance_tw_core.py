@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from tests.servers.hapi import Hapi
 
-pytestmark = pytest.mark.server
-
 PROFILE = "https://twcore.mohw.gov.tw/ig/twcore/StructureDefinition/ImagingStudy-twcore"
 MUST_SUPPORT = (
     "identifier",

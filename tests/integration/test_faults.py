@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from tests.proxy.recording import Recorded
     from tests.site import Site
 
-pytestmark = pytest.mark.server
-
 OUTCOME = b'{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"conflict"}]}'
 
 FHIR_FAULTS: dict[str, Callable[[], Fault]] = {

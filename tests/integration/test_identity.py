@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 from tests import proxy as faults
 from tests.integration.others import all_published, families, index, patient_of
 from tests.samples import generate, store_rest
@@ -14,8 +12,6 @@ from tests.site import uids, wait_for
 if TYPE_CHECKING:
     from tests.proxy import Proxy
     from tests.site import Site
-
-pytestmark = pytest.mark.server
 
 
 def test_one_number_of_two_issuers_is_two_patients(each_site: Site, proxy: Proxy) -> None:

@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-import pytest
-
-from tests.samples import by_turns, demo_studies, generate, public_files, store_dimse, store_files, store_rest
+from tests.samples import (
+    by_turns,
+    demo_studies,
+    generate,
+    late_study,
+    public_files,
+    store_dimse,
+    store_files,
+    store_rest,
+)
 from tests.site import uids, wait_for
 
 if TYPE_CHECKING:
@@ -15,13 +22,11 @@ if TYPE_CHECKING:
     from tests.servers.hapi import Hapi
     from tests.site import Site
 
-pytestmark = pytest.mark.server
-
 
 def test_backfill_writes_each_study_once_and_then_nothing(each_site: Site, proxy: Proxy, hapi_r4: Hapi) -> None:
     hapi_r4.wipe()  # others index the same studies there, and their Patients would be found
     each_site.target["release"] = "auto"
-    datasets = demo_studies()
+    datasets = [*demo_studies(), *late_study()]
     store_rest(each_site.orthanc, datasets)
     studies, patients = set(uids(datasets)), {str(one.PatientID) for one in datasets}
 
@@ -29,7 +34,7 @@ def test_backfill_writes_each_study_once_and_then_nothing(each_site: Site, proxy
     assert proxy.written() == Counter({"ImagingStudy": len(studies), "Patient": len(patients), "Endpoint": 1})
     report = each_site.verify()
     assert report["equal"]
-    assert report["studies"] == len(studies)
+    assert report["studies"] == len(studies) == 33
     assert report["instances"] == len(datasets)
 
     proxy.clear()

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from tests.proxy import Proxy, Recorded
     from tests.servers.hapi import Hapi
 
-pytestmark = pytest.mark.server
-
 Json = dict[str, Any]
 RESEARCH = {"system": "urn:research:uid", "value": "research-7"}
 EXTENSION = {"url": "https://research.example/quality", "valueString": "good"}

@@ -22,8 +22,6 @@ from tests.samples import clinical_study, store_rest
 if TYPE_CHECKING:
     from tests.site import Site
 
-pytestmark = pytest.mark.server
-
 POINTS = ("before-send", "after-send", "before-settle", "after-settle")
 FIRST = {"AccessionNumber": "FIRST", "StudyDescription": "First"}
 

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from tests.servers.orthanc import Orthanc
 
-pytestmark = pytest.mark.server
-
 
 @pytest.mark.parametrize("bundle_type", ["transaction", "batch"])
 def test_others_wrote_into_some_of_many(site: Site, proxy: Proxy, bundle_type: str) -> None:

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from tests.proxy.faults import Fault
     from tests.site import Site
 
-pytestmark = pytest.mark.server
-
 NOTHING_SAID = b'{"resourceType":"OperationOutcome","issue":[]}'
 READ_FAULTS: dict[str, Callable[[], Fault]] = {
     "429": lambda: faults.status(429, {"Retry-After": "1"}),

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from tests.proxy import Proxy
     from tests.site import Site
 
-pytestmark = pytest.mark.server
-
 Json = dict[str, Any]
 SYSTEM = "urn:oid:2.25.99"
 RETRIED_S = 150.0

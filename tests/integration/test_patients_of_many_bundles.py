@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from tests.proxy import Proxy
     from tests.site import Site
 
-pytestmark = pytest.mark.server
-
 STUDIES = 24
 
 

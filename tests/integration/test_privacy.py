@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-import pytest
-
 from tests import proxy as faults
 from tests.samples import generate, store_rest
 from tests.site import uids
@@ -14,8 +12,6 @@ from tests.site import uids
 if TYPE_CHECKING:
     from tests.proxy import Proxy
     from tests.site import Site
-
-pytestmark = pytest.mark.server
 
 CANARIES = {
     "PatientName": "Zebulon^Canaria",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 from indexer.mapping import imaging_study_id
 from tests.proxy import spoil
 from tests.samples import generate, store_rest
@@ -14,8 +12,6 @@ from tests.site import uids
 if TYPE_CHECKING:
     from tests.proxy import Proxy, Recorded
     from tests.site import Site
-
-pytestmark = pytest.mark.server
 
 
 def test_one_of_a_hundred_is_refused(site: Site, proxy: Proxy) -> None:

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from tests.servers.hapi import Hapi
     from tests.servers.orthanc import Orthanc
 
-pytestmark = pytest.mark.server
-
 # PET/CT with a dose report, CT with a CAD report, CT with a key object selection, planning CT with contours.
 CHOSEN = (6, 10, 16, 29)
 REPORTS = 2

@@ -12,8 +12,6 @@ from tests.servers.medplum import Medplum
 from tests.servers.orthanc import Orthanc, orthanc_versions
 from tests.servers.postgres import Postgres
 
-pytestmark = pytest.mark.server
-
 PATIENT = {"resourceType": "Patient", "id": "smoke"}
 
 

@@ -6,8 +6,6 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from tests.samples import generate, store_rest
 from tests.servers.orthanc import Orthanc
 from tests.site import Site, uids, wait_for
@@ -16,8 +14,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.servers.hapi import Hapi
-
-pytestmark = pytest.mark.server
 
 DUE = 22
 

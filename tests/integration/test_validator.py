@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from tests.servers.hapi import Hapi
 
-pytestmark = pytest.mark.server
-
 RELEASES_TO_VALIDATE = [Release.R4, Release.R4B, Release.R5]
 RECORD_OF = {release: name for name, releases in RELEASES.items() for release in releases}
 EXPECTED_WARNINGS = {

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from tests.site import Site
 
-pytestmark = pytest.mark.server
-
 Json = dict[str, Any]
 
 

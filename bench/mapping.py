@@ -35,8 +35,8 @@ def main() -> None:
     study = _study()
     for release in Release:
         rules = Rules(site_key=b"bench", patient_id_system="urn:oid:1.2.3.4", release=release)
-        resource = map_study(study, rules, endpoint_ids=["e1"]).imaging_study
-        mapped = _best(lambda rules=rules: map_study(study, rules, endpoint_ids=["e1"]))
+        resource = map_study(study, rules).imaging_study
+        mapped = _best(lambda rules=rules: map_study(study, rules))
         checked = _best(lambda resource=resource, release=release: check(resource, release))
         dumped = _best(lambda resource=resource: orjson.dumps(resource))
         whole = mapped + checked + dumped

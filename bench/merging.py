@@ -69,7 +69,7 @@ def study(count: int, tail: Callable[[int], str] = counted) -> Resource:
         series=tuple(parts),
     )
     rules = mapping.Rules(site_key=b"k" * 32, patient_id_system="urn:oid:1.2.3.4", issuer="ignore")
-    return mapping.map_study(found, rules, endpoint_ids=["5c7b2d1e-0000-5000-8000-000000000001"]).imaging_study
+    return mapping.map_study(found, rules).imaging_study
 
 
 def series(number: int, count: int, tail: Callable[[int], str]) -> Series:

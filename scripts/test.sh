@@ -7,7 +7,7 @@
 set -eu
 
 cd "$(dirname "$0")/.."
-pure='indexer/schedule.py,indexer/batched.py,indexer/orthanc/position.py,indexer/difference.py,indexer/bundle/*,indexer/mapping/*,indexer/merge/*,indexer/model/*'
+pure='indexer/schedule.py,indexer/batched.py,indexer/halving.py,indexer/orthanc/position.py,indexer/difference.py,indexer/bundle/*,indexer/mapping/*,indexer/merge/*,indexer/plan/*,indexer/strategies/*,indexer/model/*'
 rm -f .coverage .coverage.*
 .venv/bin/python -m coverage run -m pytest --numprocesses logical --maxprocesses 4 "$@"
 .venv/bin/python -m coverage combine --quiet

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from indexer.bundle.binding import bind
 from indexer.bundle.entry import Bundle, BundleType, Entry, build, halves, waves
 from indexer.bundle.outcome import mask, strip
 from indexer.bundle.sizing import Limits, Sizer, TypePolicy
@@ -16,6 +17,7 @@ __all__ = [
     "Sizer",
     "TypePolicy",
     "Verdict",
+    "bind",
     "build",
     "halves",
     "is_throttled",

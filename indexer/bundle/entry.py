@@ -6,15 +6,20 @@ so what others refer to goes first or in a Bundle of its own; one identity at mo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import uuid
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 import orjson
 
+from indexer.bundle.binding import bind
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from indexer.model import ResourceKey
 
 _RANK: Final = {"Endpoint": 0, "Patient": 1, "ImagingStudy": 3}
 _RANK_OF_OTHERS: Final = 2
@@ -29,14 +34,16 @@ class BundleType(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One resource to be written under its own id.
+    """One resource to be written.
 
     Attributes
     ----------
     body
-        The resource as JSON bytes.
-    study_instance_uid
-        Study that the resource is made of, None for a Patient or an Endpoint.
+        The resource as JSON bytes, with its id if that is known.
+    fhir_id
+        None if the server gives it.
+    request
+        ``Bundle.entry.request``.
     patient_key
         Keyed hash of the patient, the same on a Patient and on the studies that refer to it.
     patient_body
@@ -45,18 +52,22 @@ class Entry:
         Version that must still be the present one, None if any may be overwritten.
     """
 
-    resource_type: str
-    fhir_id: str
+    key: ResourceKey
     body: bytes
-    study_instance_uid: str | None = None
+    fhir_id: str | None
+    request: Mapping[str, str]
     patient_key: str | None = None
     patient_body: bytes | None = None
     if_match: str | None = None
 
     @property
     def reference(self) -> str:
-        """``Type/id``."""
-        return f"{self.resource_type}/{self.fhir_id}"
+        """``Type/id``, or what stands for it in a transaction as long as the server has not given an id."""
+        return self._full_url if self.fhir_id is None else f"{self.key.type}/{self.fhir_id}"
+
+    @property
+    def _full_url(self) -> str:
+        return f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_OID, self.key.reference)}"
 
     @property
     def sent(self) -> list[dict[str, object]]:
@@ -66,15 +77,17 @@ class Entry:
     @property
     def size(self) -> int:
         """Bytes that the entry takes in a Bundle, its comma included."""
-        return len(self.body) + len(self.request) + len(b'{"resource":,"request":},')
+        return sum(map(len, self.pieces))
 
     @property
-    def request(self) -> bytes:
-        """``Bundle.entry.request`` as JSON bytes."""
-        request = {"method": "PUT", "url": self.reference}
-        if self.if_match is not None:
-            request["ifMatch"] = f'W/"{self.if_match}"'
-        return orjson.dumps(request)
+    def pieces(self) -> tuple[bytes, ...]:
+        """The entry in a Bundle, preceded by a comma; the body is not copied."""
+        full_url = b"" if self.fhir_id is not None else b'"fullUrl":"%b",' % self._full_url.encode()
+        return b",{", full_url, b'"resource":', self.body, b',"request":', orjson.dumps(self.request), b"}"
+
+    def referring(self, references: Mapping[str, str]) -> Entry:
+        """The entry with references to resources whose id is known by now (``Type/id`` by `ResourceKey.reference`)."""
+        return replace(self, body=bind(self.body, references=references)) if references else self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,13 +120,12 @@ def build(entries: Iterable[Entry], bundle_type: BundleType) -> Bundle:
     ordered = tuple(sorted(entries, key=_rank))
     if not ordered:
         raise ValueError("a Bundle needs an entry")
-    if len({entry.reference for entry in ordered}) < len(ordered):
+    if len({entry.key for entry in ordered}) < len(ordered):
         raise ValueError("two entries of one identity in a Bundle")
+    urls = {entry.key.reference: entry.reference for entry in ordered if entry.fhir_id is None}
     head = b'{"resourceType":"Bundle","type":"%b","entry":[' % bundle_type.encode()
     # One join of all pieces: bodies of megabytes are copied once.
-    pieces = [
-        piece for entry in ordered for piece in (b',{"resource":', entry.body, b',"request":', entry.request, b"}")
-    ]
+    pieces = [piece for entry in ordered for piece in entry.referring(urls).pieces]
     pieces[0] = pieces[0].removeprefix(b",")
     return Bundle(bundle_type=bundle_type, entries=ordered, body=b"".join([head, *pieces, b"]}"]))
 
@@ -150,14 +162,14 @@ def _groups(entries: Sequence[Entry]) -> list[list[Entry]]:
     """Entries that belong together by their patient, in the order of a Bundle."""
     groups: dict[str, list[Entry]] = {}
     for entry in sorted(entries, key=_rank):
-        groups.setdefault(entry.patient_key or entry.reference, []).append(entry)
+        groups.setdefault(entry.patient_key or entry.key.reference, []).append(entry)
     return list(groups.values())
 
 
 def _part(group: list[Entry]) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
     """Halves of the entries of one patient."""
-    shared = tuple(entry for entry in group if entry.resource_type == "Patient")
-    others = tuple(entry for entry in group if entry.resource_type != "Patient")
+    shared = tuple(entry for entry in group if entry.key.type == "Patient")
+    others = tuple(entry for entry in group if entry.key.type != "Patient")
     middle = len(others) // 2
     if middle:
         return (*shared, *others[:middle]), (*shared, *others[middle:])
@@ -167,4 +179,4 @@ def _part(group: list[Entry]) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
 
 
 def _rank(entry: Entry) -> int:
-    return _RANK.get(entry.resource_type, _RANK_OF_OTHERS)
+    return _RANK.get(entry.key.type, _RANK_OF_OTHERS)

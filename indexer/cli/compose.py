@@ -10,7 +10,7 @@ import threading
 import time
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from indexer import mapping
 from indexer.bundle import Limits, Sizer, TypePolicy
@@ -20,24 +20,26 @@ from indexer.errors import ConfigError, ProtocolViolation
 from indexer.health import ServerHealth
 from indexer.log import Event
 from indexer.mapping import Element, Release, Rules, Subject
+from indexer.plan import Mode, PatientPolicy
 from indexer.schedule import SettlingRule
+from indexer.strategies import PutStrategy, endpoint_id
 from indexer.sync.changes.poll import Poller
 from indexer.sync.drain.drain import Drain
-from indexer.sync.drain.patients import Mode, PatientPolicy
-from indexer.sync.drain.prepared import resource_entry
+from indexer.sync.drain.endpoints import TargetSetup
 from indexer.sync.drain.publish import Publisher
 from indexer.sync.drain.read import Reader, SourcePipeline
 from indexer.sync.drain.resolve import Resolver
 from indexer.sync.drain.send import BundleSender
-from indexer.sync.drain.targeting import make_ready, replaced
 from indexer.sync.drain.write import ResourceWriter
 from indexer.sync.preview import Preview
+from indexer.sync.target_ids import TargetIds
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from indexer.config import Source
     from indexer.mapping import Preset
+    from indexer.plan import Strategy
     from indexer.sync.protocols import AttributeSource
 
 _log = logging.getLogger(__name__)
@@ -45,13 +47,16 @@ _log = logging.getLogger(__name__)
 RELEASES = {"4.0": Release.R4, "4.3": Release.R4B, "5.0": Release.R5, "6.0": Release.R6}
 """FHIR releases by the first two parts of ``CapabilityStatement.fhirVersion``."""
 
+STRATEGIES = {"put": PutStrategy}
+"""By `target.strategy`."""
+
 SWITCH_S = 0.0005
 """A thread that maps gives way this often: the one that sends lets go at each of many short calls of the database, and
 would wait for Python's usual 5 ms each time."""
 
 GC_THRESHOLD = 50_000
-"""A page of instances is 20,000 objects without a cycle among them; at Python's usual 700 a seventh of all time is spent
-on looking for cycles."""
+"""A page of instances is 20,000 objects without a cycle among them; at Python's usual 700 a seventh of all time goes
+into looking for cycles."""
 
 _SUBJECTS = {"logical": Subject.LOGICAL, "contained": Subject.CONTAINED}
 
@@ -111,9 +116,6 @@ class Site(Servers):
 
     def _pipeline(self, source: Source) -> SourcePipeline:
         rules = self._rules(source)
-        address = self._address(source)
-        fhir_id = self.ledger.endpoint_id(source.name) or mapping.endpoint_id(address)
-        resource = mapping.endpoint(address, endpoint_id=fhir_id, source=source.name, rules=rules)
         return SourcePipeline(
             source=self.sources[source.name],
             health=self.health[f"orthanc {source.name}"],
@@ -121,10 +123,31 @@ class Site(Servers):
             samples_health=self.health[f"dicomweb {source.name}"],
             readers=source.readers,
             rules=rules,
-            endpoint_id=fhir_id,
-            endpoint=resource_entry(resource, None, None),
-            endpoint_resource=resource,
         )
+
+    @cached_property
+    def endpoints(self) -> dict[str, Callable[[], dict[str, Any]]]:
+        """Each source's Endpoint; one that has neither 'dicomweb' nor 'dicomweb_root' is asked for its address."""
+        return {source.name: functools.partial(self._endpoint, source) for source in self.config.sources}
+
+    def _endpoint(self, source: Source) -> dict[str, Any]:
+        address = self.health[f"orthanc {source.name}"].call("connect", lambda: self._address(source), tries=1)
+        identifier = self._endpoint_id(source.name)
+        return mapping.endpoint(
+            address, identifier=identifier, source=source.name, rules=self.pipelines[source.name].rules
+        )
+
+    def _endpoint_id(self, name: str) -> str:
+        source = next(source for source in self.config.sources if source.name == name)
+        return self.ledger.endpoint_id(name) or endpoint_id(self._address(source))
+
+    @cached_property
+    def strategy(self) -> Strategy:
+        return STRATEGIES[self.config.target.strategy](self._endpoint_id)
+
+    @cached_property
+    def ids(self) -> TargetIds:
+        return TargetIds(ledger=self.ledger, strategy=self.strategy)
 
     def _address(self, source: Source) -> str:
         return source.dicomweb or source.orthanc + self._dicomweb_root(source)
@@ -201,9 +224,7 @@ class Site(Servers):
     @cached_property
     def reader(self) -> Reader:
         return Reader(
-            ledger=self.ledger,
             pipelines=self.pipelines,
-            policy=self.policy,
             clock=time.time,
             site_key=self.ledger.site_key(),
         )
@@ -216,6 +237,7 @@ class Site(Servers):
             target=self.target,
             health=self.health["fhir"],
             policy=self.policy,
+            strategy=self.strategy,
             looks_for_studies=self.config.ownership == "shared",
         )
 
@@ -235,24 +257,28 @@ class Site(Servers):
         self._record_health()
         fhir = self.health["fhir"]
         fhir.call("connect", lambda: self.release)
-        # A source without 'dicomweb' and 'dicomweb_root' is asked for the address of its Endpoint: never a guessed one.
-        for source in self.config.sources:
-            self.health[f"orthanc {source.name}"].call("connect", functools.partial(self._address, source))
         writer = ResourceWriter(
             ledger=self.ledger,
             sender=self._sender(),
+            strategy=self.strategy,
             ownership=self.config.ownership,
             conflict=self.config.conflict,
         )
-        fhir.call("connect", lambda: make_ready(self.ledger, self.target, writer, self.pipelines, time.time))
+        setup = TargetSetup(
+            ledger=self.ledger,
+            target=self.target,
+            writer=writer,
+            health=fhir,
+            endpoints=self.endpoints,
+            clock=time.time,
+        )
+        fhir.call("connect", setup.make_ready)
         return Drain(
             ledger=self.ledger,
             reader=self.reader,
-            publisher=Publisher(resolver=self.resolver, writer=writer),
+            publisher=Publisher(resolver=self.resolver, writer=writer, setup=setup),
             stop=self.stop,
-            on_replaced=lambda: fhir.call(
-                "connect", lambda: replaced(self.ledger, self.target, writer, self.pipelines, time.time)
-            ),
+            on_replaced=lambda: fhir.call("connect", setup.begin_anew),
             site_key=self.ledger.site_key(),
         )
 
@@ -275,7 +301,7 @@ class Site(Servers):
     @cached_property
     def preview(self) -> Preview:
         """Who says what a drain would do, for somebody who waits for the answer."""
-        return Preview(reader=self.reader, resolver=replace(self.resolver, tries=3), clock=time.time)
+        return Preview(reader=self.reader, resolver=replace(self.resolver, tries=3), ids=self.ids, clock=time.time)
 
 
 def _switched(elements: frozenset[Element], switches: Mapping[str, bool]) -> frozenset[Element]:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from indexer.batched import batched
 from indexer.cli.options import OUTPUT
-from indexer.model import Deferred, Dropped, Quarantined, Task
+from indexer.model import Deferred, Dropped, Quarantined, ResourceKey
+from indexer.plan import Verb, WritePlan
 from indexer.sync.changes.backfill import Seen, select
-from indexer.sync.drain.prepared import Prepared
 from indexer.sync.drain.study_reader import STUDIES_AT_ONCE
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def preview(site: Site, selection: Selection) -> int:
             for batch in batched(locations, STUDIES_AT_ONCE):
                 items = site.preview.preview([(location,) for location in batch], force=selection.force)
                 for location, item in zip(batch, items, strict=True):
-                    word = _word(item)
+                    word = _word(item, ResourceKey("ImagingStudy", location.study_instance_uid))
                     counts[word] += 1
                     if word != "unchanged":
                         OUTPUT.print(f"{word}  {location.study_instance_uid}", markup=False)
@@ -37,11 +37,11 @@ def preview(site: Site, selection: Selection) -> int:
     return 1 if any(word.startswith("quarantine") for word in counts) else 0
 
 
-def _word(item: Prepared | Settlement) -> str:
+def _word(item: WritePlan | Settlement, study: ResourceKey) -> str:
     match item:
-        case Prepared(task=Task(published=None)):
+        case WritePlan(actions=actions) if actions[study].verb is Verb.CREATE:
             return "create"
-        case Prepared(is_changed=is_changed, is_patient_due=is_patient_due) if is_changed or is_patient_due:
+        case WritePlan(actions=actions) if any(action.is_due for action in actions.values()):
             return "update"
         case Quarantined(cause=cause):
             return f"quarantine ({cause})"

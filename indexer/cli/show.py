@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from indexer.bundle import bind
 from indexer.cli.options import ERRORS, OUTPUT
 from indexer.difference import differences
 from indexer.errors import StudyError, StudyVanished, UsageError
+from indexer.mapping import map_study
 from indexer.model import Deferred, Quarantined
+from indexer.plan import WritePlan
 from indexer.schedule import epoch_text
-from indexer.sync.drain.prepared import Prepared
 
 if TYPE_CHECKING:
     from indexer.cli.compose import Site
@@ -35,23 +37,22 @@ def show(site: Site, study_instance_uid: str, *, resource: bool) -> int:
 
 def _resources(site: Site, locations: tuple[StudyLocation, ...]) -> int:
     """Print the ImagingStudy as it would be sent, and its Patient if that is ours, due or not."""
-    (one,) = site.preview.preview([locations], force=True)
-    if not isinstance(one, Prepared):
-        ERRORS.print(f"This study is not sent now: {_why(one)}", markup=False)
+    (plan,) = site.preview.preview([locations], force=True)
+    if not isinstance(plan, WritePlan):
+        ERRORS.print(f"This study is not sent now: {_why(plan)}", markup=False)
         return 1
-    resources = [orjson.loads(one.entry.body)]
-    if one.patient and resources[0]["subject"]["reference"] == one.patient.entry.reference:
-        resources.append(orjson.loads(one.patient.entry.body))
-    OUTPUT.print_json(json.dumps(resources))
+    actions = sorted((action for action in plan.actions.values() if not action.is_foreign), key=lambda one: one.key)
+    bodies = [bind(action.body, fhir_id=action.fhir_id, references=plan.references) for action in actions]
+    OUTPUT.print_json(json.dumps([orjson.loads(body) for body in bodies]))
     return 0
 
 
-def _why(one: Settlement) -> str:
-    match one:
-        case Quarantined():
-            return f"{one.text} ({one.cause}) {one.hint}"
-        case Deferred():
-            return f"it waits ({one.cause})"
+def _why(settlement: Settlement) -> str:
+    match settlement:
+        case Quarantined(text=text, cause=cause, hint=hint):
+            return f"{text} ({cause}) {hint}"
+        case Deferred(cause=cause):
+            return f"it waits ({cause})"
         case _:
             return "no source holds it"
 
@@ -66,7 +67,7 @@ def _found(site: Site, uid: str) -> tuple[StudyLocation, ...]:
 def _mapped(site: Site, locations: tuple[StudyLocation, ...]) -> Mapped | StudyError:
     try:
         study, pipeline = site.reader.studies.read(locations)
-        return site.reader.map(study, pipeline)
+        return map_study(study, pipeline.rules)
     except StudyError as error:
         return error
 
@@ -121,7 +122,7 @@ def _target(site: Site, uid: str, mapped: Mapped | StudyError) -> int:
         OUTPUT.print("FHIR: no ImagingStudy bears this UID")
     if isinstance(mapped, StudyError):
         return 0 if isinstance(mapped, StudyVanished) and not held else 1
-    found = differences(mapped.imaging_study, held)
+    found = differences(site.ids.literal({uid: mapped})[uid], held)
     for difference in found:
         OUTPUT.print(f"Different: {difference}", markup=False)
     return 1 if found else 0

@@ -24,6 +24,8 @@ def verify(site: Site, *, as_json: bool) -> int:
         ledger=site.ledger,
         target=site.target,
         reader=replace(site.reader, tries=TRIES),
+        ids=site.ids,
+        endpoints=site.endpoints,
         health=site.health["fhir"],
         tries=TRIES,
         threads=max(source.readers for source in site.config.sources),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _STATUS: Final = re.compile(r"[1-5]\d\d(?!\d)")
 _ETAG: Final = re.compile(r'(?:W/)?"([^"]+)"')
 _HISTORY: Final = re.compile(r"/_history/([^/?#]+)")
+_LOCATION: Final = re.compile(r"(?:^|/)[A-Z][A-Za-z]+/([A-Za-z0-9\-.]{1,64})(?:/_history/[^/?#]+)?$")
 _TYPES: Final = frozenset({"batch-response", "transaction-response"})
 _LINK_HINT: Final = "Check the address that the server has for itself: it must be the one in 'target.fhir'."
 
@@ -113,6 +114,7 @@ def _entry(response: Response, entry: object) -> EntryAnswer:
     result = EntryResult(
         status=int(status[0]),
         version_id=_version_id(answer, resource),
+        fhir_id=_fhir_id(answer),
         outcome=outcome or None,
         retry_after_s=_retry_after_s(response),
     )
@@ -124,6 +126,12 @@ def _version_id(answer: dict[str, Any], resource: dict[str, Any]) -> str | None:
     history = _HISTORY.search(str(answer.get("location")))
     found = etag or history
     return found[1] if found else fetched(resource).version_id
+
+
+def _fhir_id(answer: dict[str, Any]) -> str | None:
+    """Id that stands in the ``location`` of what was written."""
+    location = _LOCATION.search(str(answer.get("location")))
+    return location[1] if location else None
 
 
 def _retry_after_s(response: Response) -> float | None:

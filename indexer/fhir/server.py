@@ -14,11 +14,13 @@ from indexer.bundle import EntryStatus, is_throttled, judge
 from indexer.errors import AccessDenied, AnswerLost, ProtocolViolation, Refused, TooLarge, Unavailable
 from indexer.fhir import identifiers
 from indexer.fhir.answer import EntryAnswer, entries, fetched, is_last_page, matches, next_page, total
+from indexer.halving import by_halves
 from indexer.model import EntryResult, Fetched, TargetInfo
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from indexer.errors import PeerError
     from indexer.model import Lookup
     from indexer.transport import Response, Transport
 
@@ -103,7 +105,9 @@ class FhirServer:
             If one of them cannot be read.
         """
         chunks = _chunks(references)
-        return tuple(found for chunk in chunks for found in self._fetch(chunk))
+        return tuple(
+            resource for chunk in chunks for resource in by_halves(self._fetch, chunk, error=TooLarge, alone=_raise)
+        )
 
     def find_studies(self, study_instance_uids: Sequence[str]) -> Mapping[str, tuple[Fetched, ...]]:
         """Every ImagingStudy that bears one of these UIDs, by UID; UIDs that none bears are left out.
@@ -176,14 +180,8 @@ class FhirServer:
     def _fetch(self, references: Sequence[str]) -> tuple[Fetched | None, ...]:
         requests = [{"request": {"method": "GET", "url": reference}} for reference in references]
         bundle = orjson.dumps({"resourceType": "Bundle", "type": "batch", "entry": requests})
-        try:
-            response = self._post(bundle, _READ_BUNDLE, idempotent=True)
-        except TooLarge:
-            if len(references) == 1:
-                raise
-            middle = len(references) // 2
-            return self._fetch(references[:middle]) + self._fetch(references[middle:])
-        return tuple(self._read(one) for one in entries(response, len(references)))
+        response = self._post(bundle, _READ_BUNDLE, idempotent=True)
+        return tuple(self._read(answer) for answer in entries(response, len(references)))
 
     def _read(self, answer: EntryAnswer) -> Fetched | None:
         result, peer = answer.result, self._transport.peer
@@ -283,6 +281,10 @@ def _outcome(response: Response) -> dict[str, Any] | None:
     except ProtocolViolation:
         return None
     return found if isinstance(found, dict) and found.get("resourceType") == "OperationOutcome" else None
+
+
+def _raise(_: str, error: PeerError) -> Fetched | None:
+    raise error
 
 
 def _study_uids(resource: dict[str, Any]) -> set[str]:

@@ -97,6 +97,6 @@ def patient_system(transaction: Connection, name: str) -> tuple[str, bool]:
 
 
 def endpoint_id(transaction: Connection, name: str) -> str | None:
-    """Id that a source's Endpoint bears at any target, once one was published."""
+    """UUID that identifies a source's Endpoint at every target, once one was published."""
     kept: str | None = transaction.scalar(select(source.c.endpoint_id).where(source.c.name == name))
     return kept

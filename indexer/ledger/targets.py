@@ -174,8 +174,8 @@ def endpoint(transaction: Connection, target_id: int | None, source: str) -> End
     return None if row is None else EndpointState(**row)
 
 
-def put_endpoint(transaction: Connection, target_id: int, state: EndpointState) -> None:
-    """Record a source's Endpoint as the present target holds it; its id holds at every target."""
-    put(transaction, schema.source, [{"name": state.source, "endpoint_id": state.fhir_id}])
+def put_endpoint(transaction: Connection, target_id: int, state: EndpointState, endpoint_id: str) -> None:
+    """Record a source's Endpoint as the present target holds it, and the UUID that identifies it at every target."""
+    put(transaction, schema.source, [{"name": state.source, "endpoint_id": endpoint_id}])
     put(transaction, schema.endpoint, [dataclasses.asdict(state) | {"target_id": target_id}])
     confirm_written(transaction, target_id, [ResourceKey("Endpoint", state.source)])

@@ -6,13 +6,14 @@ from indexer.mapping.check import check
 from indexer.mapping.context import Cause, Issue
 from indexer.mapping.endpoint import endpoint
 from indexer.mapping.fingerprint import fingerprint
-from indexer.mapping.identity import Identity, endpoint_id, imaging_study_id, patient_id, patient_key
+from indexer.mapping.identity import Identity, patient_key
 from indexer.mapping.patient import with_demographics
 from indexer.mapping.preset import Preset, presets
 from indexer.mapping.requested_tags import sampled_keywords
-from indexer.mapping.resolve import Resolvable, referring, resolved
+from indexer.mapping.resolve import Resolvable, resolved
 from indexer.mapping.rules import DEFAULT_ELEMENTS, Element, Instances, Release, Rules, Subject, elements_for
 from indexer.mapping.study import Mapped, map_study
+from indexer.mapping.withdrawal import withdrawn
 
 MAPPING_GENERATION = 2
 """Raised with every change of what a like study becomes, so that everything is written anew."""
@@ -34,15 +35,12 @@ __all__ = [
     "check",
     "elements_for",
     "endpoint",
-    "endpoint_id",
     "fingerprint",
-    "imaging_study_id",
     "map_study",
-    "patient_id",
     "patient_key",
     "presets",
-    "referring",
     "resolved",
     "sampled_keywords",
     "with_demographics",
+    "withdrawn",
 ]

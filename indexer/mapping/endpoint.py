@@ -19,18 +19,20 @@ CONNECTION_TYPE = "http://terminology.hl7.org/CodeSystem/endpoint-connection-typ
 MIME_TYPE = "application/dicom"
 
 
-def endpoint(address: str, *, endpoint_id: str, source: str, rules: Rules) -> dict[str, Any]:
-    """The Endpoint of one source.
+def endpoint(address: str, *, identifier: str, source: str, rules: Rules) -> dict[str, Any]:
+    """The Endpoint of one source, without an id.
 
-    Its identifier is the ``urn:uuid:`` of its id, because not every server can search by address.
+    Parameters
+    ----------
+    identifier
+        A UUID that stays when the address changes; not every server can search by address.
     """
     connection = coding.concept(coding.coding(CONNECTION_TYPE, "dicom-wado-rs", "DICOM WADO-RS"))
     token = rules.preset.token_extension if rules.requires_access_token is not None else None
     resource = {
         "resourceType": "Endpoint",
-        "id": endpoint_id,
         **({"extension": [{"url": token, "valueBoolean": rules.requires_access_token}]} if token else {}),
-        "identifier": [{"use": "official", "system": coding.URI_SYSTEM, "value": f"urn:uuid:{endpoint_id}"}],
+        "identifier": [{"use": "official", "system": coding.URI_SYSTEM, "value": f"urn:uuid:{identifier}"}],
         "status": "active",
         "name": source,
         **ENCODINGS[rules.release].connection(connection, dict(rules.preset.payload_type), MIME_TYPE),

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from indexer.errors import StudyInvalid
 from indexer.mapping import coding
 from indexer.mapping.dates import study_started
-from indexer.mapping.identity import imaging_study_id
 from indexer.mapping.order import accession, encounter, location, notes, orders, procedures, reasons
 from indexer.mapping.people import interpreters, referrer
 from indexer.mapping.rules import Element
 from indexer.mapping.series import MappedSeries, map_series
 from indexer.mapping.syntax import UID, filled
+from indexer.model import ResourceKey
 from indexer.model.attributes import clean
 
 if TYPE_CHECKING:
@@ -41,10 +41,8 @@ def study_uid(study: Study) -> str:
     return uid
 
 
-def map_imaging_study(
-    study: Study, context: Context, *, subject: Mapping[str, Any], endpoint_ids: Sequence[str]
-) -> dict[str, Any]:
-    """The ImagingStudy of one study.
+def map_imaging_study(study: Study, context: Context, *, subject: Mapping[str, Any]) -> dict[str, Any]:
+    """The ImagingStudy of one study, without an id; it refers to the Endpoint of its source.
 
     Parameters
     ----------
@@ -58,7 +56,6 @@ def map_imaging_study(
     modalities = encoding.study_modalities(sorted({one.modality for one in listed}))
     resource = filled(
         resourceType="ImagingStudy",
-        id=imaging_study_id(uid),
         extension=_regions(listed, context),
         identifier=_identifiers(uid, context),
         status="available",
@@ -73,7 +70,7 @@ def map_imaging_study(
         **encoding.reasons(wanted(Element.REASON, reasons) or []),
         location=wanted(Element.LOCATION, location),
         note=wanted(Element.NOTE, notes),
-        endpoint=[{"reference": f"Endpoint/{one}"} for one in endpoint_ids],
+        endpoint=[{"reference": ResourceKey("Endpoint", study.source).reference}],
         numberOfSeries=len(series),
         numberOfInstances=sum(one.number_of_instances for one in series),
         description=_description(context),

@@ -26,7 +26,7 @@ def with_meta(resource: dict[str, Any], rules: Rules, issues: Issues) -> dict[st
     meta = filled(source=rules.meta_source, profile=[profile] if profile and not lacking else [])
     if not meta:
         return resource
-    return {"resourceType": kind, "id": resource["id"], "meta": meta, **resource}
+    return {"resourceType": kind, "meta": meta, **resource}
 
 
 def _unmet(resource: dict[str, Any], preset: Preset) -> list[str]:

@@ -8,7 +8,7 @@ from indexer.errors import StudyInvalid, StudyNotReady
 from indexer.mapping import coding
 from indexer.mapping.context import Cause, Evidence
 from indexer.mapping.dates import FIRST_BIRTH_YEAR, parse_date
-from indexer.mapping.identity import Identity, keyed_digest, patient_id_of_key, patient_key
+from indexer.mapping.identity import Identity, keyed_digest, patient_key
 from indexer.mapping.issuer import patient_id_system
 from indexer.mapping.people import human_names
 from indexer.mapping.syntax import filled
@@ -67,12 +67,11 @@ def identify(study: Study, rules: Rules) -> Identity:
     return Identity(next(iter(systems), None) or rules.patient_id_system, value)
 
 
-def map_patient(evidence: Evidence, identity: Identity, key: str, rules: Rules) -> dict[str, Any]:
-    """The Patient resource as it would be created."""
+def map_patient(evidence: Evidence, identity: Identity, rules: Rules) -> dict[str, Any]:
+    """The Patient resource as it would be created, without an id."""
     name = _name(evidence)
     return filled(
         resourceType="Patient",
-        id=patient_id_of_key(key),
         identifier=[
             {
                 "use": rules.preset.patient_identifier_use,

@@ -17,11 +17,6 @@ def lookups(study: Mapping[str, Any], elements: Collection[Resolvable]) -> tuple
     return tuple(dict.fromkeys(_logical(study, elements)))
 
 
-def referring(study: Mapping[str, Any], patient_reference: str) -> dict[str, Any]:
-    """The study, but of a Patient that stands in the FHIR server already (``Patient/id``)."""
-    return {**study, "subject": {"reference": patient_reference}}
-
-
 def resolved(study: Mapping[str, Any], found: Mapping[Lookup, str]) -> dict[str, Any]:
     """The study with the literal references that were found (``Type/id``) beside the identifiers."""
     copied = dict(study)

@@ -14,11 +14,9 @@ from indexer.mapping.meta import with_meta
 from indexer.mapping.release import ENCODINGS
 from indexer.mapping.resolve import lookups
 from indexer.mapping.subject import device_subject, is_device, patient_subject
-from indexer.model import Lookup
+from indexer.model import Lookup, ResourceKey
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from indexer.mapping.context import Issue
     from indexer.mapping.rules import Rules
     from indexer.model import Study
@@ -48,6 +46,7 @@ class Mapped:
         Logical references of the study that the rules want to be looked up.
     """
 
+    source: str
     imaging_study: dict[str, Any]
     patient: dict[str, Any]
     patient_key: str
@@ -64,8 +63,8 @@ class Mapped:
         return Lookup("Patient", identifier["system"], identifier["value"])
 
 
-def map_study(study: Study, rules: Rules, *, endpoint_ids: Sequence[str]) -> Mapped:
-    """Map one study; it refers to the Patient that we would write.
+def map_study(study: Study, rules: Rules) -> Mapped:
+    """Map one study. Resources bear no id, and refer to each other by what they are (`ResourceKey.reference`).
 
     Raises
     ------
@@ -79,18 +78,19 @@ def map_study(study: Study, rules: Rules, *, endpoint_ids: Sequence[str]) -> Map
     context = _context(study, rules)
     demographics = patient.patient_evidence(study, context.issues)
     key = patient.key_of(identity, rules)
-    resource = patient.map_patient(demographics, identity, key, rules)
+    resource = patient.map_patient(demographics, identity, rules)
     of_device = is_device(identity, context.evidence.sampled, rules)
-    subject = device_subject(identity) if of_device else patient_subject(resource, rules)
-    imaging_study = map_imaging_study(study, context, subject=subject, endpoint_ids=endpoint_ids)
+    subject = device_subject(identity) if of_device else patient_subject(resource, key, rules)
+    imaging_study = map_imaging_study(study, context, subject=subject)
     return Mapped(
+        source=study.source,
         imaging_study=with_meta(imaging_study, rules, context.issues),
         patient=with_meta(resource, rules, context.issues),
         patient_key=key,
         basis=_basis(context.evidence, uid),
         name_digest=patient.name_digest(demographics, rules),
         issues=context.issues.listed(),
-        has_patient=subject["subject"].get("reference") == f"Patient/{resource['id']}",
+        has_patient=subject["subject"].get("reference") == ResourceKey("Patient", key).reference,
         lookups=lookups(imaging_study, rules.resolve),
     )
 

@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from indexer.mapping.rules import Element, Subject
+from indexer.model import ResourceKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,11 +35,12 @@ def device_subject(identity: Identity) -> dict[str, Any]:
     return {"subject": {"type": "Device", "identifier": identifier}}
 
 
-def patient_subject(patient: dict[str, Any], rules: Rules) -> dict[str, Any]:
+def patient_subject(patient: dict[str, Any], key: str, rules: Rules) -> dict[str, Any]:
     """``subject``, and ``contained`` where the rules want the patient inside the study."""
     if rules.subject is Subject.LOGICAL:
         return {"subject": {"type": "Patient", "identifier": patient["identifier"][0]}}
     if rules.subject is Subject.CONTAINED:
         inner = {name: value for name, value in patient.items() if name != "meta"}
-        return {"contained": [inner | {"id": _CONTAINED_ID}], "subject": {"reference": f"#{_CONTAINED_ID}"}}
-    return {"subject": {"reference": f"Patient/{patient['id']}"}}
+        inner = {"resourceType": inner.pop("resourceType"), "id": _CONTAINED_ID, **inner}
+        return {"contained": [inner], "subject": {"reference": f"#{_CONTAINED_ID}"}}
+    return {"subject": {"reference": ResourceKey("Patient", key).reference}}

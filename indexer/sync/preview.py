@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from indexer.model import Lane, Task
-from indexer.sync.drain.prepared import Prepared
+from indexer.plan import MappedStudy, WritePlan, plan_writes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from indexer.model import Settlement, Study, StudyLocation
     from indexer.sync.drain.read import Reader
     from indexer.sync.drain.resolve import Resolver
+    from indexer.sync.target_ids import TargetIds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
-    """Prepares and looks, and writes nothing.
+    """Reads, resolves and plans, and writes nothing.
 
     Attributes
     ----------
@@ -28,10 +29,11 @@ class Preview:
 
     reader: Reader
     resolver: Resolver
+    ids: TargetIds
     clock: Callable[[], float]
 
-    def preview(self, studies: Sequence[tuple[StudyLocation, ...]], *, force: bool) -> Iterator[Prepared | Settlement]:
-        """Each study as it would be sent, or how it would end without being sent; they are read at one go.
+    def preview(self, studies: Sequence[tuple[StudyLocation, ...]], *, force: bool) -> Iterator[WritePlan | Settlement]:
+        """What would be written of each study, or how it would end without being sent; they are read at one go.
 
         Parameters
         ----------
@@ -47,7 +49,7 @@ class Preview:
         """
         now = self.clock()
         by_uid = [(locations[0].study_instance_uid, locations) for locations in studies]
-        published = self.reader.ledger.published([uid for uid, _ in by_uid])
+        published = self.resolver.ledger.published([uid for uid, _ in by_uid])
         tasks = [
             Task(
                 study_instance_uid=uid,
@@ -65,9 +67,13 @@ class Preview:
         ahead = self.reader.read_ahead(tasks)
         return (self._previewed(task, ahead, now) for task in tasks)
 
-    def _previewed(self, task: Task, ahead: Mapping[StudyLocation, Study], now: float) -> Prepared | Settlement:
-        item = self.reader.prepare(task, ahead)
-        if not isinstance(item, Prepared):
-            return item
-        resolved = self.resolver.resolve([item], now)
-        return resolved.ready[0] if resolved.ready else resolved.settled[0]
+    def _previewed(self, task: Task, ahead: Mapping[StudyLocation, Study], now: float) -> WritePlan | Settlement:
+        study = self.reader.read(task, ahead)
+        if not isinstance(study, MappedStudy):
+            return study
+        resolved = self.resolver.resolve([study], now)
+        if not resolved.studies:
+            return resolved.settlements[0]
+        endpoints = {source: fhir_id for source, fhir_id in self.ids.endpoints([study.source]).items() if fhir_id}
+        state = replace(resolved.state, endpoints=endpoints)
+        return plan_writes(resolved.studies, state, self.resolver.policy, self.resolver.strategy)

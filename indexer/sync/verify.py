@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from indexer import mapping
 from indexer.batched import batched
@@ -13,14 +13,15 @@ from indexer.errors import PeerError, Refused, StudyError, StudyInvalid, StudyVa
 from indexer.sync.drain.study_reader import STUDIES_AT_ONCE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from indexer.health import ServerHealth
     from indexer.ledger import Ledger
     from indexer.mapping import Mapped
     from indexer.model import Fetched, Study, StudyLocation
-    from indexer.sync.drain.read import Reader, SourcePipeline
+    from indexer.sync.drain.read import Reader
     from indexer.sync.protocols import FhirTarget
+    from indexer.sync.target_ids import TargetIds
 
 CHUNK = 2 * STUDIES_AT_ONCE
 """Studies that are searched for in one go, so that two readers have work."""
@@ -65,6 +66,8 @@ class Verifier:
 
     Attributes
     ----------
+    endpoints
+        Each source's Endpoint as it would be written.
     health
         The FHIR server's.
     tries
@@ -74,6 +77,8 @@ class Verifier:
     ledger: Ledger
     target: FhirTarget
     reader: Reader
+    ids: TargetIds
+    endpoints: Mapping[str, Callable[[], dict[str, Any]]]
     health: ServerHealth
     tries: int
     threads: int = 2
@@ -132,7 +137,7 @@ class Verifier:
     ) -> Mapped | StudyError:
         try:
             study, pipeline = self.reader.studies.read(locations, ahead)
-            return self.reader.map(study, pipeline)
+            return mapping.map_study(study, pipeline.rules)
         except StudyError as error:
             return error
         except PeerError as error:
@@ -144,7 +149,9 @@ class Verifier:
     def _differences(self, expected: Mapping[str, Mapped | StudyError]) -> dict[str, tuple[str, ...]]:
         """What differs, by UID; studies that vanished meanwhile do not."""
         held = self.health.call("search", lambda: self.target.find_studies(sorted(expected)), tries=self.tries)
-        patients = self._patients([one for one in expected.values() if not isinstance(one, StudyError)])
+        mapped = {uid: one for uid, one in expected.items() if not isinstance(one, StudyError)}
+        literal = self.ids.literal(mapped)
+        patients = self._patients([literal[uid] for uid, one in mapped.items() if one.has_patient])
         found: dict[str, tuple[str, ...]] = {}
         for uid, one in expected.items():
             if isinstance(one, StudyVanished):
@@ -152,13 +159,13 @@ class Verifier:
             if isinstance(one, StudyError):
                 found[uid] = (f"not published: {one.cause}",)
                 continue
-            found[uid] = differences(one.imaging_study, [item.resource for item in held.get(uid, ())])
-            if one.has_patient and not _has_identifier(patients[_subject(one)], one.patient):
+            found[uid] = differences(literal[uid], [item.resource for item in held.get(uid, ())])
+            if one.has_patient and not _has_identifier(patients[_subject(literal[uid])], one.patient):
                 found[uid] += ("subject is missing or bears another identifier",)
         return {uid: some for uid, some in found.items() if some}
 
-    def _patients(self, mapped: Iterable[Mapped]) -> dict[str, Fetched | None]:
-        subjects = sorted({_subject(one) for one in mapped if one.has_patient})
+    def _patients(self, studies: Iterable[dict[str, Any]]) -> dict[str, Fetched | None]:
+        subjects = sorted({_subject(study) for study in studies})
         held = self.health.call("read", lambda: self.target.fetch(subjects), tries=self.tries) if subjects else ()
         return dict(zip(subjects, held, strict=True))
 
@@ -176,13 +183,14 @@ class Verifier:
         gone = sorted(self.ledger.published_uids() - uids)
         for start in range(0, len(gone), CHUNK):
             chunk = gone[start : start + CHUNK]
+            ids = self.ids.studies(chunk)
             for uid, held in self.target.find_studies(chunk).items():
-                if any(one.resource.get("id") == mapping.imaging_study_id(uid) for one in held):
+                if any(one.resource.get("id") == ids[uid] for one in held):
                     self._file(uid, ("extra study: no source holds it",), report)
-        known = {mapping.imaging_study_id(uid) for uid in (*uids, *gone)}
-        for pipeline in self.reader.pipelines.values():
+        known = set(self.ids.studies([*uids, *gone]).values())
+        for endpoint_id in self.ids.endpoints(self.reader.pipelines).values():
             try:
-                strange = [one for one in self.target.studies_at(pipeline.endpoint_id) if one not in known]
+                strange = [one for one in self.target.studies_at(endpoint_id or "") if one not in known]
             except Refused:
                 report.notes.append("the FHIR server cannot search by endpoint: extra studies were not looked for")
                 return
@@ -192,22 +200,16 @@ class Verifier:
             ]
 
     def _endpoints(self, report: Report) -> None:
-        pipelines = list(self.reader.pipelines.values())
-        held = self.target.fetch([pipeline.endpoint.reference for pipeline in pipelines])
-        for pipeline, found in zip(pipelines, held, strict=True):
-            if found is None or found.resource.get("address") != _address(pipeline):
-                finding = Finding(
-                    study_instance_uid=pipeline.endpoint.reference, differences=("missing or wrong Endpoint",)
-                )
+        references = [f"Endpoint/{fhir_id}" for fhir_id in self.ids.endpoints(self.endpoints).values()]
+        held = self.target.fetch(references)
+        for reference, endpoint, present in zip(references, self.endpoints.values(), held, strict=True):
+            if present is None or present.resource.get("address") != endpoint()["address"]:
+                finding = Finding(study_instance_uid=reference, differences=("missing or wrong Endpoint",))
                 report.findings.append(finding)
 
 
-def _address(pipeline: SourcePipeline) -> object:
-    return pipeline.endpoint_resource["address"]
-
-
-def _subject(mapped: Mapped) -> str:
-    reference: str = mapped.imaging_study["subject"]["reference"]
+def _subject(study: dict[str, Any]) -> str:
+    reference: str = study["subject"]["reference"]
     return reference
 
 

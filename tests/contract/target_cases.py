@@ -7,19 +7,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-import orjson
-
-from indexer.bundle import Entry
 from indexer.fhir import FhirServer
 from indexer.transport import Transport
 from tests.fakes.fhir import FakeFhir
 from tests.fakes.fhir_store import Habits
 from tests.proxy import Proxy
+from tests.resources import put_entry
 from tests.servers.medplum import Medplum
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from indexer.bundle import Entry
     from tests.servers.hapi import Hapi, Release
 
 Json = dict[str, Any]
@@ -116,8 +115,7 @@ class Case:
 
 def entry(resource: Json, *, if_match: str | None = None) -> Entry:
     """A resource as an entry, without what only bisecting needs."""
-    body = orjson.dumps(resource)
-    return Entry(resource_type=resource["resourceType"], fhir_id=resource["id"], body=body, if_match=if_match)
+    return put_entry(resource, if_match=if_match)
 
 
 def reference(resource: Json) -> str:

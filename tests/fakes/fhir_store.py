@@ -8,6 +8,8 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tests.fakes.given_ids import with_ids
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -124,6 +126,7 @@ class Store:
         if kind not in {"batch", "transaction"}:
             raise HttpError(400, "neither batch nor transaction", "invalid")
         self._refuse_whole(entries)
+        entries = with_ids(entries, self._bearer, is_transaction=kind == "transaction")
         answers = self._transaction(entries) if kind == "transaction" else [self._alone(entry) for entry in entries]
         return {"resourceType": "Bundle", "type": f"{kind}-response", "entry": answers}
 
@@ -135,8 +138,14 @@ class Store:
                 if all(self._fits(resource, name, value) for name, value in params.items()):
                     yield resource
 
+    def _bearer(self, resource_type: str, identifier: str) -> str | None:
+        bearers = [resource["id"] for resource in self.search(resource_type, {"identifier": identifier})]
+        if len(bearers) > 1:
+            raise HttpError(412, "several resources match", "multiple-matches")
+        return bearers[0] if bearers else None
+
     def _refuse_whole(self, entries: list[Json]) -> None:
-        ids = {entry["resource"]["id"] for entry in entries if "resource" in entry}
+        ids = {entry["resource"].get("id") for entry in entries if "resource" in entry}
         refused = sorted(ids & set(self.habits.refusals))
         if refused and self.habits.refuses_whole:
             raise HttpError(400, f"cannot parse: {self.habits.refusals[refused[0]]}", "structure")
@@ -172,9 +181,9 @@ class Store:
         if request["method"] == "GET":
             resource = self.read(request["url"])
             etag = f'W/"{resource["meta"]["versionId"]}"'
-            return {"resource": resource, "response": {"status": "200 OK", "etag": etag}}
+            return {"resource": resource, "response": {"status": "200 OK", "etag": etag, "location": request["url"]}}
         if request["method"] != "PUT":
-            raise HttpError(405, "only GET and PUT", "not-supported")
+            raise HttpError(405, "only GET, POST and PUT", "not-supported")
         status, version = self.put(request["url"], entry["resource"], request.get("ifMatch"))
         location = f"{request['url']}/_history/{version}"
         return {"response": {"status": f"{status} Done", "location": location, "etag": f'W/"{version}"'}}

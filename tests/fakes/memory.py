@@ -16,6 +16,7 @@ import orjson
 
 from indexer.errors import Conflict, Refused, TooLarge
 from indexer.model import EntryResult, FeedPage, FeedPosition, Fetched, Lookup, Study, StudyLocation, TargetInfo
+from tests.fakes.given_ids import with_ids
 from tests.fakes.listing import ListedArchive, study
 from tests.fakes.memory_habits import Habits
 from tests.fakes.script import Clock, Script
@@ -178,6 +179,7 @@ class MemoryTarget:
         assert len(entries) == count
         with self._lock:
             self.sent.append((kind, tuple(entry["request"]["url"] for entry in entries)))
+            entries = with_ids(entries, self._bearer, is_transaction=kind == "transaction")
             if self.habits.max_bytes is not None and len(bundle) > self.habits.max_bytes:
                 raise TooLarge("too large", peer="fhir", status=413)
             results = self._carry_out(entries, is_transaction=kind == "transaction")
@@ -199,9 +201,19 @@ class MemoryTarget:
             if status:
                 results.append(EntryResult(status=status, outcome=_outcome("this entry is bad")))
             else:
-                version = self.put(entry["resource"])
-                results.append(EntryResult(status=201 if version == 1 else 200, version_id=str(version)))
+                results.append(self._written(entry))
         return tuple(results)
+
+    def _written(self, entry: Json) -> EntryResult:
+        reference = entry["request"]["url"]
+        is_there = entry["request"]["method"] == "GET"
+        version = self.versions[reference] if is_there else self.put(entry["resource"])
+        status = 201 if version == 1 and not is_there else 200
+        return EntryResult(status=status, version_id=str(version), fhir_id=reference.partition("/")[2])
+
+    def _bearer(self, resource_type: str, identifier: str) -> str | None:
+        (bearer,) = self._bearers(Lookup(resource_type, *identifier.split("|"))) or (None,)
+        return bearer.partition("/")[2] if bearer else None
 
     def _refusal(self, entry: Json, present: set[str]) -> int | None:
         resource = entry["resource"]

@@ -11,8 +11,9 @@ from typing import Any, Final
 
 from indexer import mapping
 from indexer.mapping import Release, elements_for, presets
-from tests.golden.record import ENDPOINT_ID, rules, thawed
 from tests.golden.record import FOLDER as STUDIES_FOLDER
+from tests.golden.record import rules, thawed
+from tests.resources import ENDPOINT_ID, as_put, with_id
 
 FOLDER: Final = STUDIES_FOLDER / "presets"
 STUDIES: Final = (
@@ -36,13 +37,13 @@ def result(name: str, release: Release) -> dict[str, Any]:
     """The Endpoint, and of each study both resources and the issues."""
     preset = presets()[name]
     applied = replace(rules(release), preset=preset, elements=elements_for(preset), requires_access_token=True)
-    service = mapping.endpoint(_ADDRESS, endpoint_id=ENDPOINT_ID, source="main", rules=applied)
+    service = with_id(mapping.endpoint(_ADDRESS, identifier=ENDPOINT_ID, source="main", rules=applied), ENDPOINT_ID)
     return {"Endpoint": service} | {study: _mapped(study, applied) for study in STUDIES}
 
 
 def _mapped(study: str, applied: mapping.Rules) -> dict[str, Any]:
     content = json.loads((STUDIES_FOLDER / f"{study}.json").read_text(encoding="utf-8"))
-    found = mapping.map_study(thawed(content["study"]), applied, endpoint_ids=[ENDPOINT_ID])
+    found = as_put(mapping.map_study(thawed(content["study"]), applied))
     issues = [f"{issue.keyword}: {issue.cause} × {issue.count}" for issue in found.issues]
     return {"ImagingStudy": found.imaging_study, "Patient": found.patient, "issues": issues}
 

@@ -26,6 +26,7 @@ from indexer.model.attributes import tag_of
 from indexer.orthanc import OrthancSource
 from indexer.transport import Transport
 from tests.golden import cases
+from tests.resources import as_put
 from tests.samples import public_files
 from tests.servers.orthanc import Orthanc, orthanc_versions
 
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from indexer.sync.protocols import AttributeSource
 
 FOLDER: Final = Path(__file__).parents[1] / "data" / "golden"
-ENDPOINT_ID: Final = "5c7b2d1e-0000-5000-8000-000000000001"
 RELEASES: Final = {"R4": (Release.R4, Release.R4B), "R5": (Release.R5,), "R6": (Release.R6,)}
 """R4 and R4B are written alike, so one record serves both."""
 _SOURCES: Final = Path(mapping.__file__).parent
@@ -58,7 +58,7 @@ def rules(release: Release) -> Rules:
 def result(study: Study, release: Release) -> dict[str, Any]:
     """What the mapping makes of a study: both resources and the issues, or the cause why there are none."""
     try:
-        found = mapping.map_study(study, rules(release), endpoint_ids=[ENDPOINT_ID])
+        found = as_put(mapping.map_study(study, rules(release)))
     except StudyError as error:
         return {"error": error.cause}
     issues = [f"{issue.keyword}: {issue.cause} × {issue.count}" for issue in found.issues]

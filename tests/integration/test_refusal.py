@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from indexer.mapping import imaging_study_id
+from indexer.strategies import imaging_study_id
 from tests.proxy import spoil
 from tests.samples import generate, store_rest
 from tests.site import uids

@@ -11,7 +11,8 @@ import requests
 
 from indexer import mapping
 from indexer.mapping import Element, Release, Subject, check, presets
-from tests.golden.record import ENDPOINT_ID, FOLDER, RELEASES
+from tests.golden.record import FOLDER, RELEASES
+from tests.resources import ENDPOINT_ID, with_id
 from tests.unit.mapping.studies import mapped, rules
 from tests.unit.mapping.test_presets import under, whole_study
 from tests.validator import Finding, validate
@@ -46,7 +47,7 @@ def of_presets(release: Release) -> list[dict[str, Any]]:
     for name, preset in presets().items():
         one = under(name, whole_study(), release)
         applied = rules(release=release, preset=preset, requires_access_token=True)
-        service = mapping.endpoint("https://pacs.example.org", endpoint_id="e1", source="main", rules=applied)
+        service = mapping.endpoint("https://pacs.example.org", identifier="e1", source="main", rules=applied)
         found += [without_profile(resource) for resource in (one.imaging_study, one.patient, service)]
     return found
 
@@ -120,7 +121,8 @@ def release(request: pytest.FixtureRequest) -> Release:
 def validated(release: Release, hapi_of: Callable[[str], Hapi]) -> Validated:
     """All at once, because the validator takes long to start."""
     applied = rules(release=release)
-    service = mapping.endpoint("https://pacs.example.org", endpoint_id=ENDPOINT_ID, source="main", rules=applied)
+    service = mapping.endpoint("https://pacs.example.org", identifier=ENDPOINT_ID, source="main", rules=applied)
+    service = with_id(service, ENDPOINT_ID)
     records = sorted(golden(release), key=lambda one: one["resourceType"], reverse=True)
     sent = records + of_presets(release) + of_subjects(release)
     read_back = held(hapi_of(release.lower()), [service, *records])

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from indexer.bundle import Entry, Limits, Sizer, TypePolicy
 from indexer.errors import Conflict, Unavailable
+from indexer.model import ResourceKey
 from indexer.sync.drain.send import BundleSender
+from tests.resources import put_entry
 from tests.unit.world import quick
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def sender(target: MemoryTarget, *, wanted: Any = "auto", **options: Any) -> Bun
 
 
 def patient(number: int) -> Entry:
-    return _entry({"resourceType": "Patient", "id": f"p{number}", "active": True}, patient_key=f"key{number}")
+    return put_entry({"resourceType": "Patient", "id": f"p{number}", "active": True}, patient_key=f"key{number}")
 
 
 def imaging(number: int, of: int | None = None) -> Entry:
@@ -46,11 +46,7 @@ def imaging(number: int, of: int | None = None) -> Entry:
         "subject": {"reference": f"Patient/p{key}"},
         "text": {"status": "generated"},
     }
-    return _entry(resource, patient_key=f"key{key}", study_instance_uid=f"1.2.{number}")
-
-
-def _entry(resource: dict[str, Any], **options: Any) -> Entry:
-    return Entry(resource_type=resource["resourceType"], fhir_id=resource["id"], body=orjson.dumps(resource), **options)
+    return put_entry(resource, patient_key=f"key{key}")
 
 
 def pairs(count: int) -> list[Entry]:
@@ -58,8 +54,13 @@ def pairs(count: int) -> list[Entry]:
     return [entry for number in range(count) for entry in (patient(number), imaging(number))]
 
 
+def key(reference: str) -> ResourceKey:
+    """What the entry of this ``Type/id`` is known by here."""
+    return ResourceKey(*reference.split("/"))
+
+
 def landed(answers: send.Answers) -> set[str]:
-    return {reference for reference, answer in answers.items() if answer.is_accepted}
+    return {key.reference for key, answer in answers.items() if answer.is_accepted}
 
 
 def references(entries: list[Entry]) -> set[str]:

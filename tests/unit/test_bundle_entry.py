@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer.bundle import BundleType, Entry, build, halves, waves
+from tests.resources import put_entry
 
 
 def entry(resource_type: str, fhir_id: str, patient_key: str | None = None, if_match: str | None = None) -> Entry:
-    body = orjson.dumps({"resourceType": resource_type, "id": fhir_id})
-    return Entry(resource_type=resource_type, fhir_id=fhir_id, body=body, patient_key=patient_key, if_match=if_match)
+    return put_entry({"resourceType": resource_type, "id": fhir_id}, patient_key=patient_key, if_match=if_match)
 
 
 @st.composite
@@ -70,8 +70,8 @@ def test_sizes_add_up(entries: list[Entry], bundle_type: BundleType) -> None:
 def test_waves_hold_every_entry_once_and_no_mixture(entries: list[Entry]) -> None:
     found = waves(entries)
     assert sorted(one.reference for wave in found for one in wave) == sorted(one.reference for one in entries)
-    assert all(len({one.resource_type for one in wave}) == 1 for wave in found)
-    order = [wave[0].resource_type for wave in found]
+    assert all(len({one.key.type for one in wave}) == 1 for wave in found)
+    order = [wave[0].key.type for wave in found]
     assert order == [kind for kind in ("Endpoint", "Patient", "ImagingStudy") if kind in order]
 
 
@@ -86,13 +86,13 @@ def test_halves_are_smaller_complete_and_keep_patients(entries: list[Entry]) -> 
     parts = halves(entries)
     assert {one.reference for part in parts for one in part} == {one.reference for one in entries}
     assert all(0 < len(part) < len(entries) for part in parts)
-    studies = [one.reference for part in parts for one in part if one.resource_type == "ImagingStudy"]
+    studies = [one.reference for part in parts for one in part if one.key.type == "ImagingStudy"]
     assert len(studies) == len(set(studies))
-    patients = {one.patient_key for one in entries if one.resource_type == "Patient"}
+    patients = {one.patient_key for one in entries if one.key.type == "Patient"}
     if len(entries) > 2:
         for part in parts:
-            present = {one.patient_key for one in part if one.resource_type == "Patient"}
-            needed = {one.patient_key for one in part if one.resource_type == "ImagingStudy"} & patients
+            present = {one.patient_key for one in part if one.key.type == "Patient"}
+            needed = {one.patient_key for one in part if one.key.type == "ImagingStudy"} & patients
             assert needed <= present
 
 

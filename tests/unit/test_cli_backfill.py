@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from indexer import mapping
 from indexer.cli import progress
 from indexer.errors import StudyNotReady, Unavailable
 from indexer.model import Lane, Mark, Settled
+from indexer.strategies import imaging_study_id
 from tests.fakes.memory import study
 from tests.unit.world import wait_until
 
@@ -35,7 +35,7 @@ def archive(line: CommandLine) -> CommandLine:
 
 
 def refuse(line: CommandLine, uid: str) -> None:
-    line.target.habits.refused[f"ImagingStudy/{mapping.imaging_study_id(uid)}"] = 422
+    line.target.habits.refused[f"ImagingStudy/{imaging_study_id(uid)}"] = 422
 
 
 # --- alone ----------------------------------------------------------------------------------------------------------
@@ -149,7 +149,7 @@ def test_a_wrong_setting_ends_it(archive: CommandLine) -> None:
 
 def _endpoint(line: CommandLine) -> str:
     line.call("status")
-    return f"Endpoint/{line.sites[-1].pipelines['main'].endpoint_id}"
+    return f"Endpoint/{line.sites[-1].ids.endpoints(['main'])['main']}"
 
 
 # --- beside a daemon ------------------------------------------------------------------------------------------------

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from indexer import mapping
 from indexer.errors import StudyNotReady, Unavailable
 from indexer.model import Mark, TargetInfo
 from indexer.model.ledger import HealthState
+from indexer.strategies import imaging_study_id
 from tests.fakes.memory import study
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def test_status_prints_names_as_they_are(line: CommandLine, monkeypatch: pytest.
 def test_show_of_a_study_that_is_as_it_should_be(indexed: CommandLine) -> None:
     code, out, _ = indexed.call("show", "1.2.3")
     assert code == 0
-    fhir_id = mapping.imaging_study_id("1.2.3")
+    fhir_id = imaging_study_id("1.2.3")
     assert "Source: 2 series (CT), 4 instances" in out
     assert "Ledger: stands in main" in out
     assert f"Ledger: ImagingStudy/{fhir_id} confirmed at 20" in out

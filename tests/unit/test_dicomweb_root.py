@@ -46,7 +46,7 @@ def site(home: Path, fake: FakeOrthanc, **keys: Any) -> Iterator[Site]:
 
 
 def address(made: Site) -> str:
-    return str(made.pipelines["main"].endpoint_resource["address"])
+    return str(made.endpoints["main"]()["address"])
 
 
 def asked(fake: FakeOrthanc) -> int:
@@ -71,16 +71,15 @@ def test_a_root_that_is_set_is_not_asked_for(tmp_path: Path, fake: FakeOrthanc) 
 
 def test_the_endpoint_keeps_its_id_when_the_root_moves(tmp_path: Path, fake: FakeOrthanc) -> None:
     with site(tmp_path, fake) as made:
-        before = made.pipelines["main"]
-        made.ledger.put_endpoint(
-            EndpointState(source="main", fhir_id=before.endpoint_id, fingerprint=before.endpoint_fingerprint)
-        )
+        fhir_id = made.ids.endpoints(["main"])["main"]
+        assert fhir_id is not None
+        made.ledger.put_endpoint(EndpointState(source="main", fhir_id=fhir_id, fingerprint="f"), fhir_id)
     fake.inject(lambda _: FOUND, path="/plugins/", times=9)
 
     with site(tmp_path, fake) as made:
-        assert made.pipelines["main"].endpoint_id == before.endpoint_id
+        assert made.ids.endpoints(["main"]) == {"main": fhir_id}
+        assert made.endpoints["main"]()["identifier"][0]["value"] == f"urn:uuid:{fhir_id}"
         assert address(made) == f"{fake.url}/pacs/dw"
-        assert made.pipelines["main"].endpoint_fingerprint != before.endpoint_fingerprint
 
 
 def test_a_public_address_needs_no_orthanc_and_a_study_asks_for_the_root_once(
@@ -108,6 +107,7 @@ def test_no_root_is_guessed_while_orthanc_is_away(tmp_path: Path, fake: FakeOrth
     with site(tmp_path, fake) as made:
         with pytest.raises(Unavailable):
             address(made)
-        made.health["orthanc main"].call("connect", lambda: made.pipelines)
+        with pytest.raises(Unavailable):
+            address(made)
         assert address(made) == f"{fake.url}/pacs/dw"
         assert asked(fake) == 3

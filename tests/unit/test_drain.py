@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from indexer import mapping, schedule
+from indexer import schedule
 from indexer.bundle import Limits
 from indexer.errors import (
     StudyChanging,
@@ -14,6 +14,7 @@ from indexer.errors import (
     Unavailable,
 )
 from indexer.model import Lane, Mark
+from indexer.strategies import imaging_study_id
 from indexer.sync.drain.take import RateLimiter
 from tests.fakes.memory import Clock, study
 from tests.unit.world import SITE_KEY, World, wait_until
@@ -221,7 +222,7 @@ def test_a_replay_publishes_what_was_in_quarantine(world: World) -> None:
 
 
 def _id(uid: str) -> str:
-    return mapping.imaging_study_id(uid)
+    return imaging_study_id(uid)
 
 
 def test_a_study_that_waits_for_its_issuer_is_published_when_it_can_be_read(world: World) -> None:

@@ -10,8 +10,8 @@ import pytest
 from indexer.errors import Refused
 from indexer.mapping import Subject
 from indexer.model import Deferred, Quarantined
-from indexer.sync.drain.patients import Mode, PatientPolicy
-from indexer.sync.drain.prepared import Prepared
+from indexer.plan import MappedStudy, Mode, PatientPolicy
+from indexer.strategies import patient_id
 from tests.fakes.memory import study
 from tests.unit.world import SITE_KEY, pipeline
 
@@ -172,9 +172,8 @@ def test_a_patient_that_was_deleted_is_looked_up_anew(world: World) -> None:
 
 def test_a_refused_patient_is_not_taken_for_a_deleted_one(world: World) -> None:
     world.publish(study("1.2.9", patient_id="P9"))
-    stated = _prepared(world, study())
-    assert stated.patient is not None
-    world.target.habits.refused[stated.patient.entry.reference] = 422
+    key = _mapped(world, study()).patient_key
+    world.target.habits.refused[f"Patient/{patient_id(key or '')}"] = 422
     world.drain()
     assert quarantined(world) == "invalid"
 
@@ -275,9 +274,9 @@ def test_what_was_resolved_counts_as_unchanged(world: World) -> None:
 
 def test_the_wait_for_a_patient_grows(world: World) -> None:
     adopt(world, Mode.MATCH)
-    one = _prepared(world, study())
+    one = _mapped(world, study())
     one = replace(one, task=replace(one.task, first_event_at=world.clock() - 4000))
-    (settlement,) = world.resolver.resolve([one], world.clock()).settled
+    (settlement,) = world.resolver.resolve([one], world.clock()).settlements
     assert isinstance(settlement, Deferred)
     assert settlement.due_in_s == 1000.0
 
@@ -285,20 +284,20 @@ def test_the_wait_for_a_patient_grows(world: World) -> None:
 def test_an_ambiguous_patient_is_told_without_its_number(world: World) -> None:
     world.target.put(theirs("ehr-1"))
     world.target.put(theirs("ehr-2"))
-    (settlement,) = world.resolver.resolve([_prepared(world, study())], world.clock()).settled
+    (settlement,) = world.resolver.resolve([_mapped(world, study())], world.clock()).settlements
     assert isinstance(settlement, Quarantined)
     assert "P1" not in settlement.text + settlement.hint
 
 
-def _prepared(world: World, one: Any) -> Prepared:
+def _mapped(world: World, one: Any) -> MappedStudy:
     world.source.put(one)
     world.poller.poll()
     (task,) = world.take()
     world.ledger.settle([Deferred(task=task, due_in_s=0.0, cause="given_back")], world.clock())
-    prepared = world.reader.prepare(task)
-    assert isinstance(prepared, Prepared)
-    assert SITE_KEY.decode() not in repr(prepared)
-    return prepared
+    mapped = world.reader.read(task)
+    assert isinstance(mapped, MappedStudy)
+    assert SITE_KEY.decode() not in repr(mapped)
+    return mapped
 
 
 def test_a_patient_that_is_gone_again_and_again_is_asked_for_ever_more_rarely(world: World) -> None:

@@ -18,7 +18,7 @@ from indexer.errors import (
 )
 from indexer.model import EntryResult
 from indexer.sync.drain import send
-from tests.unit.delivery import CONFLICT, DOWN, imaging, landed, pairs, patient, references, sender
+from tests.unit.delivery import CONFLICT, DOWN, imaging, key, landed, pairs, patient, references, sender
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ def test_many_entries_go_as_one_transaction(target: MemoryTarget) -> None:
     answers = sender(target).deliver(pairs(3))
     assert landed(answers) == references(pairs(3))
     assert [kind for kind, _ in target.sent] == ["transaction"]
-    assert answers["ImagingStudy/s1"].version_id == "1"
+    assert answers[key("ImagingStudy/s1")].version_id == "1"
 
 
 def test_batches_go_in_waves_patients_before_studies(target: MemoryTarget) -> None:
@@ -86,7 +86,7 @@ def test_a_guilty_entry_in_a_transaction_does_not_stop_the_others(target: Memory
     entries = pairs(50)
     answers = sender(target).deliver(entries)
     assert references(entries) - landed(answers) == {"ImagingStudy/s7"}
-    answer = answers["ImagingStudy/s7"]
+    answer = answers[key("ImagingStudy/s7")]
     assert (answer.entry_status, answer.cause, answer.is_final) == (EntryStatus.REFUSED, "invalid", True)
     assert answer.text.startswith("status 422: error invalid: this entry is bad")
     assert [kind for kind, _ in target.sent] == ["transaction", "batch", "batch"]
@@ -99,8 +99,8 @@ def test_a_guilty_entry_that_spoils_batches_too_is_found_by_halving(target: Memo
     entries = pairs(50)
     answers = sender(target).deliver(entries)
     assert references(entries) - landed(answers) == {guilty}
-    assert answers[guilty].is_final
-    assert answers[guilty].text.startswith("status 400: error invalid: a bad entry")
+    assert answers[key(guilty)].is_final
+    assert answers[key(guilty)].text.startswith("status 400: error invalid: a bad entry")
     assert len(target.sent) < 20
 
 
@@ -117,7 +117,7 @@ def test_a_refused_patient_keeps_its_studies_back_and_no_others(target: MemoryTa
     entries = [*pairs(3), imaging(8, of=1)]
     answers = sender(target).deliver(entries)
     assert references(entries) - landed(answers) == {"Patient/p1", "ImagingStudy/s1", "ImagingStudy/s8"}
-    assert answers["ImagingStudy/s8"] == answers["Patient/p1"]
+    assert answers[key("ImagingStudy/s8")] == answers[key("Patient/p1")]
     assert target.written["ImagingStudy/s8"] == 1, "only the transaction held it"
 
 
@@ -132,8 +132,8 @@ def test_an_outcome_is_told_without_what_was_sent(target: MemoryTarget) -> None:
     said = {"issue": [{"severity": "error", "code": "invalid", "diagnostics": 'Patient "p1" is unknown'}]}
     target.script.next("send", Refused("no", peer="fhir", status=422, outcome=said))
     answers = sender(target).deliver([imaging(1)])
-    assert "p1" not in answers["ImagingStudy/s1"].text
-    assert answers["ImagingStudy/s1"].text.startswith("status 422: ")
+    assert "p1" not in answers[key("ImagingStudy/s1")].text
+    assert answers[key("ImagingStudy/s1")].text.startswith("status 422: ")
 
 
 # --- too large ------------------------------------------------------------------------------------------------------
@@ -191,7 +191,7 @@ def test_an_outage_is_waited_out(target: MemoryTarget, error: Exception) -> None
 def test_an_entry_that_is_put_off_is_told_with_the_wait(target: MemoryTarget, monkeypatch: pytest.MonkeyPatch) -> None:
     result = (EntryResult(status=429, retry_after_s=7.0),)
     monkeypatch.setattr(target, "send", lambda bundle, count: result)
-    answer = sender(target).deliver([patient(1)])["Patient/p1"]
+    answer = sender(target).deliver([patient(1)])[key("Patient/p1")]
     assert (answer.entry_status, answer.cause, answer.retry_after_s) == (EntryStatus.RETRY, "retry", 7.0)
     assert not answer.is_final
 

@@ -15,7 +15,7 @@ from indexer.errors import (
     TargetReplaced,
 )
 from indexer.sync.drain import send
-from tests.unit.delivery import BROKEN, CONFLICT, DOWN, imaging, landed, pairs, patient, references, sender
+from tests.unit.delivery import BROKEN, CONFLICT, DOWN, imaging, key, landed, pairs, patient, references, sender
 
 if TYPE_CHECKING:
     from indexer.model import EntryResult
@@ -51,7 +51,7 @@ def test_an_entry_that_breaks_the_server_does_not_stop_the_others(
     stumbles_over(target, monkeypatch, "ImagingStudy/s7")
     answers = sender(target, wanted=wanted).deliver(pairs(20))
     assert references(pairs(20)) - landed(answers) == {"ImagingStudy/s7"}
-    answer = answers["ImagingStudy/s7"]
+    answer = answers[key("ImagingStudy/s7")]
     assert (answer.entry_status, answer.cause, answer.is_final) == (EntryStatus.RETRY, "server_error", False)
     assert target.script.calls["stumbled"] < 12
 
@@ -78,7 +78,7 @@ def test_after_a_lost_answer_only_what_is_missing_is_sent_again(target: MemoryTa
     answers = sender(target).deliver(entries)
     assert landed(answers) == references(entries)
     assert set(target.sent[0][1]) == references(entries[2:])
-    assert answers["Patient/p0"].version_id == "1"
+    assert answers[key("Patient/p0")].version_id == "1"
 
 
 def test_after_a_lost_answer_to_a_commit_nothing_is_sent_again(target: MemoryTarget) -> None:
@@ -93,7 +93,7 @@ def test_after_a_lost_answer_to_a_commit_nothing_is_sent_again(target: MemoryTar
 def test_what_the_server_holds_otherwise_has_to_be_merged(target: MemoryTarget) -> None:
     target.put({"resourceType": "Patient", "id": "p1", "active": False})
     target.script.next("send", LOST)
-    assert sender(target).deliver([patient(1)])["Patient/p1"].entry_status is EntryStatus.CONFLICT
+    assert sender(target).deliver([patient(1)])[key("Patient/p1")].entry_status is EntryStatus.CONFLICT
 
 
 def test_the_former_version_is_not_taken_for_what_was_sent(target: MemoryTarget) -> None:
@@ -102,7 +102,7 @@ def test_the_former_version_is_not_taken_for_what_was_sent(target: MemoryTarget)
     version = target.put({**resource, "gender": "female"})
     target.script.next("send", LOST)
     update = replace(patient(1), if_match=str(version))
-    assert sender(target).deliver([update])["Patient/p1"].is_accepted
+    assert sender(target).deliver([update])[key("Patient/p1")].is_accepted
     assert target.held["Patient/p1"] == resource
 
 
@@ -149,4 +149,4 @@ def test_a_batch_refused_whole_by_another_server_is_seen_too(target: MemoryTarge
 def test_a_refusal_of_the_server_that_we_know_is_a_refusal(target: MemoryTarget) -> None:
     target.put({"resourceType": "Endpoint", "id": "e"})
     answers = sender(target, sentinel=("Endpoint/e",)).deliver([imaging(1)])
-    assert answers["ImagingStudy/s1"].is_final
+    assert answers[key("ImagingStudy/s1")].is_final

@@ -34,7 +34,8 @@ def second(world: World) -> MemorySource:
 
 def add(world: World, **options: Any) -> MemorySource:
     source = MemorySource(world.clock, "second")
-    world.pipelines["second"] = pipeline(source, address="http://second.example/dicom-web", **options)
+    world.pipelines["second"] = pipeline(source, **options)
+    world.addresses["second"] = "http://second.example/dicom-web"
     return source
 
 

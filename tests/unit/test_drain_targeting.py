@@ -26,7 +26,7 @@ def test_the_endpoint_is_published_once(world: World) -> None:
 
 def test_a_changed_endpoint_is_written_in_place(world: World) -> None:
     world.make_ready()
-    fhir_id = world.pipelines["main"].endpoint_id
+    fhir_id = world.endpoint_id("main")
     world.move_endpoint("http://new.example/dicom-web")
     world.source.put(study())
     world.poller.poll()
@@ -67,7 +67,7 @@ def test_a_return_to_a_former_target_brings_what_changed_meanwhile(world: World)
 
 
 def test_an_endpoint_that_is_refused_is_told(world: World) -> None:
-    world.target.habits.refused[world.pipelines["main"].endpoint.reference] = 403
+    world.target.habits.refused[f"Endpoint/{world.endpoint_id('main')}"] = 403
     with pytest.raises(Refused, match="does not take the Endpoint of source main: status 403"):
         world.make_ready()
 
@@ -85,7 +85,8 @@ def test_an_endpoint_that_is_put_off_is_no_refusal(world: World, monkeypatch: py
 
 def test_a_source_that_joins_does_not_mark_the_others(world: World) -> None:
     world.publish(study("1.2.1"))
-    world.pipelines["second"] = pipeline(world.source, address="http://second.example/dicom-web")
+    world.pipelines["second"] = pipeline(world.source)
+    world.addresses["second"] = "http://second.example/dicom-web"
     world.make_ready()
     assert len(world.target.of_type("Endpoint")) == 2
     assert world.dirty_uids(["1.2.1"]) == []

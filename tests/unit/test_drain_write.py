@@ -8,11 +8,9 @@ import pytest
 
 from indexer.errors import AnswerLost, Interrupted, Refused
 from indexer.merge import Conflict
-from indexer.model import Lane, Mark, ResourceKey
+from indexer.model import Lane, Mark
 from indexer.sync.drain import write
-from indexer.sync.drain.write import Draft
 from tests.fakes.memory import study
-from tests.unit.delivery import imaging, patient
 from tests.unit.test_drain_resolve import quarantined
 
 if TYPE_CHECKING:
@@ -141,7 +139,7 @@ def test_our_patient_keeps_what_others_wrote_into_it(world: World) -> None:
 
 def test_an_endpoint_keeps_what_others_wrote_into_it(world: World) -> None:
     world.make_ready()
-    reference = world.pipelines["main"].endpoint.reference
+    reference = f"Endpoint/{world.endpoint_id('main')}"
     held = world.target.held[reference]
     contact = [{"system": "phone", "value": "1"}]
     world.target.put({**held, "contact": contact})
@@ -153,13 +151,13 @@ def test_an_endpoint_keeps_what_others_wrote_into_it(world: World) -> None:
 def test_force_sends_what_would_not_change(world: World) -> None:
     world.publish(study())
     annotate(world)
-    writer, (held,) = world.writer, world.target.of_type("ImagingStudy")
-    draft = Draft(key=ResourceKey("ImagingStudy", "1.2.3"), entry=imaging(1), force=True)
-    assert writer.write([Draft(key=ResourceKey("Patient", "1"), entry=patient(1)), draft])[draft.reference].is_accepted
-    sent = world.target.written[draft.reference]
-    assert writer.write([draft])[draft.reference].is_accepted
-    assert world.target.written[draft.reference] == sent + 1
-    assert world.target.held[f"ImagingStudy/{held['id']}"] == held
+    (held,) = world.target.of_type("ImagingStudy")
+    reference = f"ImagingStudy/{held['id']}"
+    sent = world.target.written[reference]
+    world.mark(Mark(location=world.source.find("1.2.3")[0], reason="backfill", lane=Lane.BACKFILL, force=True))
+    world.drain()
+    assert world.target.written[reference] > sent
+    assert world.target.held[reference] == held
 
 
 def test_force_brings_our_values_back_and_leaves_what_others_added(world: World) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
-from indexer.bundle import BundleType, Entry, build
+from indexer.bundle import BundleType, build
 from indexer.errors import (
     AccessDenied,
     AnswerLost,
@@ -23,6 +23,7 @@ from indexer.model import TargetInfo
 from indexer.transport import Transport
 from tests import proxy as faults
 from tests.fakes.fhir import FakeFhir
+from tests.resources import put_entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +58,7 @@ def study(name: str, uid: str = "1.2.3", endpoint: str | None = None) -> dict[st
 
 
 def bundle_of(*resources: dict[str, Any]) -> tuple[bytes, int]:
-    entries = [Entry(resource_type=one["resourceType"], fhir_id=one["id"], body=orjson.dumps(one)) for one in resources]
+    entries = [put_entry(one) for one in resources]
     made = build(entries, BundleType.BATCH)
     return made.body, made.count
 

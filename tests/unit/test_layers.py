@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(indexer.__file__).parent
 
-PURE = frozenset({"schedule", "difference", "bundle", "mapping", "merge", "sampling"})
-PURE_PARTS = frozenset({"batched.py", "orthanc/position.py"})
+PURE = frozenset({"schedule", "difference", "bundle", "mapping", "merge", "sampling", "plan", "strategies"})
+PURE_PARTS = frozenset({"batched.py", "halving.py", "orthanc/position.py"})
 """Pure modules outside of the pure layers."""
 
 SOURCES = frozenset({"orthanc", "dicomweb"})
@@ -27,8 +27,11 @@ SOURCES = frozenset({"orthanc", "dicomweb"})
 MAY_IMPORT: dict[str, frozenset[str]] = {
     "errors": frozenset(),
     "batched": frozenset(),
+    "halving": frozenset({"errors"}),
     "model": frozenset({"errors"}),
-    **dict.fromkeys(PURE, frozenset({"errors", "model"})),
+    **dict.fromkeys(PURE - {"plan", "strategies"}, frozenset({"errors", "model"})),
+    "plan": frozenset({"errors", "model", "mapping"}),
+    "strategies": frozenset({"errors", "model", "plan"}),
     "log": frozenset({"errors"}),
     "config": frozenset({"errors", "model"}),
     "thread_group": frozenset({"errors"}),
@@ -36,9 +39,10 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "transport": frozenset({"errors"}),
     **dict.fromkeys(SOURCES, frozenset({"errors", "batched", "model", "transport", "sampling"})),
     # The one reading of a status of a FHIR entry stands in `bundle`; what it means is no matter of HTTP.
-    "fhir": frozenset({"errors", "model", "transport", "bundle"}),
+    "fhir": frozenset({"errors", "halving", "model", "transport", "bundle"}),
     "ledger": frozenset({"errors", "model", "log"}),
-    "sync": frozenset({"errors", "batched", "model", "log", "thread_group", "health", "ledger"}) | PURE,
+    "sync": frozenset({"errors", "batched", "halving", "model", "log", "thread_group", "health", "ledger"})
+    | (PURE - {"strategies"}),
     "service": frozenset({"errors", "log", "thread_group", "health", "sync"}),
 }
 """By first name below `indexer`; `cli` may import all."""

@@ -134,7 +134,7 @@ def test_other_resources_are_merged_by_the_same_rules(release: mapping.Release, 
     else:
         before = mapping.endpoint(
             "http://archive.example.org/dicom-web",
-            endpoint_id="5c7b2d1e-0000-5000-8000-000000000001",
+            identifier="5c7b2d1e-0000-5000-8000-000000000001",
             source="main",
             rules=mapping.Rules(site_key=b"k" * 32, patient_id_system="urn:oid:1.2.3.4", **rules),
         )

@@ -46,7 +46,7 @@ def test_a_true_index_is_equal(true_world: World) -> None:
 
 
 def test_an_empty_archive_is_equal_once_the_endpoint_stands(world: World) -> None:
-    assert findings(world) == {world.pipelines["main"].endpoint.reference: ("missing or wrong Endpoint",)}
+    assert findings(world) == {f"Endpoint/{world.endpoint_id('main')}": ("missing or wrong Endpoint",)}
     world.make_ready()
     assert world.verify().is_equal
 
@@ -102,7 +102,7 @@ def test_a_patient_of_another_number_is_named(true_world: World, identifier: obj
 
 @pytest.mark.parametrize("change", [{"address": "http://elsewhere.example"}, None])
 def test_a_missing_or_wrong_endpoint_is_named(true_world: World, change: Json | None) -> None:
-    reference = true_world.pipelines["main"].endpoint.reference
+    reference = f"Endpoint/{true_world.endpoint_id('main')}"
     if change is None:
         del true_world.target.held[reference]
     else:
@@ -203,7 +203,7 @@ def test_a_quarantined_study_that_the_source_cannot_read_does_not_end_it(world: 
     world.source.script.always("read 1.2.7", BROKEN)
     world.publish(study("1.2.7"), study("1.2.8"))
     (task,) = [one for one in _later(world) if one.study_instance_uid == "1.2.7"]
-    done = world.reader.prepare(replace(task, attempts=9))
+    done = world.reader.read(replace(task, attempts=9))
     world.ledger.settle([done], world.clock())
     report = world.verify()
     assert report.is_equal

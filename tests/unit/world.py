@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 from contextlib import contextmanager
@@ -14,16 +15,18 @@ from indexer.health import ServerHealth
 from indexer.ledger import Ledger, open_ledger
 from indexer.mapping import Rules
 from indexer.merge import Conflict
+from indexer.plan import PatientPolicy, Strategy, WritePlan
+from indexer.strategies import PutStrategy, endpoint_id
 from indexer.sync.changes.poll import Poller
 from indexer.sync.drain.drain import Drain
-from indexer.sync.drain.patients import PatientPolicy
-from indexer.sync.drain.prepared import resource_entry
+from indexer.sync.drain.endpoints import TargetSetup
 from indexer.sync.drain.publish import Publisher
 from indexer.sync.drain.read import Reader, SourcePipeline
 from indexer.sync.drain.resolve import Resolver
 from indexer.sync.drain.send import BundleSender
-from indexer.sync.drain.targeting import make_ready, replaced
 from indexer.sync.drain.write import ResourceWriter
+from indexer.sync.preview import Preview
+from indexer.sync.target_ids import TargetIds
 from indexer.sync.verify import Verifier
 from tests.fakes.memory import Clock, MemorySource, MemoryTarget
 
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from indexer.model import Mark, Task
     from indexer.sync.verify import Report
 
+ADDRESS = "http://pacs.example/dicom-web"
 DEADLINE_S = 20.0
 SITE_KEY = b"k" * 32
 
@@ -53,13 +57,9 @@ def quick(peer: str, source: str | None = None, stop: threading.Event | None = N
     return ServerHealth(peer=peer, source=source, stop=stop or threading.Event(), **timing)
 
 
-def pipeline(
-    source: MemorySource, *, address: str = "http://pacs.example/dicom-web", readers: int = 2, **rules: Any
-) -> SourcePipeline:
+def pipeline(source: MemorySource, *, readers: int = 2, **rules: Any) -> SourcePipeline:
     """A pipeline that samples; ``issuer="ignore"`` switches the samples off."""
     applied = Rules(**{"site_key": SITE_KEY, "patient_id_system": "urn:oid:1.2.3.4", **rules})
-    fhir_id = mapping.endpoint_id(address)
-    resource = mapping.endpoint(address, endpoint_id=fhir_id, source=source.name, rules=applied)
     return SourcePipeline(
         source=source,
         health=quick("orthanc", source.name),
@@ -67,9 +67,6 @@ def pipeline(
         readers=readers,
         samples=source if applied.issuer == "read" else None,
         rules=applied,
-        endpoint_id=fhir_id,
-        endpoint=resource_entry(resource, None, None),
-        endpoint_resource=resource,
     )
 
 
@@ -91,9 +88,12 @@ class World:
     conflict: Conflict = Conflict.OURS
     policy: PatientPolicy = field(default_factory=PatientPolicy)
     sender: BundleSender = field(init=False)
+    strategy: Strategy = field(init=False)
+    addresses: dict[str, str] = field(default_factory=lambda: {"main": ADDRESS})
     poller: Poller = field(init=False)
 
     def __post_init__(self) -> None:
+        self.strategy = PutStrategy(self.endpoint_id)
         self.health = quick("fhir", stop=self.stop)
         self.source = MemorySource(self.clock)
         self.pipelines = {"main": pipeline(self.source)}
@@ -111,13 +111,17 @@ class World:
         )
 
     def new_reader(self) -> Reader:
-        return Reader(
-            ledger=self.ledger, pipelines=self.pipelines, policy=self.policy, clock=self.clock, site_key=SITE_KEY
-        )
+        return Reader(pipelines=self.pipelines, clock=self.clock, site_key=SITE_KEY)
 
     @property
     def writer(self) -> ResourceWriter:
-        return ResourceWriter(ledger=self.ledger, sender=self.sender, ownership=self.ownership, conflict=self.conflict)
+        return ResourceWriter(
+            ledger=self.ledger,
+            sender=self.sender,
+            strategy=self.strategy,
+            ownership=self.ownership,
+            conflict=self.conflict,
+        )
 
     @property
     def resolver(self) -> Resolver:
@@ -126,6 +130,7 @@ class World:
             target=self.target,
             health=self.health,
             policy=self.policy,
+            strategy=self.strategy,
             looks_for_studies=self.ownership == "shared",
         )
 
@@ -136,10 +141,45 @@ class World:
 
     def move_endpoint(self, address: str) -> None:
         """Another public address of the source; the id of its Endpoint stays, as the ledger keeps it."""
-        former = self.pipelines["main"]
-        resource = {**former.endpoint_resource, "address": address}
-        moved = replace(former, endpoint=resource_entry(resource, None, None), endpoint_resource=resource)
-        self.pipelines = {"main": moved}
+        self.addresses["main"] = address
+
+    def endpoint_id(self, source: str) -> str:
+        return self.ledger.endpoint_id(source) or endpoint_id(self.addresses[source])
+
+    def endpoint(self, source: str) -> dict[str, Any]:
+        """The source's Endpoint as it would be written."""
+        identifier = self.endpoint_id(source)
+        rules = self.pipelines[source].rules
+        return mapping.endpoint(self.addresses[source], identifier=identifier, source=source, rules=rules)
+
+    @property
+    def endpoints(self) -> dict[str, Callable[[], dict[str, Any]]]:
+        return {source: functools.partial(self.endpoint, source) for source in self.pipelines}
+
+    @property
+    def setup(self) -> TargetSetup:
+        return TargetSetup(
+            ledger=self.ledger,
+            target=self.target,
+            writer=self.writer,
+            health=self.health,
+            endpoints=self.endpoints,
+            clock=self.clock,
+        )
+
+    def plan(self, task: Task) -> WritePlan:
+        """What a drain would write of a task."""
+        (plan,) = self.preview.preview([task.locations], force=task.force)
+        assert isinstance(plan, WritePlan)
+        return plan
+
+    @property
+    def preview(self) -> Preview:
+        return Preview(reader=self.reader, resolver=self.resolver, ids=self.ids, clock=self.clock)
+
+    @property
+    def ids(self) -> TargetIds:
+        return TargetIds(ledger=self.ledger, strategy=self.strategy)
 
     def new_drain(self) -> Drain:
         """A drain whose server is ready; an earlier stop is forgotten."""
@@ -148,19 +188,20 @@ class World:
 
     def built_drain(self) -> Drain:
         """The same, as the daemon builds it: a stop stays one."""
-        self.make_ready()
+        setup = self.setup
+        setup.make_ready()
         return Drain(
             ledger=self.ledger,
             reader=self.reader,
-            publisher=Publisher(resolver=self.resolver, writer=self.writer),
+            publisher=Publisher(resolver=self.resolver, writer=setup.writer, setup=setup),
             stop=self.stop,
-            on_replaced=lambda: replaced(self.ledger, self.target, self.writer, self.pipelines, self.clock),
+            on_replaced=setup.begin_anew,
             clock=self.clock,
             site_key=SITE_KEY,
         )
 
     def make_ready(self) -> None:
-        make_ready(self.ledger, self.target, self.writer, self.pipelines, self.clock)
+        self.setup.make_ready()
 
     def drain(self) -> Drain:
         """Drain until nothing is due; the ended drain."""
@@ -216,6 +257,8 @@ class World:
             ledger=self.ledger,
             target=self.target,
             reader=replace(self.reader, tries=1),
+            ids=self.ids,
+            endpoints=self.endpoints,
             health=self.health,
             tries=1,
         ).verify()
@@ -227,7 +270,7 @@ class World:
 
 
 @contextmanager
-def opened(directory: Path) -> Iterator[Ledger]:
-    """A ledger of its own."""
-    with open_ledger(f"sqlite:///{directory}/ledger.db", MemoryTarget().base_url, site_key=SITE_KEY) as ledger:
+def opened(directory: Path, base_url: str = "http://fhir.example/fhir") -> Iterator[Ledger]:
+    """A ledger of its own, for one FHIR server."""
+    with open_ledger(f"sqlite:///{directory}/ledger.db", base_url, site_key=SITE_KEY) as ledger:
         yield ledger

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 from indexer.errors import TargetReplaced
 from indexer.log import Event
 from indexer.model import Deferred
+from indexer.plan import MappedStudy
 from indexer.sync.drain.guard import Guard
 from indexer.sync.drain.pack import Collector
-from indexer.sync.drain.prepared import Prepared
 from indexer.sync.drain.queues import POLL_S, put
 from indexer.sync.drain.reading_pipeline import IDLE_S, TASKS_AT_ONCE, ReadingPipeline
 from indexer.sync.drain.report import Stats, log_settlement
@@ -45,15 +45,15 @@ ABANDON_S = 7.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """A Bundle's worth of studies that were looked up, and others that end without being sent.
+    """A Bundle's worth of studies that were resolved, and others that end without being sent.
 
     Attributes
     ----------
     epoch
-        How often the FHIR server had been replaced when they were looked up.
+        How often the FHIR server had been replaced when they were resolved.
     """
 
-    settled: tuple[Settlement, ...]
+    settlements: Sequence[Settlement]
     resolved: Resolved | None = None
     epoch: int = 0
 
@@ -84,7 +84,7 @@ class Drain:
     _guard: Guard = field(init=False)
     _pipelines: list[ReadingPipeline] = field(init=False)
     _collector: Collector = field(init=False)
-    _loads: queue.Queue[Batch] = field(init=False)
+    _batches: queue.Queue[Batch] = field(init=False)
     _epoch: int = field(default=0, init=False)
     _news: threading.Event = field(default_factory=threading.Event, init=False)
 
@@ -92,9 +92,9 @@ class Drain:
         names = tuple(self.reader.pipelines)
         self._leases = Leases(ledger=self.ledger, sources=names, clock=self.clock)
         self._guard = Guard(site_key=self.site_key)
-        self._loads = queue.Queue(maxsize=1)
+        self._batches = queue.Queue(maxsize=1)
         # Small, so that reading keeps pace with sending and leaves the FHIR server its processors at the beginning.
-        ready: queue.Queue[Prepared | Settlement] = queue.Queue(maxsize=TASKS_AT_ONCE)
+        ready: queue.Queue[MappedStudy | Settlement] = queue.Queue(maxsize=TASKS_AT_ONCE)
         self._pipelines = [
             ReadingPipeline(
                 name=name, reader=self.reader, leases=self._leases, guard=self._guard, ready=ready, stop=self.stop
@@ -121,7 +121,7 @@ class Drain:
         self.ledger.defer_unconfigured(tuple(self.reader.pipelines))
         threads = ThreadGroup(self.stop)
         reading = [loop for pipeline in self._pipelines for loop in pipeline.loops]
-        for loop in (self._write_loop, self._look_loop, *reading):
+        for loop in (self._write_loop, self._resolve_loop, *reading):
             threads.start(loop)
         threads.keep(lambda: self._wait_for_end(is_done))
         self._tell_end(time.monotonic() - began, sender.busy_s - busy_s)
@@ -144,41 +144,42 @@ class Drain:
         }
         _log.info("the drain ended", extra=facts)
 
-    # --- look -----------------------------------------------------------------------------------------------------
+    # --- resolve --------------------------------------------------------------------------------------------------
 
-    def _look_loop(self) -> None:
+    def _resolve_loop(self) -> None:
         while not self.stop.is_set():
             items = self._collector.collect()
-            settled = tuple(item for item in items if not isinstance(item, Prepared))
-            if settled:
-                put(self._loads, Batch(settled=settled), self.stop)
-            prepared = [item for item in items if isinstance(item, Prepared)]
-            for load in self._guard.each(self._looked, prepared) if prepared else ():
-                put(self._loads, load if isinstance(load, Batch) else Batch(settled=(load,)), self.stop)
+            settlements = [item for item in items if not isinstance(item, MappedStudy)]
+            if settlements:
+                put(self._batches, Batch(settlements=settlements), self.stop)
+            studies = [item for item in items if isinstance(item, MappedStudy)]
+            for batch in self._guard.each(self._resolved, studies) if studies else ():
+                put(self._batches, batch if isinstance(batch, Batch) else Batch(settlements=[batch]), self.stop)
 
-    def _looked(self, prepared: Sequence[Prepared]) -> list[Batch]:
+    def _resolved(self, studies: Sequence[MappedStudy]) -> list[Batch]:
         epoch = self._epoch
-        resolved = self.publisher.resolver.resolve(prepared, self.clock())
-        return [Batch(settled=tuple(resolved.settled), resolved=resolved, epoch=epoch)]
+        resolved = self.publisher.resolver.resolve(studies, self.clock())
+        return [Batch(settlements=resolved.settlements, resolved=resolved, epoch=epoch)]
 
     # --- send and settle ------------------------------------------------------------------------------------------
 
     def _write_loop(self) -> None:
         while not self.stop.is_set():
             with suppress(queue.Empty):
-                load = self._loads.get(timeout=POLL_S)
-                self._settle([*load.settled, *(self._written(load) if load.resolved else ())])
+                batch = self._batches.get(timeout=POLL_S)
+                self._settle([*batch.settlements, *self._written(batch)])
 
-    def _written(self, load: Batch) -> list[Settlement]:
-        resolved = load.resolved
-        if resolved is None or load.epoch != self._epoch:
-            return [_put_off(one) for one in resolved.ready] if resolved else []
+    def _written(self, batch: Batch) -> list[Settlement]:
+        resolved = batch.resolved
+        if resolved is None or not resolved.studies:
+            return []
         try:
-            return self._guard.each(lambda some: self._write(replace(resolved, ready=[*some])), resolved.ready)
+            if batch.epoch == self._epoch:
+                return self._guard.each(lambda some: self._write(replace(resolved, studies=some)), resolved.studies)
         except TargetReplaced:
             self._epoch += 1
             self.on_replaced()
-            return [_put_off(one) for one in resolved.ready]
+        return [Deferred(task=study.task, due_in_s=0.0, cause="target_replaced") for study in resolved.studies]
 
     def _write(self, resolved: Resolved) -> list[Settlement]:
         chance = random.random()  # noqa: S311 - jitter, not a secret
@@ -192,7 +193,3 @@ class Drain:
         for settlement in settlements:
             self.stats.count(settlement)
             log_settlement(settlement, self.site_key)
-
-
-def _put_off(one: Prepared) -> Deferred:
-    return Deferred(task=one.task, due_in_s=0.0, cause="target_replaced")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from indexer.errors import IndexerError
 from indexer.log import Event, study_key
 from indexer.model import Quarantined, Task
-from indexer.sync.drain.prepared import Prepared
+from indexer.plan import MappedStudy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Item = TypeVar("Item", Task, Prepared)
+Item = TypeVar("Item", Task, MappedStudy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +38,8 @@ class Guard:
                 return [self._quarantined(items[0], error)]
             return [*self.each(work, items[:middle]), *self.each(work, items[middle:])]
 
-    def _quarantined(self, item: Task | Prepared, error: Exception) -> Quarantined:
-        task = item.task if isinstance(item, Prepared) else item
+    def _quarantined(self, item: Task | MappedStudy, error: Exception) -> Quarantined:
+        task = item.task if isinstance(item, MappedStudy) else item
         facts = {"event": Event.STUDY_FAILED, "study_key": study_key(self.site_key, task.study_instance_uid)}
         _log.error("a study broke the program", extra=facts, exc_info=error)
         return Quarantined(

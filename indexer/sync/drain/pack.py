@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from indexer.sync.drain.prepared import Prepared
+from indexer.plan import MappedStudy
 from indexer.sync.drain.queues import POLL_S
 
 if TYPE_CHECKING:
@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 MOST_ITEMS = 500
 """Studies that are settled together at the most, where nearly all of them are unchanged."""
 
+ENTRY_BYTES = 160
+"""Bytes that a resource takes in a Bundle beside its own."""
+
 LINGER_S = 1.0
-"""A prepared study waits this long for company as long as others are being read."""
+"""A mapped study waits this long for company as long as others are being read."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -38,15 +41,15 @@ class Collector:
         Whether other studies are being read.
     """
 
-    ready: queue.Queue[Prepared | Settlement]
+    ready: queue.Queue[MappedStudy | Settlement]
     sender: BundleSender
     are_more_coming: Callable[[], bool]
     stop: threading.Event
-    _kept: Prepared | Settlement | None = field(default=None, init=False)
+    _kept: MappedStudy | Settlement | None = field(default=None, init=False)
 
-    def collect(self) -> list[Prepared | Settlement]:
+    def collect(self) -> list[MappedStudy | Settlement]:
         """The next Bundle's worth: full, or nobody else is coming, or the first has waited long enough."""
-        items: list[Prepared | Settlement] = []
+        items: list[MappedStudy | Settlement] = []
         size = entries = 0
         deadline = float("inf")
         while not self.stop.is_set() and len(items) < MOST_ITEMS and time.monotonic() < deadline:
@@ -70,11 +73,9 @@ class Collector:
         return items
 
 
-def _weight(item: Prepared | Settlement) -> tuple[int, int]:
+def _weight(item: MappedStudy | Settlement) -> tuple[int, int]:
     """Entries and bytes that an item adds to a Bundle, at most."""
-    if not isinstance(item, Prepared):
+    if not isinstance(item, MappedStudy):
         return 0, 0
-    entries = [item.entry] * item.is_changed
-    if item.patient is not None and item.is_patient_due:
-        entries.append(item.patient.entry)
-    return len(entries), sum(entry.size for entry in entries)
+    bodies = [item.body, item.patient_body] if item.patient is not None else [item.body]
+    return len(bodies), sum(len(body) + ENTRY_BYTES for body in bodies)

@@ -1,22 +1,32 @@
-"""Publish studies: write what is due, and say how each study ends."""
+"""Publish studies: plan, write what is due, and say how each study ends."""
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from indexer.bundle import EntryStatus
-from indexer.sync.drain.write_plan import Outcome, drafts_of, plan_patients
+from indexer.log import Event
+from indexer.model import Deferred, ResourceKey
+from indexer.plan import plan_writes
+from indexer.sync.drain.read import AGAIN_S
+from indexer.sync.drain.settle import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from indexer.model import Patient, Settlement
-    from indexer.sync.drain.prepared import Prepared
+    from indexer.model import Settlement
+    from indexer.plan import MappedStudy, TargetState, WritePlan
+    from indexer.sync.drain.endpoints import TargetSetup
     from indexer.sync.drain.resolve import Resolved, Resolver
     from indexer.sync.drain.send import Answers, BundleSender
     from indexer.sync.drain.write import ResourceWriter
-    from indexer.sync.drain.write_plan import PatientPlan
+
+_log = logging.getLogger(__name__)
+
+MANY_NAMES = 3
+"""A number that stands for this many names is warned about, once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +35,7 @@ class Publisher:
 
     resolver: Resolver
     writer: ResourceWriter
+    setup: TargetSetup
 
     @property
     def sender(self) -> BundleSender:
@@ -32,7 +43,7 @@ class Publisher:
         return self.writer.sender
 
     def write(self, resolved: Resolved, now: float, chance: float) -> list[Settlement]:
-        """Write what is due of studies that were looked up; how each of them ends.
+        """Write what is due of studies that were resolved; how each of them ends.
 
         Parameters
         ----------
@@ -48,41 +59,50 @@ class Publisher:
         TargetReplaced
             If the server refuses entries and does not hold what it confirmed before.
         """
-        if not resolved.ready:
-            return []
-        patients = plan_patients(resolved.ready, self._known(resolved), self.resolver.policy)
-        answers = self.writer.write(drafts_of(resolved.ready, patients, resolved.there))
-        gone = self._gone(resolved.ready, patients, answers)
-        outcome = Outcome(patients=patients, answers=answers, now=now, chance=chance, gone=gone)
-        return [outcome.of(one) for one in resolved.ready]
+        endpoints = self.setup.endpoint_ids({study.source for study in resolved.studies})
+        studies = [study for study in resolved.studies if study.source in endpoints]
+        state = self.resolver.renewed(studies, resolved.state, endpoints)
+        plan = plan_writes(studies, state, self.resolver.policy, self.resolver.strategy)
+        warn_of_names(plan, state)
+        answers = self.writer.write(plan)
+        gone = self._gone(studies, plan, answers)
+        outcome = Outcome(plan=plan, answers=answers, now=now, chance=chance, gone=gone)
+        return [
+            outcome.of(study)
+            if study.source in endpoints
+            else Deferred(task=study.task, due_in_s=AGAIN_S, cause="source_unavailable")
+            for study in resolved.studies
+        ]
 
-    def _known(self, resolved: Resolved) -> Mapping[str, Patient]:
-        """Patients that the server holds by now: the Bundle before this one may have made some of them."""
-        keys = sorted({one.patient.row.patient_key for one in resolved.ready if one.patient is not None})
-        return {**resolved.patients, **self.resolver.ledger.patients(keys)}
-
-    def _gone(
-        self, prepared: Sequence[Prepared], patients: Mapping[str, PatientPlan], answers: Answers
-    ) -> frozenset[str]:
+    def _gone(self, studies: Sequence[MappedStudy], plan: WritePlan, answers: Answers) -> frozenset[str]:
         """Keys of Patients for want of which studies were refused; the ledger forgets them, so that they are looked up.
 
         Somebody deleted them, or merged them into others, behind our back.
         """
-        suspects = {
-            one.patient.row.patient_key: patients[one.patient.row.patient_key].row
-            for one in prepared
-            if one.patient is not None and _is_suspect(one, patients[one.patient.row.patient_key], answers)
-        }
-        held = self.sender.read([f"Patient/{row.fhir_id}" for row in suspects.values()])
-        gone = [key for key, found in zip(suspects, held, strict=True) if found is None]
+        suspects = sorted(
+            {key for study in studies if (key := study.patient_key) and _is_suspect(study, plan, answers)}
+        )
+        held = self.sender.read([f"Patient/{plan.patients[key].fhir_id}" for key in suspects])
+        gone = [key for key, present in zip(suspects, held, strict=True) if present is None]
         if gone:
             self.resolver.ledger.forget_patients(gone)
         return frozenset(gone)
 
 
-def _is_suspect(one: Prepared, patient: PatientPlan, answers: Answers) -> bool:
+def _is_suspect(study: MappedStudy, plan: WritePlan, answers: Answers) -> bool:
     """Whether something was refused, and that may be for want of a Patient that we did not write just now."""
-    if patient.draft is not None and not patient.draft.is_foreign:
+    key = ResourceKey("Patient", study.patient_key or "")
+    if plan.actions[key].is_due and not plan.actions[key].is_foreign:
         return False
-    references = [*([patient.draft.reference] if patient.draft else []), *([one.entry.reference] * one.is_changed)]
-    return any(answers[reference].entry_status is EntryStatus.REFUSED for reference in references)
+    return any(answers[one].entry_status is EntryStatus.REFUSED for one in (key, study.key) if one in answers)
+
+
+def warn_of_names(plan: WritePlan, state: TargetState) -> None:
+    """Say once that one patient number stands for many names."""
+    for key, patient in plan.patients.items():
+        known = state.patients.get(key)
+        if len(known.names if known else ()) < MANY_NAMES <= len(patient.names):
+            _log.warning(
+                "one patient number stands for many names; the name of the latest study is published",
+                extra={"event": Event.PATIENT_NAMES_DIFFER, "count": len(patient.names)},
+            )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import random
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import orjson
 
 from indexer import mapping, schedule
 from indexer.errors import (
@@ -17,25 +19,19 @@ from indexer.errors import (
     StudyVanished,
 )
 from indexer.log import Event, study_key
-from indexer.model import Deferred, Dropped, Quarantined, Settled
-from indexer.sync.drain.prepared import complete, reference_to, untold
+from indexer.model import Deferred, Dropped, Patient, Quarantined
+from indexer.plan import MappedStudy
 from indexer.sync.drain.study_reader import NOTHING, StudyReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from indexer.bundle import Entry
     from indexer.health import ServerHealth
-    from indexer.ledger import Ledger
     from indexer.mapping import Mapped, Rules
-    from indexer.model import Patient, Settlement, Study, StudyLocation, Task
-    from indexer.sync.drain.patients import PatientPolicy
-    from indexer.sync.drain.prepared import Prepared
+    from indexer.model import Settlement, Study, StudyLocation, Task
     from indexer.sync.protocols import AttributeSource, StudySource
 
 _log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 WAIT_S = (30.0, 6 * 3600.0)
 """First and longest delay before a study is tried again."""
@@ -56,8 +52,6 @@ class SourcePipeline:
         None where the read of single datasets is switched off; the health is that of the server that is asked.
     readers
         Threads that read it at a time.
-    endpoint_id
-        Id of the source's Endpoint.
     """
 
     source: StudySource
@@ -66,14 +60,6 @@ class SourcePipeline:
     samples_health: ServerHealth
     readers: int
     rules: Rules
-    endpoint_id: str
-    endpoint: Entry
-    endpoint_resource: dict[str, Any]
-
-    @property
-    def endpoint_fingerprint(self) -> str:
-        """Fingerprint of the Endpoint as it would be sent."""
-        return mapping.fingerprint(self.endpoint.body)
 
     @property
     def is_failing(self) -> bool:
@@ -93,7 +79,7 @@ class SourcePipeline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reader:
-    """Turns tasks into prepared studies or, where there is nothing to send, into settlements.
+    """Turns tasks into mapped studies or, where there is nothing to send, into settlements.
 
     Attributes
     ----------
@@ -106,9 +92,7 @@ class Reader:
         finds out whether the study is to blame.
     """
 
-    ledger: Ledger
     pipelines: Mapping[str, SourcePipeline]
-    policy: PatientPolicy
     clock: Callable[[], float]
     wait_s: tuple[float, float] = WAIT_S
     tries: int | None = None
@@ -123,7 +107,7 @@ class Reader:
         """As `StudyReader.read_ahead`, for the studies of these tasks."""
         return self.studies.read_ahead([task.locations for task in tasks])
 
-    def prepare(self, task: Task, ahead: Mapping[StudyLocation, Study] = NOTHING) -> Prepared | Settlement:
+    def read(self, task: Task, ahead: Mapping[StudyLocation, Study] = NOTHING) -> MappedStudy | Settlement:
         """Read and map one study.
 
         Parameters
@@ -137,7 +121,8 @@ class Reader:
             If a server as a whole is out of reach; that is no failure of the study.
         """
         try:
-            return self._prepared(task, *self.studies.read(task.locations, ahead))
+            study, pipeline = self.studies.read(task.locations, ahead)
+            return _checked(task, study, mapping.map_study(study, pipeline.rules), pipeline.rules)
         except StudyVanished:
             return Dropped(task=task)
         except StudyChanging as error:
@@ -148,40 +133,6 @@ class Reader:
             return self._failed(task, error)
         except StudyError as error:
             return Quarantined(task=task, cause=error.cause, text=error.message, hint=error.hint)
-
-    def map(self, study: Study, pipeline: SourcePipeline) -> Mapped:
-        """Map a study so that it refers to the Patient that the ledger knows.
-
-        Raises
-        ------
-        StudyNotReady, StudyInvalid
-            As `mapping.map_study`.
-        """
-        mapped = _mapped(study, pipeline)
-        known = self._known(mapped)
-        if known is None or known.is_ours:
-            return mapped
-        return replace(mapped, imaging_study=mapping.referring(mapped.imaging_study, reference_to(known)))
-
-    def _known(self, mapped: Mapped) -> Patient | None:
-        return self.ledger.patients([mapped.patient_key]).get(mapped.patient_key) if mapped.has_patient else None
-
-    def _prepared(self, task: Task, study: Study, pipeline: SourcePipeline) -> Prepared | Settlement:
-        mapped = _mapped(study, pipeline)
-        problems = [
-            *mapping.check(mapped.imaging_study, pipeline.rules.release),
-            *mapping.check(mapped.patient, pipeline.rules.release),
-        ]
-        if problems:
-            raise StudyInvalid("; ".join(problems[:5]), cause="invalid_resource")
-        one = untold(task, mapped, study)
-        if task.published is None or one.lookups:
-            return one
-        known = self._known(mapped)
-        if one.patient is not None and known is None:
-            return one
-        one = complete(one, known, {}, self.policy)
-        return one if one.is_changed or one.is_patient_due else Settled(task=task, published=None)
 
     def _failed(self, task: Task, error: StudyUnreadable) -> Deferred | Quarantined:
         if task.attempts + 1 >= schedule.ATTEMPTS:
@@ -204,5 +155,39 @@ class Reader:
         return schedule.backoff_s(task.attempts, first_s=first_s, most_s=most_s, chance=random.random())  # noqa: S311
 
 
-def _mapped(study: Study, pipeline: SourcePipeline) -> Mapped:
-    return mapping.map_study(study, pipeline.rules, endpoint_ids=(pipeline.endpoint_id,))
+def _checked(task: Task, study: Study, mapped: Mapped, rules: Rules) -> MappedStudy:
+    """The study ready to be planned, serialised once.
+
+    Raises
+    ------
+    StudyInvalid
+        If a resource is not as its release wants it.
+    """
+    problems = [*mapping.check(mapped.imaging_study, rules.release), *mapping.check(mapped.patient, rules.release)]
+    if problems:
+        raise StudyInvalid("; ".join(problems[:5]), cause="invalid_resource")
+    body, patient_body = orjson.dumps(mapped.imaging_study), orjson.dumps(mapped.patient)
+    return MappedStudy(
+        task=task,
+        source=study.source,
+        body=body,
+        fingerprint=mapping.fingerprint(body),
+        mapping_generation=mapping.MAPPING_GENERATION,
+        last_update=study.last_update,
+        number_of_series=len(study.series),
+        number_of_instances=study.number_of_instances,
+        patient=_stated(mapped, patient_body) if mapped.has_patient else None,
+        patient_body=patient_body,
+        patient_lookup=mapped.patient_lookup,
+        lookups=mapped.lookups,
+    )
+
+
+def _stated(mapped: Mapped, body: bytes) -> Patient:
+    return Patient(
+        patient_key=mapped.patient_key,
+        fhir_id="",
+        fingerprint=mapping.fingerprint(body),
+        basis=mapped.basis,
+        names=(mapped.name_digest,) if mapped.name_digest else (),
+    )

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from indexer.model import Settlement, Study, StudyLocation, Task
+    from indexer.plan import MappedStudy
     from indexer.sync.drain.guard import Guard
-    from indexer.sync.drain.prepared import Prepared
     from indexer.sync.drain.read import Reader, SourcePipeline
     from indexer.sync.drain.take import Leases
 
@@ -48,7 +48,7 @@ class ReadingPipeline:
     reader: Reader
     leases: Leases
     guard: Guard
-    ready: queue.Queue[Prepared | Settlement]
+    ready: queue.Queue[MappedStudy | Settlement]
     stop: threading.Event
     _tasks: queue.Queue[Task] = field(init=False)
     _being_read: int = field(default=0, init=False)
@@ -124,22 +124,22 @@ class ReadingPipeline:
 
     def _read(self, tasks: Sequence[Task]) -> None:
         ahead: dict[StudyLocation, Study] = {}
-        for studies in self.guard.each(lambda some: [self.reader.read_ahead(some)], tasks):
+        for studies in self.guard.each(lambda tasks: [self.reader.read_ahead(tasks)], tasks):
             if isinstance(studies, dict):
                 ahead |= studies
         for task in tasks:
-            for item in self.guard.each(lambda some: [self._prepared(some[0], ahead)], [task]):
+            for item in self.guard.each(lambda tasks: [self._mapped(tasks[0], ahead)], [task]):
                 put(self.ready, item, self.stop)
                 self._move(-1)
         self.wake()
 
-    def _prepared(self, task: Task, ahead: Mapping[StudyLocation, Study]) -> Prepared | Settlement:
+    def _mapped(self, task: Task, ahead: Mapping[StudyLocation, Study]) -> MappedStudy | Settlement:
         if self.stop.is_set():
             raise Interrupted("a stop was asked for")
         if self._source.wait_s > 0:
             return Deferred(task=task, due_in_s=0.0, cause="source_unavailable")
         try:
-            return self.reader.prepare(task, ahead)
+            return self.reader.read(task, ahead)
         except PeerError as error:
             # Where another source is down that has the study, too, this one goes on with others meanwhile.
             due_in_s = AGAIN_S if self._is_elsewhere(error) else 0.0

@@ -1,56 +1,48 @@
-"""Looks into the FHIR server before a Bundle: which Patient is meant, what logical references lead to, what is there.
+"""Ask the FHIR server what only it knows, before a Bundle: which Patient is meant, where logical references lead.
 
 All questions of a Bundle are asked together, one request for many.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from indexer import schedule
 from indexer.errors import Refused, TooLarge
-from indexer.model import Deferred, Lookup, Patient, Quarantined
-from indexer.sync.drain.patients import Mode
-from indexer.sync.drain.prepared import complete
+from indexer.halving import by_halves
+from indexer.model import Deferred, Lookup, Patient, Quarantined, ResourceKey
+from indexer.plan import MappedStudy, Mode, PatientPolicy, Strategy, TargetState, study_lookup
 from indexer.sync.drain.read import WAIT_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from indexer.errors import PeerError
     from indexer.health import ServerHealth
     from indexer.ledger import Ledger
     from indexer.model import Settlement
-    from indexer.sync.drain.patients import PatientPolicy, StatedPatient
-    from indexer.sync.drain.prepared import Prepared
     from indexer.sync.protocols import FhirTarget
 
 FIRST_LOOK_S = 60.0
 """A study whose Patient is not there yet is read again after this long at the earliest."""
 
-_Found = dict[Lookup, tuple[str, ...]]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolved:
-    """What the looks came to.
+    """What the questions came to.
 
     Attributes
     ----------
-    ready
+    studies
         Studies that can be sent now.
-    settled
-        Studies that wait for their Patient, or that several Patients claim.
-    patients
-        Patients that the server holds, by key.
-    there
-        References of studies that stand in the server although the ledger does not know of it.
+    settlements
+        Of studies that wait for their Patient, or that several Patients claim.
     """
 
-    ready: list[Prepared]
-    settled: list[Settlement]
-    patients: Mapping[str, Patient]
-    there: frozenset[str]
+    studies: Sequence[MappedStudy]
+    settlements: Sequence[Settlement]
+    state: TargetState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +61,11 @@ class Resolver:
     target: FhirTarget
     health: ServerHealth
     policy: PatientPolicy
+    strategy: Strategy
     looks_for_studies: bool = True
     tries: int | None = None
 
-    def resolve(self, prepared: Sequence[Prepared], now: float) -> Resolved:
+    def resolve(self, studies: Sequence[MappedStudy], now: float) -> Resolved:
         """Answer every open question of these studies.
 
         Parameters
@@ -87,89 +80,96 @@ class Resolver:
         Refused
             If the server cannot search.
         """
-        stated = {one.patient.row.patient_key: one.patient for one in prepared if one.patient is not None}
-        known = dict(self.ledger.patients(sorted(stated)))
-        unknown = {key: one for key, one in stated.items() if key not in known}
-        found = self._found(prepared, unknown)
-        looks = self.policy.mode is not Mode.CREATE
-        hits = {key: found.get(one.lookup) for key, one in unknown.items()} if looks else {}
-        known |= {key: _matched(unknown[key], some[0]) for key, some in hits.items() if some and len(some) == 1}
-        resolved = Resolved(ready=[], settled=[], patients=known, there=_there(prepared, found))
-        for one in prepared:
-            settlement = self._without_patient(one, known, hits, now)
-            if settlement is not None:
-                resolved.settled.append(settlement)
-            else:
-                resolved.ready.append(self._completed(one, known, found))
-        return resolved
+        known = self.ledger.patients(_patient_keys(studies))
+        unknown = {
+            study.patient_key: study for study in studies if study.patient_key and study.patient_key not in known
+        }
+        found = self._found(studies, unknown.values())
+        matched = {key: self._matched(study, found) for key, study in unknown.items()}
+        state = TargetState(
+            patients={**known, **{key: patient for key, patient in matched.items() if key and patient is not None}},
+            found=found,
+        )
+        settlements = {study.key: self._without_patient(study, state, now) for study in studies}
+        return Resolved(
+            studies=[study for study in studies if settlements[study.key] is None],
+            settlements=[settlement for settlement in settlements.values() if settlement is not None],
+            state=state,
+        )
 
-    def _found(self, prepared: Sequence[Prepared], unknown: Mapping[str, StatedPatient]) -> _Found:
-        lookups = [lookup for one in prepared for lookup in one.lookups]
+    def renewed(self, studies: Sequence[MappedStudy], state: TargetState, endpoints: Mapping[str, str]) -> TargetState:
+        """What is known by now: the Bundle before this one may have made or changed some of the Patients.
+
+        Parameters
+        ----------
+        endpoints
+            Ids of the Endpoints, by source.
+        """
+        patients = {**state.patients, **self.ledger.patients(_patient_keys(studies))}
+        return replace(state, patients=patients, endpoints=endpoints)
+
+    def _found(
+        self, studies: Sequence[MappedStudy], unknown: Iterable[MappedStudy]
+    ) -> dict[Lookup, tuple[str, ...] | None]:
+        """What the server answers; what it will not look for, however that is worded, stops no other."""
+        lookups = [lookup for study in studies for lookup in study.lookups]
         if self.policy.mode is not Mode.CREATE:
-            lookups += [one.lookup for one in unknown.values()]
+            lookups += [study.patient_lookup for study in unknown]
         if self.looks_for_studies:
-            lookups += [_study_lookup(one) for one in prepared if one.task.published is None]
-        if not lookups:
-            return {}
-        return self._asked(list(dict.fromkeys(lookups)))
+            lookups += [study_lookup(study.key.key) for study in studies if study.task.published is None]
+        answers: list[tuple[Lookup, tuple[str, ...] | None]] = by_halves(
+            lambda lookups: [*self._look_up(lookups).items()],
+            list(dict.fromkeys(lookups)),
+            error=(Refused, TooLarge),
+            alone=self._not_searched,
+        )
+        return dict(answers)
 
-    def _asked(self, lookups: Sequence[Lookup]) -> _Found:
-        """Answers; what the server will not look for is left out, however it is worded: it stops nobody else."""
-        try:
-            return dict(self.health.call("search", lambda: self.target.look_up(lookups), tries=self.tries))
-        except (Refused, TooLarge) as error:
-            if isinstance(error, Refused):
-                self._check_search({one.type for one in lookups}, error)
-            middle = len(lookups) // 2
-            return self._asked(lookups[:middle]) | self._asked(lookups[middle:]) if middle else {}
+    def _look_up(self, lookups: Sequence[Lookup]) -> Mapping[Lookup, tuple[str, ...]]:
+        return self.health.call("search", lambda: self.target.look_up(lookups), tries=self.tries)
 
-    def _check_search(self, types: Iterable[str], refused: Refused) -> None:
-        """Whether the server looks for anything at all, of these types."""
-        harmless = [Lookup(one, "urn:dicom:uid", "urn:oid:0.0") for one in sorted(types)]
-        try:
-            self.health.call("search", lambda: self.target.look_up(harmless), tries=self.tries)
-        except Refused:
-            raise Refused(refused.message, peer=refused.peer, status=refused.status, hint=_CANNOT_SEARCH) from None
+    def _not_searched(self, lookup: Lookup, error: PeerError) -> tuple[Lookup, None]:
+        """The server will not look for this one; does it look for anything at all of its type?"""
+        if isinstance(error, Refused):
+            try:
+                self._look_up([Lookup(lookup.type, "urn:dicom:uid", "urn:oid:0.0")])
+            except Refused:
+                raise Refused(error.message, peer=error.peer, status=error.status, hint=_CANNOT_SEARCH) from None
+        return lookup, None
 
-    def _without_patient(
-        self, one: Prepared, known: Mapping[str, Patient], hits: Mapping[str, tuple[str, ...] | None], now: float
-    ) -> Settlement | None:
-        """How a study ends that has no Patient to refer to."""
-        if one.patient is None or one.patient.row.patient_key in known:
+    def _matched(self, study: MappedStudy, found: Mapping[Lookup, tuple[str, ...] | None]) -> Patient | None:
+        """The Patient that bears a study's number; one of our own id was made by us, before a ledger was lost."""
+        bearers = found.get(study.patient_lookup) or ()
+        if self.policy.mode is Mode.CREATE or len(bearers) != 1 or study.patient is None:
             return None
-        some = hits.get(one.patient.row.patient_key, ())
-        if some is None:
-            return Quarantined(task=one.task, cause="invalid", text=_NOT_SEARCHED, hint=_NOT_SEARCHED_HINT)
-        if some:
-            return Quarantined(task=one.task, cause="patient_ambiguous", text=_AMBIGUOUS, hint=_AMBIGUOUS_HINT)
+        fhir_id = bearers[0].partition("/")[2]
+        key = ResourceKey("Patient", study.patient.patient_key)
+        return Patient(
+            patient_key=key.key,
+            fhir_id=fhir_id,
+            fingerprint="",
+            basis="",
+            is_ours=fhir_id == self.strategy.fhir_id(key),
+            is_shared=True,
+        )
+
+    def _without_patient(self, study: MappedStudy, state: TargetState, now: float) -> Settlement | None:
+        """How a study ends that has no Patient to refer to; None if it has, or if one is made."""
+        if study.patient_key is None or study.patient_key in state.patients or self.policy.mode is Mode.CREATE:
+            return None
+        bearers = state.found.get(study.patient_lookup)
+        if bearers is None:
+            return Quarantined(task=study.task, cause="invalid", text=_NOT_SEARCHED, hint=_NOT_SEARCHED_HINT)
+        if bearers:
+            return Quarantined(task=study.task, cause="patient_ambiguous", text=_AMBIGUOUS, hint=_AMBIGUOUS_HINT)
         if self.policy.mode is not Mode.MATCH:
             return None
-        due_in_s = schedule.patience_s(now - one.task.first_event_at, first_s=FIRST_LOOK_S, most_s=WAIT_S[1])
-        return Deferred(task=one.task, due_in_s=due_in_s, cause="patient_not_found")
-
-    def _completed(self, one: Prepared, known: Mapping[str, Patient], found: _Found) -> Prepared:
-        patient = known.get(one.patient.row.patient_key) if one.patient is not None else None
-        references = {lookup: found[lookup][0] for lookup in one.lookups if len(found.get(lookup, ())) == 1}
-        return complete(one, patient, references, self.policy)
+        due_in_s = schedule.patience_s(now - study.task.first_event_at, first_s=FIRST_LOOK_S, most_s=WAIT_S[1])
+        return Deferred(task=study.task, due_in_s=due_in_s, cause="patient_not_found")
 
 
-def _study_lookup(one: Prepared) -> Lookup:
-    return Lookup("ImagingStudy", "urn:dicom:uid", f"urn:oid:{one.task.study_instance_uid}")
-
-
-def _there(prepared: Sequence[Prepared], found: _Found) -> frozenset[str]:
-    """Studies that stand there, and those that the server would not look for: they may."""
-    mine = ((one.entry.reference, found.get(_study_lookup(one))) for one in prepared)
-    return frozenset(reference for reference, bearers in mine if bearers is None or reference in bearers)
-
-
-def _matched(stated: StatedPatient, reference: str) -> Patient:
-    """A Patient that is there already; one of our own id was made by us, before a ledger was lost."""
-    fhir_id = reference.partition("/")[2]
-    is_ours = fhir_id == stated.row.fhir_id
-    return Patient(
-        patient_key=stated.row.patient_key, fhir_id=fhir_id, fingerprint="", basis="", is_ours=is_ours, is_shared=True
-    )
+def _patient_keys(studies: Iterable[MappedStudy]) -> list[str]:
+    return sorted({study.patient_key for study in studies if study.patient_key is not None})
 
 
 _AMBIGUOUS = "Several Patients of the FHIR server bear this patient's identifier."

@@ -14,14 +14,16 @@ from indexer.errors import (
     AccessDenied,
     AnswerLost,
     Conflict,
+    PeerError,
     ProtocolViolation,
     Refused,
     TargetReplaced,
     TooLarge,
     Unavailable,
 )
+from indexer.halving import by_halves
 from indexer.log import Event
-from indexer.model import Fetched
+from indexer.model import Fetched, ResourceKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -46,6 +48,8 @@ class Answer:
 
     Attributes
     ----------
+    fhir_id
+        Id that the resource has there, if it landed.
     cause
         Short word for `status` and `quarantine`, empty if the entry landed.
     text
@@ -60,6 +64,7 @@ class Answer:
     cause: str = ""
     text: str = ""
     hint: str = ""
+    fhir_id: str | None = None
     version_id: str | None = None
     retry_after_s: float | None = None
     is_shared: bool = False
@@ -74,10 +79,9 @@ class Answer:
         return self.entry_status in (EntryStatus.REFUSED, EntryStatus.TOO_LARGE)
 
 
-Answers = dict[str, Answer]
-"""By reference, ``Type/id``."""
+Answers = dict[ResourceKey, Answer]
 
-Read = Fetched | Refused | TooLarge | None
+Read = Fetched | PeerError | None
 """A resource, nothing, or why the server does not show it."""
 
 
@@ -123,7 +127,7 @@ class BundleSender:
             If the server refuses entries and does not hold what it confirmed before.
         """
         answers = self._answers(entries) if entries else {}
-        refused = [entry for entry in entries if answers[entry.reference].entry_status is EntryStatus.REFUSED]
+        refused = [entry for entry in entries if answers[entry.key].entry_status is EntryStatus.REFUSED]
         if refused:
             self._check_sentinel()
         # Some servers refuse another version with 400, and with it a whole transaction.
@@ -149,24 +153,25 @@ class BundleSender:
         Interrupted
             If a stop was asked for while the server was out of reach.
         """
-        try:
-            return list(self.health.call("read", lambda: self.target.fetch(references))) if references else []
-        except (Refused, TooLarge) as error:
-            middle = len(references) // 2
-            return [*self.read(references[:middle]), *self.read(references[middle:])] if middle else [error]
+
+        def fetch(some: Sequence[str]) -> Sequence[Read]:
+            return self.health.call("read", lambda: self.target.fetch(some))
+
+        return by_halves(fetch, references, error=(Refused, TooLarge), alone=lambda _, error: error)
 
     def _waves(self, entries: Sequence[Entry], failures: int = FAILURES) -> Answers:
         """What others refer to goes first; a study goes only if its Patient is in."""
         answers: Answers = {}
         failed: dict[str, Answer] = {}
         for wave in bundle.waves(entries):
-            held_back = {entry.reference: failed[key] for entry in wave if (key := entry.patient_key or "") in failed}
-            sent = self._batch([entry for entry in wave if entry.reference not in held_back], failures)
+            held_back = {entry.key: failed[key] for entry in wave if (key := entry.patient_key or "") in failed}
+            given = {key.reference: f"{key.type}/{answer.fhir_id}" for key, answer in answers.items() if answer.fhir_id}
+            sent = self._batch([entry.referring(given) for entry in wave if entry.key not in held_back], failures)
             answers |= held_back | sent
             failed |= {
-                entry.patient_key: sent[entry.reference]
+                entry.patient_key: sent[entry.key]
                 for entry in wave
-                if entry.resource_type == "Patient" and entry.patient_key and not sent[entry.reference].is_accepted
+                if entry.key.type == "Patient" and entry.patient_key and not sent[entry.key].is_accepted
             }
         return answers
 
@@ -181,7 +186,7 @@ class BundleSender:
             _log.warning("bundle refused", extra=facts)
             self._check_sentinel()
             if len(entries) == 1:
-                return {entries[0].reference: _refused(error, entries[0])}
+                return {entries[0].key: _refused(error, entries[0])}
             first, second = bundle.halves(entries)
             return self._batch(first, 1) | self._batch(second, 1)
 
@@ -205,17 +210,17 @@ class BundleSender:
             except Conflict as error:
                 if stale := self._stale(left):
                     answers |= stale
-                    left = [entry for entry in left if entry.reference not in stale]
+                    left = [entry for entry in left if entry.key not in stale]
                     continue
                 conflicts += 1
                 if conflicts > CONFLICTS:
-                    return answers | dict.fromkeys((entry.reference for entry in left), _CONFLICT)
+                    return answers | dict.fromkeys((entry.key for entry in left), _CONFLICT)
                 self.health.wait("send", error)
             except AnswerLost as error:
                 self.sizer = self.sizer.timed_out(sum(entry.size for entry in left))
                 self.health.wait("send", error)
                 answers |= self._landed(left)
-                left = [entry for entry in left if entry.reference not in answers]
+                left = [entry for entry in left if entry.key not in answers]
             except (Unavailable, AccessDenied, ProtocolViolation) as error:
                 failures -= error.status == _FAILED
                 if failures < 1:
@@ -235,31 +240,33 @@ class BundleSender:
         self.sizer = self.sizer.succeeded(len(packed.body), elapsed_s)
         facts = {"event": Event.BUNDLE_SENT, "entries": packed.count, "bytes": len(packed.body)}
         _log.info("bundle sent", extra={**facts, "duration_ms": round(1000 * elapsed_s)})
-        return {entry.reference: _answer(result, entry) for entry, result in zip(packed.entries, results, strict=True)}
+        return {entry.key: _answer(result, entry) for entry, result in zip(packed.entries, results, strict=True)}
 
     def _halved(self, entries: Sequence[Entry], bundle_type: BundleType, error: TooLarge) -> Answers:
         self.sizer = self.sizer.too_large(sum(entry.size for entry in entries))
         if len(entries) == 1:
-            return {
-                entries[0].reference: Answer(entry_status=EntryStatus.TOO_LARGE, cause="too_large", text=error.message)
-            }
+            return {entries[0].key: Answer(entry_status=EntryStatus.TOO_LARGE, cause="too_large", text=error.message)}
         first, second = bundle.halves(entries)
         return self._post(first, bundle_type) | self._post(second, bundle_type)
 
     def _landed(self, entries: Sequence[Entry]) -> Answers:
-        """Which entries arrived, though no answer came back; what did not, or cannot be read, is sent again."""
-        held = self.read([entry.reference for entry in entries])
-        answers = ((entry, _arrived(entry, found)) for entry, found in zip(entries, held, strict=True))
-        return {entry.reference: answer for entry, answer in answers if answer is not None}
+        """Which entries arrived, though no answer came back; what did not, or cannot be read, is sent again.
+
+        An entry without an id may be sent twice: its request says to make nothing that is there.
+        """
+        named = [entry for entry in entries if entry.fhir_id is not None]
+        held = self.read([entry.reference for entry in named])
+        answers = ((entry, _arrived(entry, present)) for entry, present in zip(named, held, strict=True))
+        return {entry.key: answer for entry, answer in answers if answer is not None}
 
     def _stale(self, entries: Sequence[Entry]) -> Answers:
         """Those entries that somebody overtook: the version that they replace is not seen to be the present one."""
         bound = [entry for entry in entries if entry.if_match is not None]
         held = self.read([entry.reference for entry in bound])
         return {
-            entry.reference: _OVERTAKEN
-            for entry, found in zip(bound, held, strict=True)
-            if not isinstance(found, Fetched) or found.version_id != entry.if_match
+            entry.key: _OVERTAKEN
+            for entry, present in zip(bound, held, strict=True)
+            if not isinstance(present, Fetched) or present.version_id != entry.if_match
         }
 
     def _check_sentinel(self) -> None:
@@ -277,7 +284,8 @@ _OVERTAKEN = Answer(entry_status=EntryStatus.CONFLICT, cause="conflict")
 def _answer(result: EntryResult, entry: Entry) -> Answer:
     verdict = bundle.judge(result)
     if verdict.entry_status is EntryStatus.ACCEPTED:
-        return Answer(entry_status=verdict.entry_status, version_id=result.version_id)
+        fhir_id = entry.fhir_id or result.fhir_id
+        return Answer(entry_status=verdict.entry_status, fhir_id=fhir_id, version_id=result.version_id)
     return Answer(
         entry_status=verdict.entry_status,
         cause=verdict.cause or str(verdict.entry_status),
@@ -302,7 +310,9 @@ def _arrived(entry: Entry, held: Read) -> Answer | None:
     if not isinstance(held, Fetched) or (entry.if_match is not None and held.version_id == entry.if_match):
         return None
     if is_alike(orjson.loads(entry.body), held.resource):
-        return Answer(entry_status=EntryStatus.ACCEPTED, version_id=held.version_id, is_shared=True)
+        return Answer(
+            entry_status=EntryStatus.ACCEPTED, fhir_id=entry.fhir_id, version_id=held.version_id, is_shared=True
+        )
     return _OVERTAKEN
 
 

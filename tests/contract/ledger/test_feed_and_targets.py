@@ -50,7 +50,7 @@ def test_a_poll_that_brings_nothing_is_heard_but_moves_nothing(ledger: Ledger) -
 def test_another_target_has_confirmed_nothing(ledger: Ledger, other_ledger: Ledger) -> None:
     ledger.mark([mark()], 1000.0)
     ledger.settle([Settled(task=take_one(ledger, 1000.0), published=published(), patient=patient())], 1001.0)
-    ledger.put_endpoint(endpoint("e"))
+    ledger.put_endpoint(endpoint("e"), "endpoint-id")
     assert other_ledger.published(["1.2.3"]) == {}
     assert other_ledger.published_uids() == frozenset()
     assert other_ledger.patients(["key"]) == {}
@@ -70,12 +70,12 @@ def test_a_renewed_target_has_confirmed_nothing_and_keeps_nothing(
     monkeypatch.setattr(targets, "_DELETED_AT_ONCE", 2)
     ledger.mark(marks(f"1.{number}" for number in range(5)), 1000.0)
     ledger.settle([settled(task) for task in take(ledger, 1000.0)], 1001.0)
-    ledger.put_endpoint(endpoint("e"))
+    ledger.put_endpoint(endpoint("e"), "endpoint-id")
     ledger.reset_target()
     assert ledger.published_uids() == frozenset()
     assert (ledger.endpoint("main"), ledger.endpoint_id("main")) == (None, "endpoint-id")
     assert execute(ledger, "SELECT * FROM published") == []
-    ledger.put_endpoint(endpoint("a"))
+    ledger.put_endpoint(endpoint("a"), "endpoint-id")
     assert ledger.endpoint("main") == endpoint("a")
 
 
@@ -94,8 +94,8 @@ def test_a_target_that_has_confirmed_nothing_can_be_reset(ledger: Ledger) -> Non
 
 def test_an_endpoint_that_moved_keeps_its_id(ledger: Ledger) -> None:
     assert (ledger.endpoint("main"), ledger.endpoint_id("main")) == (None, None)
-    ledger.put_endpoint(endpoint("e"))
-    ledger.put_endpoint(endpoint("f"))
+    ledger.put_endpoint(endpoint("e"), "endpoint-id")
+    ledger.put_endpoint(endpoint("f"), "endpoint-id")
     assert ledger.endpoint("main") == endpoint("f")
     assert ledger.endpoint("second") is None
 

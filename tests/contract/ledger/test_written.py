@@ -49,7 +49,7 @@ def test_what_was_not_sent_anew_is_not_forgotten(ledger: Ledger) -> None:
 
 def test_an_endpoint_confirms_what_was_written_of_it(ledger: Ledger) -> None:
     ledger.record_pending({ENDPOINT: b"one"})
-    ledger.put_endpoint(EndpointState(source="main", fhir_id="e", fingerprint="f" * 64))
+    ledger.put_endpoint(EndpointState(source="main", fhir_id="e", fingerprint="f" * 64), "e")
     assert written(ledger, ENDPOINT) == {ENDPOINT: Written(confirmed=b"one")}
 
 

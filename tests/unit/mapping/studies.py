@@ -8,6 +8,7 @@ from indexer import mapping
 from indexer.model import Attributes, Instance, Series, Study
 from indexer.model.attributes import tag_of
 from tests.fakes.attributes import from_keywords, over
+from tests.resources import as_put
 from tests.unit.mapping.r6 import mistakes
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -79,7 +80,7 @@ def sampled_study(sample: Attributes, *more: Attributes, attributes: dict[str, s
 def mapped(one: Study | None = None, **changes: Any) -> mapping.Mapped:
     """The study mapped, after making sure that it is sound for its release."""
     applied = rules(**changes)
-    found = mapping.map_study(one or study(), applied, endpoint_ids=["5c7b2d1e-0000-5000-8000-000000000001"])
+    found = as_put(mapping.map_study(one or study(), applied))
     for resource in (found.imaging_study, found.patient):
         assert mapping.check(resource, applied.release) == ()
         if applied.release is mapping.Release.R6:

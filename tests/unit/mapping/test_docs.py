@@ -13,6 +13,7 @@ from indexer import mapping
 from indexer.mapping import Cause, Element, Release
 from indexer.model import Instance
 from tests.fakes.attributes import over
+from tests.resources import with_id
 from tests.unit.mapping.studies import CT, INSTANCE_UID, PATIENT, code, dataset, mapped, rules, series, study
 from tests.unit.mapping.test_switched_elements import EVERYTHING
 
@@ -45,7 +46,8 @@ def everything(release: Release) -> list[dict[str, Any]]:
         changes = {"release": release, "preset": preset, "meta_source": "https://pacs.example.org"}
         made = mapped(whole, elements=frozenset(Element), subject=mapping.Subject.CONTAINED, **changes)
         applied = rules(requires_access_token=True, **changes)
-        service = mapping.endpoint("https://pacs.example.org", endpoint_id="e1", source="main", rules=applied)
+        service = mapping.endpoint("https://pacs.example.org", identifier="e1", source="main", rules=applied)
+        service = with_id(service, "e1")
         found += [made.imaging_study, made.patient, service]
     return found
 

@@ -11,6 +11,7 @@ from fhirclient.models.imagingstudy import ImagingStudy
 from fhirclient.models.patient import Patient
 
 from indexer import mapping
+from indexer.strategies import endpoint_id
 from tests.unit.mapping.studies import dataset, mapped, rules, sampled_study
 
 MODELS = {"ImagingStudy": ImagingStudy, "Patient": Patient, "Endpoint": Endpoint}
@@ -31,7 +32,7 @@ def test_mapped_resources_have_the_shape_of_r4() -> None:
     read_strictly(found.imaging_study)
     read_strictly(found.patient)
     address = "https://pacs.example.org/dicom-web"
-    read_strictly(mapping.endpoint(address, endpoint_id=mapping.endpoint_id(address), source="main", rules=rules()))
+    read_strictly(mapping.endpoint(address, identifier=endpoint_id(address), source="main", rules=rules()))
 
 
 @pytest.mark.parametrize("mistake", [{"unknown": 1}, {"numberOfSeries": "1"}, {"subject": None}])

@@ -5,6 +5,8 @@ import pytest
 
 from indexer import mapping
 from indexer.errors import StudyInvalid
+from indexer.strategies import endpoint_id, imaging_study_id
+from tests.resources import with_id
 from tests.unit.mapping.studies import STUDY_UID, code, dataset, instance, issues, mapped, sampled_study, series, study
 
 
@@ -17,7 +19,7 @@ def test_whole_resource() -> None:
     )
     assert found.imaging_study == {
         "resourceType": "ImagingStudy",
-        "id": mapping.imaging_study_id(STUDY_UID),
+        "id": imaging_study_id(STUDY_UID),
         "identifier": [
             {
                 "use": "official",
@@ -197,8 +199,10 @@ def test_instance_level(level: str, cap: int | None, are_listed: bool) -> None:
 
 
 def test_endpoint() -> None:
-    fhir_id = mapping.endpoint_id("https://pacs.example.org/dicom-web")
-    found = mapping.endpoint("https://pacs.example.org/dicom-web/", endpoint_id=fhir_id, source="main", rules=RULES)
+    fhir_id = endpoint_id("https://pacs.example.org/dicom-web")
+    found = with_id(
+        mapping.endpoint("https://pacs.example.org/dicom-web/", identifier=fhir_id, source="main", rules=RULES), fhir_id
+    )
     assert found == {
         "resourceType": "Endpoint",
         "id": fhir_id,

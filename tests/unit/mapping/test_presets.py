@@ -33,7 +33,7 @@ def under(name: str, one: Any, release: Release = Release.R4, **changes: Any) ->
 
 def endpoint(name: str, release: Release = Release.R4, **changes: Any) -> dict[str, Any]:
     applied = rules(preset=presets()[name], release=release, **changes)
-    return mapping.endpoint("https://pacs.example.org", endpoint_id="e1", source="main", rules=applied)
+    return mapping.endpoint("https://pacs.example.org", identifier="e1", source="main", rules=applied)
 
 
 def test_names() -> None:

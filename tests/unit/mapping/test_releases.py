@@ -58,7 +58,7 @@ def test_r6_counts_an_instance_whose_class_is_no_oid_but_does_not_list_it() -> N
 
 @pytest.mark.parametrize("release", [Release.R5, Release.R6])
 def test_endpoint(release: Release) -> None:
-    found = mapping.endpoint("https://pacs.example.org", endpoint_id="e1", source="main", rules=rules(release=release))
+    found = mapping.endpoint("https://pacs.example.org", identifier="e1", source="main", rules=rules(release=release))
     assert found["connectionType"][0]["coding"][0]["code"] == "dicom-wado-rs"
     assert found["payload"] == [{"type": [{"text": "DICOM WADO-RS"}], "mimeType": ["application/dicom"]}]
     assert check(found, release) == ()

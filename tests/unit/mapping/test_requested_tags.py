@@ -67,7 +67,7 @@ def read_keywords(elements: frozenset[Element], releases: Iterable[Release]) -> 
         for variant in variants(study, keywords):
             for release in releases:
                 with suppress(StudyError):
-                    mapping.map_study(variant, replace(rules(release), elements=elements), endpoint_ids=["main"])
+                    mapping.map_study(variant, replace(rules(release), elements=elements))
     return keywords
 
 

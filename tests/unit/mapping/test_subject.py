@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from indexer import mapping
-from indexer.mapping import DEFAULT_ELEMENTS, Element, Release, Subject, referring, resolved
+from indexer.mapping import DEFAULT_ELEMENTS, Element, Release, Subject, resolved
 from indexer.mapping.resolve import lookups
 from indexer.model import Lookup
 from tests.unit.mapping.studies import code, dataset, mapped, sampled_study
@@ -18,14 +18,6 @@ def test_reference_to_the_patient_that_we_write() -> None:
     found = mapped()
     assert found.imaging_study["subject"] == {"reference": f"Patient/{found.patient['id']}"}
     assert found.has_patient
-
-
-def test_reference_to_a_patient_that_stands_already() -> None:
-    ours = mapped().imaging_study
-    found = referring(ours, "Patient/known")
-    assert found == {**ours, "subject": {"reference": "Patient/known"}}
-    assert list(found) == list(ours), "the order of elements is part of the fingerprint"
-    assert ours["subject"] != found["subject"]
 
 
 def test_by_what_a_patient_is_looked_up() -> None:

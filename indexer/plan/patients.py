@@ -7,8 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from indexer.bundle import Entry
-    from indexer.model import Lookup, Patient
+    from indexer.model import Patient
 
 
 class Mode(StrEnum):
@@ -35,28 +34,9 @@ class PatientPolicy:
     mode: Mode = Mode.MATCH_OR_CREATE
     update: Literal["never", "when_ours", "always"] = "when_ours"
 
-    def is_due(self, known: Patient | None, seen: Patient) -> bool:
+    def is_due(self, known: Patient | None, stated: Patient) -> bool:
         """Whether the Patient has to be written: it is new, or a study at least as late says something else."""
         if known is None:
             return True
         follows = self.update == "always" or (self.update == "when_ours" and known.is_ours)
-        return follows and known.fingerprint != seen.fingerprint and seen.basis >= known.basis
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StatedPatient:
-    """What one study says of its patient.
-
-    Attributes
-    ----------
-    row
-        What the ledger would know of the Patient that we would make.
-    entry
-        That Patient.
-    lookup
-        Its identifier.
-    """
-
-    row: Patient
-    entry: Entry
-    lookup: Lookup
+        return follows and known.fingerprint != stated.fingerprint and stated.basis >= known.basis

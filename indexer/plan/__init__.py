@@ -1,0 +1,24 @@
+"""What becomes of each resource of the FHIR server: decided once, out of what was mapped and what is known. Pure."""
+
+from __future__ import annotations
+
+from indexer.plan.action import Action, Strategy, Verb, WritePlan
+from indexer.plan.decide import bound_references, plan_endpoint, plan_withdrawal, plan_writes, study_lookup
+from indexer.plan.patients import Mode, PatientPolicy
+from indexer.plan.study import MappedStudy, TargetState
+
+__all__ = [
+    "Action",
+    "MappedStudy",
+    "Mode",
+    "PatientPolicy",
+    "Strategy",
+    "TargetState",
+    "Verb",
+    "WritePlan",
+    "bound_references",
+    "plan_endpoint",
+    "plan_withdrawal",
+    "plan_writes",
+    "study_lookup",
+]

@@ -1,0 +1,113 @@
+"""How studies end by the answers to what was sent for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from indexer import schedule
+from indexer.model import Deferred, Published, Quarantined, ResourceKey, Settled
+from indexer.plan import bound_references
+from indexer.sync.drain.read import WAIT_S
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from indexer.model import Patient, Settlement
+    from indexer.plan import MappedStudy, WritePlan
+    from indexer.sync.drain.send import Answer, Answers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of a plan.
+
+    Attributes
+    ----------
+    answers
+        To every action that was due.
+    gone
+        Keys of Patients that the server turned out to hold no longer.
+    now
+        Epoch seconds, the time of publication.
+    chance
+        A random number from 0 to 1, for the jitter of retries.
+    """
+
+    plan: WritePlan
+    answers: Answers
+    now: float
+    chance: float
+    gone: Collection[str] = ()
+
+    def of(self, study: MappedStudy) -> Settlement:
+        """How one study ends."""
+        answers = {key: self.answers[key] for key in _keys(study) if key in self.answers}
+        bad = next((answer for answer in answers.values() if not answer.is_accepted), None)
+        written = tuple(key for key, answer in answers.items() if answer.is_accepted)
+        patient = None if study.patient_key in self.gone else self._patient(study)
+        if bad is None:
+            published = self._published(study, answers[study.key]) if study.key in answers else None
+            return Settled(task=study.task, published=published, patient=patient, written=written)
+        is_patient_in = any(key.type == "Patient" for key in written)
+        return replace(self._failed(study, bad), patient=patient if is_patient_in else None, written=written)
+
+    def _patient(self, study: MappedStudy) -> Patient | None:
+        """What the ledger knows of the Patient by now."""
+        if study.patient_key is None:
+            return None
+        patient = self.plan.patients[study.patient_key]
+        answer = self.answers.get(ResourceKey("Patient", study.patient_key))
+        if answer is None or not answer.is_accepted:
+            return patient
+        fhir_id = answer.fhir_id or patient.fhir_id
+        return replace(patient, fhir_id=fhir_id, version_id=answer.version_id, is_shared=answer.is_shared)
+
+    def _published(self, study: MappedStudy, answer: Answer) -> Published:
+        action = self.plan.actions[study.key]
+        return Published(
+            study_instance_uid=study.key.key,
+            fhir_id=answer.fhir_id or "",
+            version_id=answer.version_id,
+            fingerprint=action.fingerprint,
+            mapping_generation=study.mapping_generation,
+            last_update=study.last_update,
+            number_of_series=study.number_of_series,
+            number_of_instances=study.number_of_instances,
+            patient_key=study.patient_key,
+            published_at=self.now,
+            is_shared=answer.is_shared,
+            references=bound_references(study, self._references()),
+        )
+
+    def _references(self) -> dict[str, str]:
+        """References as they were sent; ids that the server gave are known now."""
+        given = {
+            key.reference: f"{key.type}/{answer.fhir_id}" for key, answer in self.answers.items() if answer.fhir_id
+        }
+        return {**self.plan.references, **given}
+
+    def _failed(self, study: MappedStudy, answer: Answer) -> Quarantined | Deferred:
+        if study.patient_key in self.gone:
+            again = _put_off(study, replace(answer, cause="patient_gone"), self.chance)
+            return again if study.task.attempts else replace(again, due_in_s=0.0)
+        return _refused(study, answer) if answer.is_final else _put_off(study, answer, self.chance)
+
+
+def _keys(study: MappedStudy) -> list[ResourceKey]:
+    """Of the resources that a study is made of, what is referred to first."""
+    patients = [] if study.patient_key is None else [ResourceKey("Patient", study.patient_key)]
+    return [*patients, study.key]
+
+
+def _refused(study: MappedStudy, answer: Answer) -> Quarantined:
+    hint = "See what the FHIR server says above; when the cause is gone, 'quarantine replay' this study."
+    return Quarantined(task=study.task, cause=answer.cause, text=answer.text, hint=answer.hint or hint)
+
+
+def _put_off(study: MappedStudy, answer: Answer, chance: float) -> Deferred:
+    first_s, most_s = WAIT_S
+    delay_s = answer.retry_after_s
+    if delay_s is None:
+        delay_s = schedule.backoff_s(study.task.attempts, first_s=first_s, most_s=most_s, chance=chance)
+    return Deferred(task=study.task, due_in_s=delay_s, cause=answer.cause, counts=True)

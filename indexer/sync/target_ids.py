@@ -1,0 +1,70 @@
+"""Under which ids the FHIR server holds our resources, for those who compare or show them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from indexer.model import ResourceKey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from indexer.ledger import Ledger
+    from indexer.mapping import Mapped
+    from indexer.plan import Strategy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetIds:
+    """Ids as the ledger knows them, else as the strategy gives them; None where neither does."""
+
+    ledger: Ledger
+    strategy: Strategy
+
+    def endpoints(self, sources: Iterable[str]) -> dict[str, str | None]:
+        """Of each source's Endpoint."""
+        known = {source: self.ledger.endpoint(source) for source in sources}
+        return {
+            source: state.fhir_id if state else self.strategy.fhir_id(ResourceKey("Endpoint", source))
+            for source, state in known.items()
+        }
+
+    def studies(self, study_instance_uids: Sequence[str]) -> dict[str, str | None]:
+        """Of each study's ImagingStudy."""
+        known = self.ledger.published(study_instance_uids)
+        return {
+            uid: known[uid].fhir_id if uid in known else self.strategy.fhir_id(ResourceKey("ImagingStudy", uid))
+            for uid in study_instance_uids
+        }
+
+    def patients(self, patient_keys: Sequence[str]) -> dict[str, str | None]:
+        """Of each Patient."""
+        known = self.ledger.patients(patient_keys)
+        return {
+            key: known[key].fhir_id if key in known else self.strategy.fhir_id(ResourceKey("Patient", key))
+            for key in patient_keys
+        }
+
+    def literal(self, mapped: Mapping[str, Mapped]) -> dict[str, dict[str, Any]]:
+        """Each ImagingStudy as the server should hold it, by UID: with its id, and with literal references."""
+        studies = self.studies(list(mapped))
+        patients = self.patients(sorted({one.patient_key for one in mapped.values() if one.has_patient}))
+        endpoints = self.endpoints({one.source for one in mapped.values()})
+        ids = {ResourceKey("Patient", key): fhir_id for key, fhir_id in patients.items()}
+        ids |= {ResourceKey("Endpoint", source): fhir_id for source, fhir_id in endpoints.items()}
+        references = {key.reference: f"{key.type}/{fhir_id}" for key, fhir_id in ids.items()}
+        return {uid: {"id": studies[uid], **_referring(one.imaging_study, references)} for uid, one in mapped.items()}
+
+
+def _referring(study: dict[str, Any], references: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        **study,
+        "subject": _literal(study["subject"], references),
+        "endpoint": [_literal(reference, references) for reference in study["endpoint"]],
+    }
+
+
+def _literal(reference: dict[str, Any], references: Mapping[str, str]) -> dict[str, Any]:
+    known = references.get(reference.get("reference", ""))
+    return {**reference, "reference": known} if known else reference

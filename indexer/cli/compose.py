@@ -78,10 +78,10 @@ class Site(Servers):
     def health(self) -> dict[str, ServerHealth]:
         """Of every server, by its name: ``fhir``, ``orthanc main``, ``dicomweb main``."""
         retry = self.config.target.retry
-        names = [("fhir", None), *((peer, name) for name in self.sources for peer in ("orthanc", "dicomweb"))]
+        sampled = [("dicomweb", source.name) for source in self.config.sources if source.read_dicomweb]
         servers = [
             ServerHealth(peer=peer, source=name, stop=self.stop, initial_s=retry.initial_s, max_s=retry.max_s)
-            for peer, name in names
+            for peer, name in (("fhir", None), *(("orthanc", name) for name in self.sources), *sampled)
         ]
         return {health.server: health for health in servers}
 
@@ -116,11 +116,12 @@ class Site(Servers):
 
     def _pipeline(self, source: Source) -> SourcePipeline:
         rules = self._rules(source)
+        health = self.health[f"orthanc {source.name}"]
         return SourcePipeline(
             source=self.sources[source.name],
-            health=self.health[f"orthanc {source.name}"],
+            health=health,
             samples=self._samples(source, rules),
-            samples_health=self.health[f"dicomweb {source.name}"],
+            samples_health=self.health.get(f"dicomweb {source.name}", health),
             readers=source.readers,
             rules=rules,
         )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from indexer import mapping, schedule
 from indexer.bundle import Limits, Sizer, TypePolicy
+from indexer.errors import Unavailable
 from indexer.health import ServerHealth
 from indexer.ledger import Ledger, open_ledger
 from indexer.mapping import Rules
@@ -147,7 +148,9 @@ class World:
         return self.ledger.endpoint_id(source) or endpoint_id(self.addresses[source])
 
     def endpoint(self, source: str) -> dict[str, Any]:
-        """The source's Endpoint as it would be written."""
+        """The source's Endpoint as it would be written; a source without an address does not tell it now."""
+        if source not in self.addresses:
+            raise Unavailable("down", peer=f"orthanc {source}")
         identifier = self.endpoint_id(source)
         rules = self.pipelines[source].rules
         return mapping.endpoint(self.addresses[source], identifier=identifier, source=source, rules=rules)

@@ -48,8 +48,10 @@ class SourcePipeline:
     ----------
     health
         The source's.
-    samples, samples_health
-        None where the read of single datasets is switched off; the health is that of the server that is asked.
+    samples
+        None where the read of single datasets is switched off.
+    samples_health
+        That of the server that is asked for them.
     readers
         Threads that read it at a time.
     """

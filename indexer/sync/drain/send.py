@@ -186,6 +186,7 @@ class BundleSender:
             _log.warning("bundle refused", extra=facts)
             self._check_sentinel()
             if len(entries) == 1:
+                self.health.succeeded("send")  # it answers; the entry is to blame
                 return {entries[0].key: _refused(error, entries[0])}
             first, second = bundle.halves(entries)
             return self._batch(first, 1) | self._batch(second, 1)
@@ -214,6 +215,7 @@ class BundleSender:
                     continue
                 conflicts += 1
                 if conflicts > CONFLICTS:
+                    self.health.succeeded("send")
                     return answers | dict.fromkeys((entry.key for entry in left), _CONFLICT)
                 self.health.wait("send", error)
             except AnswerLost as error:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from indexer.errors import Refused, Unavailable
-from indexer.model import EntryResult
-from tests.fakes.memory import MemoryTarget, study
-from tests.unit.world import pipeline
+from indexer.model import EntryResult, Mark
+from indexer.sync.drain.read import AGAIN_S
+from tests.fakes.memory import MemorySource, MemoryTarget, study
+from tests.unit.world import pipeline, wait_until
 
 if TYPE_CHECKING:
     from tests.unit.world import World
@@ -90,3 +91,37 @@ def test_a_source_that_joins_does_not_mark_the_others(world: World) -> None:
     world.make_ready()
     assert len(world.target.of_type("Endpoint")) == 2
     assert world.dirty_uids(["1.2.1"]) == []
+
+
+def test_a_source_that_does_not_tell_its_address_delays_no_other(world: World) -> None:
+    second = MemorySource(world.clock, "second")
+    world.pipelines["second"] = pipeline(second)
+    world.source.put(study("1.2.1"))
+    world.poller.poll()
+    world.mark(Mark(location=second.put(study("1.2.2", patient_id="P2", source="second")), reason="backfill"))
+    with world.draining():
+        wait_until(lambda: second.script.calls["read"], "the second source was read")
+        wait_until(lambda: waits_for_source(world, "1.2.2"), "its study waits")
+        assert [held["address"] for held in world.target.of_type("Endpoint")] == [world.addresses["main"]]
+        assert world.target.imaging_study("1.2.1")
+        world.addresses["second"] = "http://second.example/dicom-web"
+        world.clock.pass_by(AGAIN_S)
+        wait_until(lambda: world.target.find_studies(["1.2.2"]), "it is published without another start")
+    assert len(world.target.of_type("Endpoint")) == 2
+    assert len(world.sender.sentinel) == 2
+    assert world.verify().is_equal
+
+
+def waits_for_source(world: World, uid: str) -> bool:
+    row = world.ledger.study(uid)
+    return row is not None and row.dirty is not None and row.dirty.last_cause == "source_unavailable"
+
+
+def test_a_known_endpoint_serves_while_its_source_does_not_tell_its_address(world: World) -> None:
+    world.publish(study("1.2.1"))
+    del world.addresses["main"]
+    world.sender = world.new_sender()
+    world.publish(study("1.2.3", patient_id="P2"))
+    (endpoint,) = world.target.of_type("Endpoint")
+    assert world.target.imaging_study("1.2.3")["endpoint"] == [{"reference": f"Endpoint/{endpoint['id']}"}]
+    assert world.sender.sentinel == (f"Endpoint/{endpoint['id']}",)

@@ -89,9 +89,7 @@ def _reads_target(work: Callable[Concatenate[Connection, int | None, P], T]) -> 
 
     @functools.wraps(work)
     def read(self: Ledger, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return self.database.read(
-            lambda transaction: work(transaction, targets.active(transaction, self.target), *args, **kwargs)
-        )
+        return self.database.read(lambda it: work(it, targets.active(it, self.target), *args, **kwargs))
 
     return read
 
@@ -101,9 +99,7 @@ def _writes_target(work: Callable[Concatenate[Connection, int, P], T]) -> Callab
 
     @functools.wraps(work)
     def write(self: Ledger, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return self.database.write(
-            lambda transaction: work(transaction, targets.begun(transaction, self.target), *args, **kwargs)
-        )
+        return self.database.write(lambda it: work(it, targets.begun(it, self.target), *args, **kwargs))
 
     return write
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, text
@@ -109,7 +109,7 @@ class AdvisoryLock:
         try:
             yield
         finally:
-            _end(self._session)
+            self._release(self._session)
             self._session = None
 
     def is_held(self) -> bool:
@@ -134,6 +134,12 @@ class AdvisoryLock:
             holder = session.scalar(_HOLDER) or "unknown"
             _end(session)
         raise _busy(holder)
+
+    def _release(self, session: Connection) -> None:
+        """Unlock before the session ends, which the server notices a little later, or never was told to."""
+        with suppress(LedgerError), translated():
+            session.execute(text(f"SELECT pg_advisory_unlock({_KEYS})"))
+        _end(session)
 
 
 def _end(session: Connection) -> None:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from indexer import config
-from indexer.config.units import DURATION, SIZE
+from indexer.config.units import DURATION, SIZE, Units
 from indexer.errors import ConfigError
 from indexer.model.choices import Instances
 
@@ -113,6 +113,22 @@ def test_accession_numbers(tmp_path: Path) -> None:
     source = load(one_source(*lines, "requires_access_token: no"), tmp_path).config.sources[0]
     assert (source.accession_system, source.accession_systems) == ("urn:oid:1.2.3.6", {"RIS": "urn:oid:1.2.3.7"})
     assert source.requires_access_token is False
+
+
+def test_what_is_written_of_a_study(tmp_path: Path) -> None:
+    text = f"""{MINIMAL}mapping:
+  preset: eu-imaging
+  elements: {{bodySite: off, referrer: '${{PERSONS}}'}}
+  coding_schemes: {{99HOSPITAL: 'https://example.org/codes'}}
+  body_parts: {{'Thorax a.p.': CHEST, 5: L SPINE}}
+  meta_source: urn:oid:1.2.3
+"""
+    wanted = load(text, tmp_path, PERSONS="true").config.mapping
+    assert wanted.preset == "eu-imaging"
+    assert wanted.elements.switches == {"bodySite": False, "referrer": True}
+    assert wanted.coding_schemes == {"99HOSPITAL": "https://example.org/codes"}
+    assert wanted.body_parts == {"Thorax a.p.": "CHEST", "5": "L SPINE"}
+    assert wanted.meta_source == "urn:oid:1.2.3"
 
 
 def test_several_sources_and_a_byte_order_mark(tmp_path: Path) -> None:
@@ -301,41 +317,36 @@ def test_wrong_addresses_name_their_option() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("0s", 0), ("250ms", 0.25), ("90s", 90), ("1.5m", 90), ("2h", 7200), ("1d", 86_400)]
+    ("unit", "text", "value"),
+    [
+        *((DURATION, *row) for row in (("0s", 0), ("60s", 60), ("90s", 90), ("2m", 120), ("15m", 900), ("2h", 7200))),
+        *((DURATION, *row) for row in (("2d", 172_800), ("250ms", 0.25))),
+        *(
+            (SIZE, *row)
+            for row in (("10B", 10), ("500KB", 500_000), ("4MiB", 4_194_304), ("2GiB", 2**31), ("2GB", 2e9))
+        ),
+    ],
 )
-def test_durations(text: str, seconds: float) -> None:
-    assert DURATION.parse(text) == seconds
+def test_values_are_shown_as_they_are_written(unit: Units, text: str, value: float) -> None:
+    assert unit.show(value) == text
+    assert unit.parse(text) == value
 
 
 @pytest.mark.parametrize(
-    ("text", "size"),
-    [("10B", 10), ("500KB", 500_000), ("4MiB", 4_194_304), ("1GiB", 2**30), ("0.5MB", 500_000)],
+    ("unit", "text", "value"),
+    [(DURATION, "1.5m", 90), (DURATION, "1d", 86_400), (SIZE, "1GiB", 2**30), (SIZE, "0.5MB", 500_000)],
 )
-def test_sizes(text: str, size: int) -> None:
-    assert SIZE.parse(text) == size
-
-
-@pytest.mark.parametrize("text", ["", "s", "10", "10 s", "-1s", "1e3s", "１s", "10S", "1s\n", "9" * 10 + "s"])
-def test_no_duration(text: str) -> None:
-    with pytest.raises(ValueError, match="expected a duration with its unit"):
-        DURATION.parse(text)
-
-
-@pytest.mark.parametrize("text", ["", "MB", "10", "10 MB", "10mb", "10M", "٣MB"])
-def test_no_size(text: str) -> None:
-    with pytest.raises(ValueError, match="expected a size with its unit"):
-        SIZE.parse(text)
+def test_values_may_be_written_otherwise(unit: Units, text: str, value: float) -> None:
+    assert unit.parse(text) == value
 
 
 @pytest.mark.parametrize(
-    ("text", "value"),
-    [("0s", 0), ("60s", 60), ("90s", 90), ("2m", 120), ("15m", 900), ("2d", 172_800), ("250ms", 0.25)],
+    ("unit", "text"),
+    [
+        *((DURATION, text) for text in ("", "s", "10", "10 s", "-1s", "1e3s", "１s", "10S", "1s\n", "9" * 10 + "s")),
+        *((SIZE, text) for text in ("", "MB", "10", "10 MB", "10mb", "10M", "٣MB")),
+    ],
 )
-def test_durations_are_shown_as_they_are_written(text: str, value: float) -> None:
-    assert DURATION.show(value) == text
-    assert DURATION.parse(text) == value
-
-
-@pytest.mark.parametrize("text", ["10B", "500KB", "4MiB", "2GiB", "2GB"])
-def test_sizes_are_shown_as_they_are_written(text: str) -> None:
-    assert SIZE.show(SIZE.parse(text)) == text
+def test_values_without_their_unit(unit: Units, text: str) -> None:
+    with pytest.raises(ValueError, match=f"expected a {unit.kind} with its unit"):
+        unit.parse(text)

@@ -49,6 +49,16 @@ def top(line: str) -> str:
     return f"{GOOD}{line}\n"
 
 
+def orthanc(address: str) -> str:
+    """Another address of the source; it stands in line 3."""
+    return GOOD.replace("http://127.0.0.1:8042", address)
+
+
+def ledger(address: str) -> str:
+    """Another address of the ledger; it stands in line 6."""
+    return GOOD.replace("sqlite:////tmp/ledger.db", address)
+
+
 def without(line: int) -> str:
     """Leave out one line."""
     return "".join(kept for number, kept in enumerate(GOOD.splitlines(keepends=True), 1) if number != line)
@@ -86,34 +96,14 @@ ONE_MISTAKE = [
     (GOOD.replace("name: main", "name: maîn"), 2, "sources[0].name", "small letters"),
     (GOOD.replace("name: main", "name: no"), 2, "sources[0].name", "expected text; put it in quotes"),
     (GOOD.replace("name: main", "name: 5"), 2, "sources[0].name", "expected text; put it in quotes"),
-    (GOOD.replace("http://127.0.0.1:8042", "127.0.0.1:8042"), 3, "sources[0].orthanc", "https://host:port"),
-    (GOOD.replace("http://127.0.0.1:8042", "ftp://host"), 3, "sources[0].orthanc", "https://host:port"),
-    (
-        GOOD.replace("http://127.0.0.1:8042", "http://me:pw@host"),
-        3,
-        "sources[0].orthanc",
-        "without user name",
-    ),
-    (
-        GOOD.replace("http://127.0.0.1:8042", "http://host/?a=b"),
-        3,
-        "sources[0].orthanc",
-        "without user name, '?'",
-    ),
-    (
-        GOOD.replace("http://127.0.0.1:8042", "http://host:99999"),
-        3,
-        "sources[0].orthanc",
-        "https://host:port",
-    ),
-    (GOOD.replace("http://127.0.0.1:8042", "http://"), 3, "sources[0].orthanc", "https://host:port"),
-    (GOOD.replace("http://127.0.0.1:8042", '"http://a b"'), 3, "sources[0].orthanc", "https://host:port"),
-    (
-        GOOD.replace("127.0.0.1:8080/fhir", "host/fhir?x=1"),
-        5,
-        "target.fhir",
-        "without user name, '?' and '#'",
-    ),
+    (orthanc("127.0.0.1:8042"), 3, "sources[0].orthanc", "https://host:port"),
+    (orthanc("ftp://host"), 3, "sources[0].orthanc", "https://host:port"),
+    (orthanc("http://me:pw@host"), 3, "sources[0].orthanc", "without user name"),
+    (orthanc("http://host/?a=b"), 3, "sources[0].orthanc", "without user name, '?'"),
+    (orthanc("http://host:99999"), 3, "sources[0].orthanc", "https://host:port"),
+    (orthanc("http://"), 3, "sources[0].orthanc", "https://host:port"),
+    (orthanc('"http://a b"'), 3, "sources[0].orthanc", "https://host:port"),
+    (GOOD.replace("/fhir", "/fhir?x=1"), 5, "target.fhir", "without user name, '?' and '#'"),
     (source("dicomweb: pacs.example.org/dicom-web"), 4, "sources[0].dicomweb", "https://host:port/path"),
     (source("dicomweb_root: dicom-web"), 4, "sources[0].dicomweb_root", "such as /dicom-web"),
     (source("dicomweb_root: /../x?y"), 4, "sources[0].dicomweb_root", "such as /dicom-web"),
@@ -159,23 +149,13 @@ ONE_MISTAKE = [
     (target("bundle: {max_bytes: 1KB}"), 6, "target.bundle.max_bytes", "between 64KiB and 1GiB"),
     (target("bundle: {max_entries: 0}"), 6, "target.bundle.max_entries", "expected 1 or more"),
     (target("retry: {initial: 10m}"), 6, "target.retry.max", "at least as long as initial"),
-    (GOOD.replace("sqlite:////tmp/ledger.db", "/tmp/ledger.db"), 6, "ledger", "four slashes"),
-    (GOOD.replace("sqlite:////tmp/ledger.db", "sqlite:///ledger.db"), 6, "ledger", "four slashes"),
-    (GOOD.replace("sqlite:////tmp/ledger.db", "'sqlite:///:memory:'"), 6, "ledger", "four slashes"),
-    (GOOD.replace("sqlite:////tmp/ledger.db", "mysql://host/db"), 6, "ledger", "postgresql://"),
-    (
-        GOOD.replace("sqlite:////tmp/ledger.db", "postgresql+psycopg://host"),
-        6,
-        "ledger",
-        "host:5432/database",
-    ),
-    (
-        GOOD.replace("sqlite:////tmp/ledger.db", "postgresql+psycopg://h:x/d"),
-        6,
-        "ledger",
-        "host:5432/database",
-    ),
-    (GOOD.replace("sqlite:////tmp/ledger.db", "[a]"), 6, "ledger", "expected text"),
+    (ledger("/tmp/ledger.db"), 6, "ledger", "four slashes"),
+    (ledger("sqlite:///ledger.db"), 6, "ledger", "four slashes"),
+    (ledger("'sqlite:///:memory:'"), 6, "ledger", "four slashes"),
+    (ledger("mysql://host/db"), 6, "ledger", "postgresql://"),
+    (ledger("postgresql+psycopg://host"), 6, "ledger", "host:5432/database"),
+    (ledger("postgresql+psycopg://h:x/d"), 6, "ledger", "host:5432/database"),
+    (ledger("[a]"), 6, "ledger", "expected text"),
     (top("settle: {max_wait: 30s}"), 7, "settle.max_wait", "at least quiet + margin"),
     (top("instances: some"), 7, "instances", "full, none or {capped: N}"),
     (top("instances: {capped: 0}"), 7, "instances", "N of 1 or more"),
@@ -200,25 +180,10 @@ ONE_MISTAKE = [
     (source("username: me\n    password_file: [a]"), 5, "sources[0].password_file", "the path of a file"),
     (source("username: me\n    password_file: '  '"), 5, "sources[0].password_file", "the path of a file"),
     (source("ca_file: /nowhere/ca.pem"), 4, "sources[0].ca_file", "there is no such file"),
-    (
-        source(f"ca_file: /{'x' * 5000}"),
-        4,
-        "sources[0].ca_file",
-        "that this user can read: file name too long",
-    ),
+    (source(f"ca_file: /{'x' * 5000}"), 4, "sources[0].ca_file", "that this user can read: file name too long"),
     (source("ca_file: /"), 4, "sources[0].ca_file", "there is no such file"),
-    (
-        source("bearer: x\n    username: u\n    password: p"),
-        4,
-        "sources[0].bearer",
-        "either username and password or",
-    ),
-    (
-        target("bearer: x\n  username: u\n  password: p"),
-        6,
-        "target.bearer",
-        "either username and password or",
-    ),
+    (source("bearer: x\n    username: u\n    password: p"), 4, "sources[0].bearer", "either username and password or"),
+    (target("bearer: x\n  username: u\n  password: p"), 6, "target.bearer", "either username and password or"),
     # Variables
     (source("timezone: ${NOWHERE}"), 4, "sources[0].timezone", "variable NOWHERE is not set"),
     (source("timezone: ${no where}"), 4, "sources[0].timezone", "expected ${NAME} or ${NAME:-default}"),
@@ -226,6 +191,24 @@ ONE_MISTAKE = [
     (source("timezone: ${GREETING}"), 4, "sources[0].timezone", "such as Europe/Berlin"),
     (source("username: me\n    password: ${EMPTY}"), 5, "sources[0].password", "expected text, not empty"),
     (source("username: me\n    password_file: ${HERE}/x"), 5, "sources[0].password_file", "HERE is not set"),
+    # The group `mapping`
+    (top("mapping: us-core"), 7, "mapping", "expected keys with values"),
+    (top("mapping: {preset: us_core}"), 7, "mapping.preset", "did you mean us-core?"),
+    (top("mapping: {preset: EU-Imagin}"), 7, "mapping.preset", "did you mean eu-imaging?"),
+    (top("mapping: {preset: ''}"), 7, "mapping.preset", "expected one of base, us-core, eu-imaging, mii"),
+    (top("mapping: {preset: [base]}"), 7, "mapping.preset", "expected one of base, us-core"),
+    (top("mapping:\n  elements:\n    body_site: false"), 9, "mapping.elements.body_site", "did you mean bodySite?"),
+    (top("mapping: {elements: {basedon: off}}"), 7, "mapping.elements.basedon", "did you mean basedOn?"),
+    (top("mapping: {elements: {deviceSubject: on}}"), 7, "mapping.elements.deviceSubject", "unknown key"),
+    (top("mapping: {elements: {note: perhaps}}"), 7, "mapping.elements.note", "expected true or false"),
+    (top("mapping: {elements: {note: }}"), 7, "mapping.elements.note", "the key has no value"),
+    (top("mapping: {elements: [note]}"), 7, "mapping.elements", "expected keys with values"),
+    (top("mapping: {referrer: true}"), 7, "mapping.referrer", "it belongs under mapping.elements"),
+    (top("preset: mii"), 7, "preset", "it belongs under mapping"),
+    (top("mapping: {coding_schemes: {99X: codes}}"), 7, "mapping.coding_schemes.99X", "absolute URI"),
+    (top("mapping: {body_parts: {Thorax: Chest}}"), 7, "mapping.body_parts.Thorax", "such as CHEST"),
+    (top("mapping: {body_parts: {Thorax: 7}}"), 7, "mapping.body_parts.Thorax", "expected text"),
+    (top("mapping: {meta_source: here}"), 7, "mapping.meta_source", "absolute URI"),
     # The form of the file
     ("", 1, "", "the file is empty"),
     ("# nothing\n", 1, "", "the file is empty"),
@@ -377,8 +360,8 @@ SECRET = "hunter2secretvalue"  # in no fixed text of ours
         source(f"username: ''\n    password: ${{MISSING:-{SECRET}}}"),
         GOOD.replace("http://127", f"http://me:{SECRET}@127"),
         GOOD.replace("/fhir", f"/fhir?token={SECRET}"),
-        GOOD.replace("sqlite:////tmp/ledger.db", f"postgresql+psycopg://me:{SECRET}@host:x/db"),
-        GOOD.replace("sqlite:////tmp/ledger.db", f"postgres://me:{SECRET}@host/db"),
+        ledger(f"postgresql+psycopg://me:{SECRET}@host:x/db"),
+        ledger(f"postgres://me:{SECRET}@host/db"),
         target(f"bearer: {SECRET}\n  username: me"),
         target("bearer: ${TOKEN}\n  release: ${TOKEN}\n  timeout: ${TOKEN}\n  bundle: ${TOKEN}"),
         top(f"site_key: {SECRET}"),
@@ -386,6 +369,8 @@ SECRET = "hunter2secretvalue"  # in no fixed text of ours
         top("ledger_password: ${TOKEN}\ninstances: ${TOKEN}\nsampled_instances: ${TOKEN}"),
         source(f"timezone: {SECRET}"),
         source(f"patient_id_system: {SECRET}"),
+        top(f"mapping: {{preset: {SECRET}, meta_source: {SECRET}, elements: {{note: {SECRET}}}}}"),
+        top(f"mapping: {{coding_schemes: {{A: {SECRET}}}, body_parts: {{A: {SECRET}}}}}"),
     ],
 )
 def test_no_problem_quotes_a_value(text: str, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import yaml
 
 from indexer import config
 from indexer.config.model import Config
+from tests.unit.test_config import MINIMAL, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,20 +20,6 @@ if TYPE_CHECKING:
     from indexer.config.keys import Keys
 
 ROOT = Path(__file__).resolve().parents[2]
-MINIMAL = """\
-sources:
-  - name: main
-    orthanc: http://127.0.0.1:8042/
-target:
-  fhir: http://localhost:8080/fhir/
-ledger: sqlite:////var/lib/x/ledger.db
-"""
-
-
-def _load(text: str, folder: Path, **environ: str) -> Config:
-    path = folder / "config.yaml"
-    path.write_text(text)
-    return config.load(path, environ).config
 
 
 def _switched_on() -> Any:
@@ -47,7 +34,7 @@ def test_the_shipped_example_is_the_printed_one() -> None:
 
 
 def test_the_example_loads_as_it_stands(tmp_path: Path) -> None:
-    assert _load(config.example(), tmp_path).sources[0].name == "main"
+    assert load(config.example(), tmp_path).config.sources[0].name == "main"
 
 
 def _groups_of(tree: Any, group: type[Keys]) -> Iterator[tuple[dict[str, Any], type[Keys]]]:
@@ -122,4 +109,4 @@ def test_every_shipped_file_loads(file: Path, tmp_path: Path) -> None:
     for name in ("orthanc-password", "fhir-token"):
         (tmp_path / name).write_text("secret")
     text = file.read_text().replace("/run/secrets/", f"{tmp_path}/")
-    assert _load(text, tmp_path, CREDENTIALS_DIRECTORY=str(tmp_path)).sources
+    assert load(text, tmp_path, CREDENTIALS_DIRECTORY=str(tmp_path)).config.sources

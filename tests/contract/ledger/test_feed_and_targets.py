@@ -4,7 +4,7 @@ import pytest
 
 from indexer.errors import LedgerError
 from indexer.ledger import Ledger, open_ledger, targets
-from indexer.model import Deferred, EndpointState, FeedPosition, Quarantined, Settled
+from indexer.model import Deferred, EndpointState, FeedPosition, Quarantined, ResourceKey, Settled
 from indexer.model.ledger import Summary
 from tests.contract.ledger.values import (
     OTHER_TARGET,
@@ -16,6 +16,7 @@ from tests.contract.ledger.values import (
     marks,
     patient,
     published,
+    row_of,
     settled,
     take,
     take_one,
@@ -57,9 +58,7 @@ def test_another_target_has_confirmed_nothing(ledger: Ledger, other_ledger: Ledg
     assert other_ledger.endpoint("main") is None
     assert other_ledger.endpoint_id("main") == "endpoint-id"
     assert other_ledger.summary("main", 1002.0).published == 0
-    study = other_ledger.study("1.2.3")
-    assert study is not None
-    assert study.published is None
+    assert row_of(other_ledger).published is None
     assert ledger.published_uids() == {"1.2.3"}
     assert ledger.endpoint("main") == endpoint("e")
 
@@ -71,10 +70,11 @@ def test_a_renewed_target_has_confirmed_nothing_and_keeps_nothing(
     ledger.mark(marks(f"1.{number}" for number in range(5)), 1000.0)
     ledger.settle([settled(task) for task in take(ledger, 1000.0)], 1001.0)
     ledger.put_endpoint(endpoint("e"), "endpoint-id")
+    ledger.record_pending({ResourceKey("ImagingStudy", "1.2.3"): b"one"})
     ledger.reset_target()
     assert ledger.published_uids() == frozenset()
     assert (ledger.endpoint("main"), ledger.endpoint_id("main")) == (None, "endpoint-id")
-    assert execute(ledger, "SELECT * FROM published") == []
+    assert [execute(ledger, f"SELECT * FROM {table}") for table in ("published", "written")] == [[], []]
     ledger.put_endpoint(endpoint("a"), "endpoint-id")
     assert ledger.endpoint("main") == endpoint("a")
 
@@ -100,20 +100,16 @@ def test_an_endpoint_that_moved_keeps_its_id(ledger: Ledger) -> None:
     assert ledger.endpoint("second") is None
 
 
-def test_the_site_key_is_made_once(url: str) -> None:
-    with open_ledger(url, TARGET) as ledger:
+@pytest.mark.parametrize("given", [None, b"k" * 32])
+def test_the_site_key_is_made_or_given_once(url: str, given: bytes | None) -> None:
+    with open_ledger(url, TARGET, site_key=given) as ledger:
         key = ledger.site_key()
+        assert key == (given or key)
         assert len(key) == 32
         assert ledger.site_key() == key
-    with open_ledger(url, TARGET, site_key=key) as ledger:
-        assert ledger.site_key() == key
-
-
-def test_a_given_site_key_is_kept(url: str) -> None:
-    with open_ledger(url, TARGET, site_key=b"k" * 32) as ledger:
-        assert ledger.site_key() == b"k" * 32
-    with open_ledger(url, TARGET) as ledger:
-        assert ledger.site_key() == b"k" * 32
+    for again in (key, None):
+        with open_ledger(url, TARGET, site_key=again) as ledger:
+            assert ledger.site_key() == key
 
 
 def test_another_site_key_is_refused(url: str) -> None:
@@ -186,9 +182,7 @@ def test_a_summary_counts_what_stands_in_its_source(ledger: Ledger) -> None:
 def test_a_target_of_which_nothing_was_recorded_reads_as_empty(ledger: Ledger) -> None:
     ledger.mark([mark()], 1000.0)
     assert ledger.summary("main", 1001.0).dirty == 1
-    row = ledger.study("1.2.3")
-    assert row is not None
-    assert row.published is None
+    assert row_of(ledger).published is None
     assert ledger.study("9.9") is None
     assert ledger.published_uids() == frozenset()
     assert take_one(ledger, 1000.0).published is None

@@ -1,31 +1,34 @@
 """What a mark does to a study that is clean, dirty, deferred or being read."""
 
+from typing import Any
+
 import pytest
 
 from indexer.ledger import Ledger
-from indexer.model import Deferred, Lane
+from indexer.model import Lane
 from indexer.model.ledger import DirtyRow
 from tests.contract.ledger.values import (
+    TAKE,
     backfill_mark,
+    deferred,
+    dirty,
     location,
     mark,
-    next_due,
+    play,
     settled,
-    take,
     take_one,
     taken_uids,
 )
 
-
-def dirty(ledger: Ledger, uid: str = "1.2.3") -> DirtyRow:
-    row = ledger.study(uid)
-    assert row is not None
-    assert row.dirty is not None
-    return row.dirty
+LIVE = mark(quiet_s=70.0, max_wait_s=900.0)
+RESTLESS = mark(quiet_s=70.0, max_wait_s=150.0)
+HASTY = mark(quiet_s=70.0, max_wait_s=100.0)
+STABLE = mark(reason="StableStudy", max_wait_s=900.0)
+BACKFILL = backfill_mark()
 
 
 def test_a_new_mark_waits_for_quiet(ledger: Ledger) -> None:
-    ledger.mark([mark(quiet_s=70.0, max_wait_s=900.0)], now=1000.0)
+    ledger.mark([LIVE], now=1000.0)
     assert dirty(ledger) == DirtyRow(
         generation=1,
         lane=Lane.LIVE,
@@ -39,81 +42,67 @@ def test_a_new_mark_waits_for_quiet(ledger: Ledger) -> None:
     )
 
 
-def test_a_restless_study_is_due_at_the_latest_after_the_longest_wait(ledger: Ledger) -> None:
-    for now in (1000.0, 1060.0, 1120.0):
-        ledger.mark([mark(quiet_s=70.0, max_wait_s=150.0)], now)
-    assert (dirty(ledger).generation, dirty(ledger).first_event_at) == (3, 1000.0)
-    assert (dirty(ledger).last_event_at, dirty(ledger).due_at) == (1120.0, 1150.0)
+MARKED = {
+    "a restless study is due at the latest after the longest wait": (
+        [(1000.0, RESTLESS), (1060.0, RESTLESS), (1120.0, RESTLESS)],
+        {"generation": 3, "first_event_at": 1000.0, "last_event_at": 1120.0, "due_at": 1150.0},
+    ),
+    "a stable study is due at once": (
+        [(1000.0, LIVE), (1010.0, STABLE)],
+        {"due_at": 1010.0, "reason": "StableStudy"},
+    ),
+    "a later instance makes a stable study wait again": (
+        [(1000.0, LIVE), (1010.0, STABLE), (1020.0, LIVE)],
+        {"due_at": 1090.0},
+    ),
+    "a live mark takes a study out of the backfill lane": (
+        [(1000.0, BACKFILL), (1001.0, LIVE)],
+        {"lane": Lane.LIVE, "reason": "NewInstance", "due_at": 1071.0},
+    ),
+    "a backfill mark does not hurry a study that settles": (
+        [(1000.0, LIVE), (1001.0, BACKFILL)],
+        {"lane": Lane.LIVE, "reason": "NewInstance", "due_at": 1070.0, "generation": 2},
+    ),
+    "a deferred study waits": (
+        [(1000.0, STABLE), (1000.0, TAKE), (1001.0, deferred(3600.0))],
+        {"due_at": 4601.0, "attempts": 1, "last_cause": "sick"},
+    ),
+    "a backfill mark makes a deferred study due at once": (
+        [(1000.0, STABLE), (1000.0, TAKE), (1001.0, deferred(3600.0)), (1002.0, BACKFILL)],
+        {"due_at": 1002.0, "attempts": 1},
+    ),
+    "a backfill mark makes a study due at once that an outage deferred": (
+        [(1000.0, STABLE), (1000.0, TAKE), (1001.0, deferred(3600.0, counts=False)), (1002.0, BACKFILL)],
+        {"due_at": 1002.0, "attempts": 0},
+    ),
+    "a live mark gives a deferred study a new start": (
+        [(1000.0, STABLE), (1000.0, TAKE), (1001.0, deferred(3600.0)), (1002.0, LIVE)],
+        {"due_at": 1072.0, "attempts": 0, "last_cause": None},
+    ),
+    # Else a study that grows for hours would be written at each change once it had waited for its longest.
+    "the first mark after the study was taken begins a new wait": (
+        [(1000.0, HASTY), (1060.0, HASTY), (1100.0, TAKE), (1101.0, HASTY), (1105.0, HASTY), (1106.0, settled)],
+        {"first_event_at": 1101.0, "due_at": 1175.0, "is_leased": False},
+    ),
+    "a study that was not published has waited since its first mark": (
+        [(1000.0, LIVE), (1070.0, TAKE), (1071.0, LIVE), (1072.0, deferred(5.0, counts=False))],
+        {"first_event_at": 1000.0, "due_at": 1141.0, "last_cause": None},
+    ),
+}
 
 
-def test_a_stable_study_is_due_at_once_and_a_later_instance_makes_it_wait_again(ledger: Ledger) -> None:
-    ledger.mark([mark(quiet_s=70.0, max_wait_s=900.0)], 1000.0)
-    ledger.mark([mark(reason="StableStudy", max_wait_s=900.0)], 1010.0)
-    assert (dirty(ledger).due_at, dirty(ledger).reason) == (1010.0, "StableStudy")
-    ledger.mark([mark(quiet_s=70.0, max_wait_s=900.0)], 1020.0)
-    assert dirty(ledger).due_at == 1090.0
-
-
-def test_a_live_mark_takes_a_study_out_of_the_backfill_lane(ledger: Ledger) -> None:
-    ledger.mark([backfill_mark()], 1000.0)
-    ledger.mark([mark(quiet_s=70.0, max_wait_s=900.0)], 1001.0)
-    assert (dirty(ledger).lane, dirty(ledger).reason, dirty(ledger).due_at) == (Lane.LIVE, "NewInstance", 1071.0)
-
-
-def test_a_backfill_mark_does_not_hurry_a_study_that_settles(ledger: Ledger) -> None:
-    ledger.mark([mark(quiet_s=70.0, max_wait_s=900.0)], 1000.0)
-    ledger.mark([backfill_mark()], 1001.0)
+@pytest.mark.parametrize(("steps", "expected"), MARKED.values(), ids=MARKED)
+def test_what_a_mark_changes(ledger: Ledger, steps: list[tuple[float, Any]], expected: dict[str, Any]) -> None:
+    play(ledger, *steps)
     row = dirty(ledger)
-    assert (row.lane, row.reason, row.due_at, row.generation) == (Lane.LIVE, "NewInstance", 1070.0, 2)
-
-
-@pytest.mark.parametrize("counts", [True, False])
-def test_a_backfill_mark_makes_a_deferred_study_due_at_once(ledger: Ledger, counts: bool) -> None:
-    ledger.mark([mark()], 1000.0)
-    ledger.settle([Deferred(task=take_one(ledger, 1000.0), due_in_s=3600.0, cause="sick", counts=counts)], 1001.0)
-    assert dirty(ledger).due_at == 4601.0
-    ledger.mark([backfill_mark()], 1002.0)
-    assert (dirty(ledger).due_at, dirty(ledger).attempts) == (1002.0, int(counts))
-
-
-def test_a_live_mark_gives_a_deferred_study_a_new_start(ledger: Ledger) -> None:
-    ledger.mark([mark(max_wait_s=900.0)], 1000.0)
-    ledger.settle([Deferred(task=take_one(ledger, 1000.0), due_in_s=3600.0, cause="sick", counts=True)], 1001.0)
-    assert (dirty(ledger).attempts, dirty(ledger).last_cause) == (1, "sick")
-    ledger.mark([mark(quiet_s=70.0, max_wait_s=900.0)], 1002.0)
-    row = dirty(ledger)
-    assert (row.due_at, row.attempts, row.last_cause) == (1072.0, 0, None)
+    assert {name: getattr(row, name) for name in expected} == expected
 
 
 def test_force_stays_until_the_study_is_settled(ledger: Ledger) -> None:
-    ledger.mark([mark(force=True)], 1000.0)
-    ledger.mark([mark()], 1001.0)
-    task = take_one(ledger, 1001.0)
+    task = play(ledger, (1000.0, mark(force=True)), (1001.0, mark()), (1001.0, TAKE))
     assert task.force
     ledger.settle([settled(task)], 1002.0)
-    ledger.mark([mark()], 1003.0)
-    assert not take_one(ledger, 1003.0).force
-
-
-def test_the_first_mark_after_the_study_was_taken_begins_a_new_wait(ledger: Ledger) -> None:
-    """Else a study that grows for hours would be written at each change once it had waited for its longest."""
-    for now in (1000.0, 1060.0):
-        ledger.mark([mark(quiet_s=70.0, max_wait_s=100.0)], now)
-    task = take_one(ledger, 1100.0)
-    ledger.mark([mark(quiet_s=70.0, max_wait_s=100.0)], 1101.0)
-    ledger.mark([mark(quiet_s=70.0, max_wait_s=100.0)], 1105.0)
-    ledger.settle([settled(task)], 1106.0)
-    row = dirty(ledger)
-    assert (row.first_event_at, row.due_at, row.is_leased) == (1101.0, 1175.0, False)
-
-
-def test_a_study_that_was_not_published_has_waited_since_its_first_mark(ledger: Ledger) -> None:
-    ledger.mark([mark(quiet_s=70.0, max_wait_s=900.0)], 1000.0)
-    task = take_one(ledger, 1070.0)
-    ledger.mark([mark(quiet_s=70.0, max_wait_s=900.0)], 1071.0)
-    ledger.settle([Deferred(task=task, due_in_s=5.0, cause="changing")], 1072.0)
-    row = dirty(ledger)
-    assert (row.first_event_at, row.due_at, row.last_cause) == (1000.0, 1141.0, None)
+    assert not play(ledger, (1003.0, mark()), (1003.0, TAKE)).force
 
 
 def test_one_study_in_two_places_is_one_task(ledger: Ledger) -> None:
@@ -132,12 +121,6 @@ def test_copies_come_newest_first(ledger: Ledger) -> None:
     assert ledger.locations("main") == (location("1.1"), location("1.3"), location("1.2"))
     assert ledger.locations("main", 2) == (location("1.1"), location("1.3"))
     assert ledger.locations("nowhere") == ()
-
-
-def test_marking_nothing_changes_nothing(ledger: Ledger) -> None:
-    ledger.mark([], 1000.0)
-    assert take(ledger, 2000.0) == ()
-    assert next_due(ledger, 2000.0) is None
 
 
 @pytest.mark.parametrize("uid", ["1.2.3'; DROP TABLE dirty; --", "", "ü\u2028😀", "1" * 900, "%s :name {0}"])

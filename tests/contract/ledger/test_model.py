@@ -1,14 +1,16 @@
 """The rule of generations, against a dictionary: no mark is lost, no study is in flight twice."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
+from sqlalchemy import select
 
 from indexer.ledger import Ledger, schema
-from indexer.model import Deferred, Dropped, Lane, Quarantined, Settlement, Task
-from tests.contract.ledger.values import LEASE_S, execute, location, mark, settled, take
+from indexer.model import Dropped, Lane, Settlement, Task
+from tests.contract.ledger.values import LEASE_S, deferred, execute, location, mark, quarantined, settled, take
 
 UIDS = st.sampled_from(["1.1", "1.2", "1.3"])
 LANES = st.sampled_from(list(Lane))
@@ -27,6 +29,15 @@ class Dirty:
     last_cause: str | None = None
     lease_until: float | None = None
     taken: int | None = None
+
+
+ENDINGS: dict[str, Callable[[Task], Settlement]] = {
+    "settled": settled,
+    "dropped": lambda task: Dropped(task=task),
+    "deferred": deferred(100.0),
+    "quarantined": quarantined,
+}
+COLUMNS = (*(field.name for field in fields(Dirty)[:-1]), "taken_generation")
 
 
 class Generations(RuleBasedStateMachine):
@@ -98,16 +109,10 @@ class Generations(RuleBasedStateMachine):
         assert (task.published is not None) == (uid in self.published)
         self.dirty[uid] = replace(row, lease_until=self.now + LEASE_S, taken=row.generation)
 
-    @rule(task=consumes(tasks), ends=st.sampled_from(["settled", "dropped", "deferred", "quarantined"]))
+    @rule(task=consumes(tasks), ends=st.sampled_from(list(ENDINGS)))
     def settle(self, task: Task, ends: str) -> None:
         uid = task.study_instance_uid
-        endings: dict[str, Settlement] = {
-            "settled": settled(task),
-            "dropped": Dropped(task=task),
-            "deferred": Deferred(task=task, due_in_s=100.0, cause="sick", counts=True),
-            "quarantined": Quarantined(task=task, cause="refused", text="", hint=""),
-        }
-        self.ledger.settle([endings[ends]], self.now)
+        self.ledger.settle([ENDINGS[ends](task)], self.now)
         if ends == "settled":
             self.published.add(uid)
             self.quarantined.discard(uid)
@@ -149,22 +154,9 @@ class Generations(RuleBasedStateMachine):
 
     @invariant()
     def knows_the_same(self) -> None:
-        dirty = self.ledger.database.read(lambda transaction: transaction.execute(schema.dirty.select()).all())
-        rows = {row.study_instance_uid: row for row in dirty}
-        known = {
-            uid: Dirty(
-                row.generation,
-                Lane(row.lane),
-                row.force,
-                row.first_event_at,
-                row.due_at,
-                row.attempts,
-                row.last_cause,
-                row.lease_until,
-                row.taken_generation,
-            )
-            for uid, row in rows.items()
-        }
+        columns = [schema.dirty.c[name] for name in ("study_instance_uid", *COLUMNS)]
+        rows = self.ledger.database.read(lambda transaction: transaction.execute(select(*columns)).all())
+        known = {uid: Dirty(*values) for uid, *values in rows}
         assert known == self.dirty
         assert {row.study_instance_uid for row in self.ledger.quarantine()} == self.quarantined
         assert set(self.ledger.locations("main")) == {location(uid) for uid in self.locations}

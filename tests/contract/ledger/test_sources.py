@@ -8,7 +8,7 @@ from sqlalchemy import event
 
 from indexer.ledger import Ledger
 from indexer.model import Deferred, Lane, Mark
-from tests.contract.ledger.values import execute, location, mark, marks, quarantined, take
+from tests.contract.ledger.values import dirty, execute, location, mark, marks, quarantined, take
 
 ORDER = ("main", "second")
 
@@ -28,10 +28,7 @@ def home(ledger: Ledger, uid: str) -> str:
 
 
 def cause(ledger: Ledger, uid: str) -> str | None:
-    row = ledger.study(uid)
-    assert row is not None
-    assert row.dirty is not None
-    return row.dirty.last_cause
+    return dirty(ledger, uid).last_cause
 
 
 def test_a_source_takes_its_own_studies_only(ledger: Ledger) -> None:

@@ -5,6 +5,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -151,7 +152,7 @@ def test_a_long_foreign_transaction_is_waited_for_and_then_named(tmp_path: Path)
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Path:
+def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 1 MiB."""
     if os.geteuid() != 0:
         pytest.skip("only root mounts a small file system; the full disk was not tried")
@@ -160,13 +161,11 @@ def small_disk(tmp_path: Path) -> Path:
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", path], check=False, capture_output=True)
     if mounted.returncode != 0:
         pytest.skip(f"no tmpfs can be mounted here; the full disk was not tried: {mounted.stderr!r}")
-    return path
+    yield path
+    subprocess.run(["umount", "--lazy", path], check=True)
 
 
-def test_a_full_disk_loses_nothing_and_work_goes_on_when_there_is_room(
-    small_disk: Path, request: pytest.FixtureRequest
-) -> None:
-    request.addfinalizer(lambda: subprocess.run(["umount", "--lazy", small_disk], check=True))
+def test_a_full_disk_loses_nothing_and_work_goes_on_when_there_is_room(small_disk: Path) -> None:
     filler = small_disk / "filler"
     with open_ledger(url_of(small_disk / "ledger.db"), TARGET, patience_s=0.2) as ledger:
         ledger.note("main", [mark("0.0")], FeedPosition(reached=1), 1000.0)
@@ -180,9 +179,8 @@ def test_a_full_disk_loses_nothing_and_work_goes_on_when_there_is_room(
         filler.unlink()
         _note_pages(ledger, position.reached + 1, position.reached + 2)
         tasks = take(ledger, 1000.0, limit=100_000)
-        assert (
-            len(tasks) == 1 + 50 * position.reached
-        )  # the first page held one study, the last came when there was room
+        # The first page held one study, the last one came when there was room.
+        assert len(tasks) == 1 + 50 * position.reached
         ledger.settle([settled(task) for task in tasks[:10]], 1001.0)
 
 
@@ -191,8 +189,7 @@ def _note_pages(ledger: Ledger, first: int, end: int) -> None:
         ledger.note("main", marks(f"{page}.{place}" for place in range(50)), FeedPosition(reached=page), 1000.0)
 
 
-def test_a_full_disk_at_first_start_says_so(small_disk: Path, request: pytest.FixtureRequest) -> None:
-    request.addfinalizer(lambda: subprocess.run(["umount", "--lazy", small_disk], check=True))
+def test_a_full_disk_at_first_start_says_so(small_disk: Path) -> None:
     (small_disk / "filler").write_bytes(b"x" * (os.statvfs(small_disk).f_bavail * 4096))
     with pytest.raises(LedgerFull):
         open_ledger(url_of(small_disk / "ledger.db"), TARGET, patience_s=0.2)

@@ -3,10 +3,12 @@
 import pytest
 
 from indexer.ledger import Ledger
-from indexer.model import Deferred, Lane
+from indexer.model import Lane
 from tests.contract.ledger.values import (
     LEASE_S,
     backfill_mark,
+    deferred,
+    dirty,
     mark,
     marks,
     next_due,
@@ -40,21 +42,12 @@ def test_never_more_than_the_limit(ledger: Ledger, limit: int) -> None:
     assert len(take(ledger, 1000.0, limit)) == limit
 
 
-def test_a_study_is_not_taken_before_it_is_due(ledger: Ledger) -> None:
-    ledger.mark([mark(quiet_s=70.0, max_wait_s=900.0)], 1000.0)
-    assert take(ledger, 1069.0) == ()
-    assert len(take(ledger, 1070.0)) == 1
-
-
 def test_a_taken_study_is_not_taken_again_until_its_lease_ends(ledger: Ledger) -> None:
     ledger.mark([mark()], 1000.0)
     assert len(take(ledger, 1000.0, lease_s=60.0)) == 1
     ledger.mark([mark()], 1001.0)
     assert take(ledger, 1059.0) == ()
-    row = ledger.study("1.2.3")
-    assert row is not None
-    assert row.dirty is not None
-    assert row.dirty.is_leased
+    assert dirty(ledger).is_leased
     assert len(take(ledger, 1060.0)) == 1
 
 
@@ -81,11 +74,11 @@ def test_next_due_tells_how_long_to_wait(ledger: Ledger) -> None:
     ledger.mark([mark("1.2", lane=Lane.BACKFILL, quiet_s=50.0, max_wait_s=900.0)], 1000.0)
     assert next_due(ledger, 1010.0) == 40.0
     assert next_due(ledger, 1050.0) == 0.0
-    assert taken_uids(ledger, 1050.0) == ["1.2"]
-    assert next_due(ledger, 1060.0) == 10.0
+    assert taken_uids(ledger, 1069.0) == ["1.2"]
+    assert next_due(ledger, 1069.0) == 1.0
     assert taken_uids(ledger, 1070.0) == ["1.1"]
     assert next_due(ledger, 1080.0) is None
-    assert next_due(ledger, 1050.0 + LEASE_S) == 0.0
+    assert next_due(ledger, 1069.0 + LEASE_S) == 0.0
 
 
 def test_deferred_work_comes_back_at_its_time(ledger: Ledger) -> None:
@@ -93,8 +86,8 @@ def test_deferred_work_comes_back_at_its_time(ledger: Ledger) -> None:
     for failures in range(3):
         task = take_one(ledger, 2000.0)
         assert task.attempts == failures
-        ledger.settle([Deferred(task=task, due_in_s=30.0, cause="sick", counts=True)], 1970.0)
-    ledger.settle([Deferred(task=take_one(ledger, 2000.0), due_in_s=30.0, cause="away")], 2000.0)
+        ledger.settle([deferred(30.0)(task)], 1970.0)
+    ledger.settle([deferred(30.0, counts=False)(take_one(ledger, 2000.0))], 2000.0)
     assert next_due(ledger, 2000.0) == 30.0
     assert take_one(ledger, 2030.0).attempts == 3
 

@@ -12,7 +12,7 @@ from sqlalchemy import exc, text
 from indexer.errors import LedgerBusy, LedgerError, LedgerFull
 from indexer.ledger import Ledger, open_ledger
 from indexer.ledger.translation import translated
-from tests.contract.ledger.values import TARGET, mark
+from tests.contract.ledger.values import TARGET, dirty, mark
 from tests.servers.postgres import Postgres
 from tests.servers.process import free_port
 
@@ -44,30 +44,12 @@ def test_every_code_of_sqlite_is_ours(name: str) -> None:
     assert (type(bare), str(bare)) == (type(wrapped), str(wrapped))
 
 
-@pytest.mark.parametrize(
-    ("name", "expected", "words"),
-    [
-        ("SQLITE_BUSY", LedgerBusy, "locked"),
-        ("SQLITE_BUSY_SNAPSHOT", LedgerBusy, "locked"),
-        ("SQLITE_LOCKED", LedgerBusy, "locked"),
-        ("SQLITE_FULL", LedgerFull, "full"),
-        ("SQLITE_IOERR_SHMSIZE", LedgerFull, "full"),
-        ("SQLITE_IOERR_WRITE", LedgerError, "disk failed"),
-        ("SQLITE_CORRUPT_INDEX", LedgerError, "damaged"),
-        ("SQLITE_NOTADB", LedgerError, "damaged"),
-        ("SQLITE_READONLY_DIRECTORY", LedgerError, "for writing"),
-        ("SQLITE_CANTOPEN", LedgerError, "for writing"),
-        ("SQLITE_CONSTRAINT", LedgerError, "refused a statement"),
-    ],
-)
-def test_codes_of_sqlite(name: str, expected: type[LedgerError], words: str) -> None:
-    error = verdict(sqlite_error(name))
-    assert type(error) is expected
-    assert words in error.message
-
-
 def test_an_error_of_the_driver_itself_is_ours() -> None:
     assert "ProgrammingError" in verdict(sqlite3.ProgrammingError(SECRET)).message
+
+
+def of_psycopg(kind: type[psycopg.Error]) -> exc.DBAPIError:
+    return exc.DBAPIError("SELECT", {"uid": SECRET}, kind(SECRET))
 
 
 def states() -> Iterator[type[psycopg.Error]]:
@@ -80,31 +62,42 @@ def states() -> Iterator[type[psycopg.Error]]:
 
 @pytest.mark.parametrize("kind", list(states()), ids=lambda kind: kind.__name__)
 def test_every_state_of_postgresql_is_ours(kind: type[psycopg.Error]) -> None:
-    verdict(exc.DBAPIError("SELECT", {"uid": SECRET}, kind(SECRET)))
+    verdict(of_psycopg(kind))
 
 
 @pytest.mark.parametrize(
-    ("kind", "expected", "words"),
+    ("error", "expected", "words"),
     [
-        (psycopg.errors.DiskFull, LedgerFull, "full"),
-        (psycopg.errors.LockNotAvailable, LedgerBusy, "locked"),
-        (psycopg.errors.DeadlockDetected, LedgerBusy, "locked"),
-        (psycopg.errors.TooManyConnections, LedgerBusy, "reached"),
-        (psycopg.errors.AdminShutdown, LedgerBusy, "reached"),
-        (psycopg.OperationalError, LedgerBusy, "reached"),
-        (psycopg.errors.InsufficientPrivilege, LedgerError, "refuses"),
-        (psycopg.errors.InvalidCatalogName, LedgerError, "refuses"),
-        (psycopg.errors.ReadOnlySqlTransaction, LedgerError, "no writes"),
-        (psycopg.errors.DataCorrupted, LedgerError, "damaged"),
-        (psycopg.errors.IoError, LedgerError, "disk failed"),
-        (psycopg.errors.UniqueViolation, LedgerError, "refused a statement (23505)"),
-        (psycopg.InterfaceError, LedgerError, "refused a statement"),
+        (sqlite_error("SQLITE_BUSY"), LedgerBusy, "locked"),
+        (sqlite_error("SQLITE_BUSY_SNAPSHOT"), LedgerBusy, "locked"),
+        (sqlite_error("SQLITE_LOCKED"), LedgerBusy, "locked"),
+        (sqlite_error("SQLITE_FULL"), LedgerFull, "full"),
+        (sqlite_error("SQLITE_IOERR_SHMSIZE"), LedgerFull, "full"),
+        (sqlite_error("SQLITE_IOERR_WRITE"), LedgerError, "disk failed"),
+        (sqlite_error("SQLITE_CORRUPT_INDEX"), LedgerError, "damaged"),
+        (sqlite_error("SQLITE_NOTADB"), LedgerError, "damaged"),
+        (sqlite_error("SQLITE_READONLY_DIRECTORY"), LedgerError, "for writing"),
+        (sqlite_error("SQLITE_CANTOPEN"), LedgerError, "for writing"),
+        (sqlite_error("SQLITE_CONSTRAINT"), LedgerError, "refused a statement"),
+        (of_psycopg(psycopg.errors.DiskFull), LedgerFull, "full"),
+        (of_psycopg(psycopg.errors.LockNotAvailable), LedgerBusy, "locked"),
+        (of_psycopg(psycopg.errors.DeadlockDetected), LedgerBusy, "locked"),
+        (of_psycopg(psycopg.errors.TooManyConnections), LedgerBusy, "reached"),
+        (of_psycopg(psycopg.errors.AdminShutdown), LedgerBusy, "reached"),
+        (of_psycopg(psycopg.OperationalError), LedgerBusy, "reached"),
+        (of_psycopg(psycopg.errors.InsufficientPrivilege), LedgerError, "refuses"),
+        (of_psycopg(psycopg.errors.InvalidCatalogName), LedgerError, "refuses"),
+        (of_psycopg(psycopg.errors.ReadOnlySqlTransaction), LedgerError, "no writes"),
+        (of_psycopg(psycopg.errors.DataCorrupted), LedgerError, "damaged"),
+        (of_psycopg(psycopg.errors.IoError), LedgerError, "disk failed"),
+        (of_psycopg(psycopg.errors.UniqueViolation), LedgerError, "refused a statement (23505)"),
+        (of_psycopg(psycopg.InterfaceError), LedgerError, "refused a statement"),
     ],
 )
-def test_states_of_postgresql(kind: type[psycopg.Error], expected: type[LedgerError], words: str) -> None:
-    error = verdict(exc.DBAPIError("SELECT", {"uid": SECRET}, kind(SECRET)))
-    assert type(error) is expected
-    assert words in error.message
+def test_codes_that_say_what_to_do(error: Exception, expected: type[LedgerError], words: str) -> None:
+    ours = verdict(error)
+    assert type(ours) is expected
+    assert words in ours.message
 
 
 def kinds_of(module: ModuleType) -> list[type[exc.SQLAlchemyError]]:
@@ -159,10 +152,7 @@ def test_the_work_goes_on_after_a_restart_of_the_server() -> None:
             ledger.mark([mark()], 1001.0)
         server.start()
         ledger.mark([mark()], 1002.0)
-        row = ledger.study("1.2.3")
-        assert row is not None
-        assert row.dirty is not None
-        assert row.dirty.generation == 2
+        assert dirty(ledger).generation == 2
 
 
 def test_without_the_driver_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

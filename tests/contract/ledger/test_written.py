@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from indexer.ledger import Ledger
 from indexer.model import Deferred, EndpointState, ResourceKey, Written
-from tests.contract.ledger.values import execute, mark, patient, published, settled, take_one
+from tests.contract.ledger.values import mark, patient, published, settled, take_one
 
 STUDY, PATIENT, ENDPOINT = (
     ResourceKey("ImagingStudy", "1.2.3"),
@@ -57,12 +57,6 @@ def test_another_target_holds_nothing_of_us(ledger: Ledger, other_ledger: Ledger
     ledger.record_pending({STUDY: b"one"})
     assert written(other_ledger, STUDY) == {}
     assert written(ledger, STUDY) == {STUDY: Written(pending=b"one")}
-
-
-def test_a_target_that_was_replaced_leaves_nothing_behind(ledger: Ledger) -> None:
-    ledger.record_pending({STUDY: b"one"})
-    ledger.reset_target()
-    assert execute(ledger, "SELECT * FROM written") == []
 
 
 def test_many_are_written_at_once(ledger: Ledger) -> None:

@@ -1,16 +1,18 @@
 """Short ways to write marks and what comes of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
 
 from indexer.ledger import Ledger
-from indexer.model import Lane, Mark, Patient, Published, Quarantined, Settled, StudyLocation, Task
+from indexer.model import Deferred, Lane, Mark, Patient, Published, Quarantined, Settled, StudyLocation, Task
+from indexer.model.ledger import DirtyRow, StudyRow
 
 TARGET = "http://fhir.example/fhir"
 OTHER_TARGET = "http://other.example/fhir"
 LEASE_S = 600.0
+TAKE = "take"
 
 
 def location(uid: str, source: str = "main", location_id: str | None = None) -> StudyLocation:
@@ -62,6 +64,36 @@ def settled(task: Task, **options: Any) -> Settled:
 
 def quarantined(task: Task, cause: str = "no-patient-id") -> Quarantined:
     return Quarantined(task=task, cause=cause, text="It has no PatientID.", hint="Mend it.")
+
+
+def deferred(due_in_s: float = 0.0, cause: str = "sick", *, counts: bool = True) -> Callable[[Task], Deferred]:
+    """How a task ends that was tried in vain."""
+    return lambda task: Deferred(task=task, due_in_s=due_in_s, cause=cause, counts=counts)
+
+
+def play(ledger: Ledger, *steps: tuple[float, Any]) -> Task:
+    """Each step at its time: a mark is made, the study is taken, or the task ends so; the task taken last."""
+    task: Any = None
+    for now, step in steps:
+        if isinstance(step, Mark):
+            ledger.mark([step], now)
+        elif step == TAKE:
+            task = take_one(ledger, now)
+        else:
+            ledger.settle([step(task)], now)
+    return task  # type: ignore[no-any-return]  # None only where nobody asks for it
+
+
+def row_of(ledger: Ledger, uid: str = "1.2.3") -> StudyRow:
+    row = ledger.study(uid)
+    assert row is not None
+    return row
+
+
+def dirty(ledger: Ledger, uid: str = "1.2.3") -> DirtyRow:
+    row = row_of(ledger, uid).dirty
+    assert row is not None
+    return row
 
 
 def take(

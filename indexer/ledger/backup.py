@@ -17,15 +17,7 @@ if TYPE_CHECKING:
 
 
 def backup(database: Database, path: Path) -> None:
-    """Write a copy to a new file of mode 0600; it bears its name only once it is whole.
-
-    Raises
-    ------
-    UsageError
-        If the file exists, or the ledger is not SQLite.
-    LedgerError
-        If it cannot be written.
-    """
+    """Write a copy to a new file of mode 0600; it bears its name only once it is whole."""
     if database.path is None:
         raise UsageError("Only an SQLite ledger is copied by this command.", hint="Use pg_dump for PostgreSQL.")
     if path.exists():

@@ -53,19 +53,8 @@ class Database:
     """Runs transactions on one ledger's database, from any number of threads.
 
     A transaction is a function of its connection. It may be run more than once, and all that it does is undone before
-    it is run again: it changes nothing but the database.
-
-    Parameters
-    ----------
-    url
-        ``sqlite:///…`` or ``postgresql://…``.
-    patience_s
-        How long a transaction is tried before it gives up with `LedgerBusy` or `LedgerFull`.
-
-    Raises
-    ------
-    LedgerError
-        If the address is wrong, or the file cannot be made or opened.
+    it is run again: it changes nothing but the database. After its patience it gives up with `LedgerBusy` or
+    `LedgerFull`.
     """
 
     def __init__(self, url: str, *, patience_s: float) -> None:

@@ -26,13 +26,7 @@ ADVISORY_DRAIN = 0x44494659
 
 
 def open_engine(url: str, patience_s: float) -> Engine:
-    """Connections to the database at this address, whose writing transactions wait so long for one another.
-
-    Raises
-    ------
-    LedgerError
-        If the address is wrong, or the file cannot be made.
-    """
+    """Connections to the database at this address, whose writing transactions wait so long for one another."""
     try:
         address = make_url(ledger_url.checked(url))
     except ValueError as error:

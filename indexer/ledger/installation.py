@@ -26,13 +26,7 @@ _DRAINED_TARGET = "drained_target"
 
 
 def site_key(database: Database, given: bytes | None) -> bytes:
-    """The ledger's site key; at first use the given one, or a new one.
-
-    Raises
-    ------
-    LedgerError
-        If another key than the ledger's is given: every Patient's id would change.
-    """
+    """The ledger's site key; at first use the given one, or a new one. Another key than the ledger's is refused."""
     kept = database.read(lambda transaction: _value(transaction, _SITE_KEY))
     if kept is None:
         made = given or secrets.token_bytes(_SITE_KEY_BYTES)

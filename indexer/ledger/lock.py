@@ -38,10 +38,7 @@ def _busy(holder: str) -> LedgerBusy:
 class FileLock:
     """``flock`` on a file beside the ledger, which names the holder's process id.
 
-    Parameters
-    ----------
-    path
-        The lock's file. It stays when the lock is given back: removing it would let two processes lock two files.
+    The file stays when the lock is given back: removing it would let two processes lock two files.
     """
 
     def __init__(self, path: Path) -> None:
@@ -93,10 +90,7 @@ def _locked(descriptor: int, kind: int, after_s: float = 0.0) -> bool:
 class AdvisoryLock:
     """Advisory lock of a PostgreSQL session, on a connection that does nothing else.
 
-    Parameters
-    ----------
-    database
-        The ledger; its connections bear the process id in their application_name.
+    Connections bear the process id of their owner in their application_name.
     """
 
     def __init__(self, database: Database) -> None:

@@ -9,22 +9,14 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, or_, se
 from indexer.ledger import locations
 from indexer.ledger.database import insert, put
 from indexer.ledger.schema import SOURCE_NOT_CONFIGURED, dirty, location, quarantine, study
-from indexer.model import Lane
+from indexer.model import Lane, Mark, StudyLocation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from indexer.model import Mark
-
 
 def mark(transaction: Connection, marks: Sequence[Mark], now: float, run_id: int | None = None) -> None:
-    """Mark studies dirty; the generation of each rises.
-
-    Parameters
-    ----------
-    run_id
-        The backfill that marks, if one does.
-    """
+    """Mark studies dirty, for a backfill if one is named; the generation of each rises."""
     places = [
         {
             "source": mark.location.source,
@@ -35,21 +27,7 @@ def mark(transaction: Connection, marks: Sequence[Mark], now: float, run_id: int
         for mark in marks
     ]
     put(transaction, location, places)
-    rows = [
-        _row(
-            mark.location.study_instance_uid,
-            mark.location.source,
-            now,
-            lane=mark.lane,
-            reason=mark.reason,
-            force=mark.force,
-            quiet_s=mark.quiet_s,
-            max_wait_s=mark.max_wait_s,
-            run_id=run_id,
-        )
-        for mark in marks
-    ]
-    _touch(transaction, rows)
+    _touch(transaction, marks, now, run_id)
 
 
 def replay(transaction: Connection, study_instance_uids: Sequence[str], now: float, *, sources: Sequence[str]) -> int:
@@ -59,53 +37,40 @@ def replay(transaction: Connection, study_instance_uids: Sequence[str], now: flo
     uids = [uid for uid in transaction.scalars(query) if not wanted or uid in wanted]
     stands = locations.of_studies(transaction, uids)
     readers = {uid: locations.reader(stands[uid], sources) or sources[0] for uid in uids}
-    _touch(transaction, [_row(uid, reader, now, reason="replay") for uid, reader in readers.items()])
+    marks = [Mark(location=StudyLocation(reader, "", uid), reason="replay") for uid, reader in readers.items()]
+    _touch(transaction, marks, now)
     return len(uids)
 
 
-def _row(
-    uid: str,
-    source: str,
-    now: float,
-    *,
-    reason: str,
-    lane: Lane = Lane.LIVE,
-    force: bool = False,
-    quiet_s: float = 0.0,
-    max_wait_s: float = 0.0,
-    run_id: int | None = None,
-) -> dict[str, Any]:
-    """A row of `dirty` for a study that was clean, and the parameters of the statement that writes it."""
-    return {
-        "study_instance_uid": uid,
-        "source": source,
-        "lane": int(lane),
-        "reason": reason,
-        "force": force,
-        "first_event_at": now,
-        "last_event_at": now,
-        "due_at": now + quiet_s,
-        "attempts": 0,
-        "is_abandoned": False,
-        "run_id": run_id,
-        "mark_uid": uid,
-        "mark_max_wait_s": max_wait_s,
-    }
-
-
-def _touch(transaction: Connection, rows: list[dict[str, Any]]) -> None:
-    """Raise the generation of each study and make it dirty."""
-    if not rows:
+def _touch(transaction: Connection, marks: Sequence[Mark], now: float, run_id: int | None = None) -> None:
+    """Raise the generation of each study and make it dirty at its source."""
+    if not marks:
         return
+    rows = [
+        {
+            "study_instance_uid": mark.location.study_instance_uid,
+            "source": mark.location.source,
+            "lane": int(mark.lane),
+            "reason": mark.reason,
+            "force": mark.force,
+            "first_event_at": now,
+            "last_event_at": now,
+            "due_at": now + mark.quiet_s,
+            "attempts": 0,
+            "is_abandoned": False,
+            "run_id": run_id,
+            "mark_uid": mark.location.study_instance_uid,
+            "mark_max_wait_s": mark.max_wait_s,
+        }
+        for mark in marks
+    ]
+    keys = ["study_instance_uid"]
     first = insert(transaction, study)
-    again = first.on_conflict_do_update(
-        index_elements=["study_instance_uid"], set_={"generation": study.c.generation + 1}
-    )
-    transaction.execute(again, [{"study_instance_uid": row["mark_uid"], "generation": 1} for row in rows])
+    raised = first.on_conflict_do_update(index_elements=keys, set_={"generation": study.c.generation + 1})
+    transaction.execute(raised, [{"study_instance_uid": row["mark_uid"], "generation": 1} for row in rows])
     generation = select(study.c.generation).where(study.c.study_instance_uid == bindparam("mark_uid"))
     row = insert(transaction, dirty).values(generation=generation.scalar_subquery())
-    update = row.on_conflict_do_update(index_elements=["study_instance_uid"], set_=_again(row.excluded))
-    transaction.execute(update, rows)
+    transaction.execute(row.on_conflict_do_update(index_elements=keys, set_=_again(row.excluded)), rows)
 
 
 def _again(new: Any) -> dict[str, ColumnElement[Any]]:

@@ -18,13 +18,7 @@ HEAD = "0001"
 
 
 def migrate(database: Database) -> None:
-    """Make or upgrade the tables, in one transaction; nothing is done when they are up to date.
-
-    Raises
-    ------
-    LedgerError
-        If the ledger was written by a newer version of this program, or the database holds something else.
-    """
+    """Make or upgrade the tables, in one transaction; nothing is done when they are up to date."""
     if database.read(_revision) != HEAD:
         database.write(_upgrade)
 

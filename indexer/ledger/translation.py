@@ -116,14 +116,7 @@ def _ours(error: BaseException) -> LedgerError:
 def translated() -> Iterator[None]:
     """Turn every error of SQLAlchemy and the drivers into one of the `LedgerError` family.
 
-    Raises
-    ------
-    LedgerBusy
-        Locked for longer than the patience, or PostgreSQL is away: try again.
-    LedgerFull
-        No room on the disk.
-    LedgerError
-        Anything else.
+    `LedgerBusy` and `LedgerFull` end by themselves or when somebody makes room; anything else does not.
     """
     try:
         yield

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # The newest file of migrations/versions. Alembic itself is imported only when there is something to make or to migrate.
 HEAD = "0001"
+MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def migrate(database: Database) -> None:
@@ -45,7 +46,7 @@ def _upgrade(transaction: Connection) -> None:
     if revision == HEAD:  # another process was faster
         return
     config = Config(attributes={"connection": transaction})
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if revision is not None and revision not in known:
         raise LedgerError(

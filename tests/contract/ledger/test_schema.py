@@ -1,5 +1,6 @@
 """Migrations, refused versions, and the plans of the statements that run all the time."""
 
+import shutil
 import threading
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ def test_the_migrations_make_the_tables_of_the_schema(ledger: Ledger) -> None:
 
 
 def test_the_newest_migration_is_the_one_that_is_checked_for() -> None:
-    names = sorted(path.name for path in (Path(migrate.__file__).parent / "migrations" / "versions").glob("0*.py"))
+    names = sorted(path.name for path in (migrate.MIGRATIONS / "versions").glob("0*.py"))
     assert names[-1].startswith(f"{migrate.HEAD}_")
 
 
@@ -33,6 +34,33 @@ def test_a_ledger_is_opened_again_without_a_change(new_url: str) -> None:
         ledger.mark([mark()], 1000.0)
     with open_ledger(new_url, TARGET) as ledger:
         assert take_one(ledger, 1000.0).generation == 1
+
+
+NEXT = """
+import sqlalchemy as sa
+from alembic import op
+
+revision, down_revision = "0002", "0001"
+
+
+def upgrade() -> None:
+    op.add_column("source", sa.Column("added", sa.Text))
+"""
+
+
+def test_the_next_migration_is_carried_out_and_keeps_what_is_there(
+    new_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_ledger(new_url, TARGET) as ledger:
+        ledger.record_poll("main", 1000.0)
+    shutil.copytree(migrate.MIGRATIONS, tmp_path / "migrations")
+    (tmp_path / "migrations" / "versions" / "0002_next.py").write_text(NEXT)
+    monkeypatch.setattr(migrate, "MIGRATIONS", tmp_path / "migrations")
+    monkeypatch.setattr(migrate, "HEAD", "0002")
+    with open_ledger(new_url, TARGET) as ledger:
+        assert execute(ledger, "SELECT version_num FROM alembic_version") == [("0002",)]
+        assert execute(ledger, "SELECT name, last_poll_at, added FROM source") == [("main", 1000.0, None)]
+    open_ledger(new_url, TARGET).close()
 
 
 def test_a_newer_ledger_is_refused(new_url: str) -> None:

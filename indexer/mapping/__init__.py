@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from indexer.mapping.check import check
+from indexer.mapping.check import check, fingerprint
 from indexer.mapping.context import Cause, Issue
 from indexer.mapping.endpoint import endpoint
-from indexer.mapping.fingerprint import fingerprint
 from indexer.mapping.identity import Identity, patient_key
 from indexer.mapping.patient import with_demographics
 from indexer.mapping.preset import Preset, presets

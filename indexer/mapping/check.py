@@ -7,6 +7,7 @@ pass, as long as they are JSON that FHIR allows. No problem text holds a value, 
 from __future__ import annotations
 
 import functools
+import hashlib
 import math
 import re
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     from indexer.mapping.rules import Release
 
+    Test = Callable[[Any], bool]
+
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _URI = re.compile(r"\S+")
 _URL = re.compile(r"https?://[^\s?#]+[^\s?#/]")
@@ -32,75 +35,91 @@ _MAX_DEPTH = 40
 """No resource of ours is deeper than ten levels."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Element:
-    type: str
-    is_list: bool
-    is_required: bool
-
-
 def check(resource: Mapping[str, Any], release: Release) -> tuple[str, ...]:
     """Every rule that a resource breaks, as ``Type.element: what is wrong``; empty if it may be sent."""
     kind = resource.get("resourceType")
-    specification = _specification(release)
     if kind not in ("ImagingStudy", "Patient", "Endpoint"):
         return ("resourceType: none that this program writes",)
-    problems: dict[str, None] = {}
-    _check_object(resource, kind, kind, specification, problems)
-    if kind == "ImagingStudy" and not problems:
-        problems.update(dict.fromkeys((*_invariants(resource), *ENCODINGS[release].invariants(resource))))
-    return tuple(problems)
+    walk = _Walk(_types(release))
+    walk.look_at(resource, kind, kind)
+    if kind == "ImagingStudy" and not walk.problems:
+        return tuple(dict.fromkeys((*_invariants(resource), *ENCODINGS[release].invariants(resource))))
+    return tuple(walk.problems)
+
+
+def fingerprint(body: bytes) -> str:
+    """SHA-256 over a resource as it is sent, 64 hexadecimal digits.
+
+    The mapping builds its elements always in the same order, so that like studies become like bytes.
+    """
+    return hashlib.sha256(body).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class _Element:
+    """One element of a type; a primitive has a test, anything else is an object of its type."""
+
+    type: str
+    is_list: bool
+    test: Test | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Type:
+    elements: dict[str, _Element]
+    required: list[str]
 
 
 @functools.cache
-def _specification(release: Release) -> Mapping[str, Mapping[str, _Element]]:
-    found: dict[str, dict[str, _Element]] = {}
-    for releases, owner, name, cardinality, kind in rows("elements"):
-        if release in releases.split():
-            element = _Element(kind, cardinality.endswith("*"), cardinality.startswith("1"))
-            found.setdefault(owner, {})[name] = element
-    return found
+def _types(release: Release) -> Mapping[str, _Type]:
+    table = [row for row in rows("elements") if release in row[0].split()]
+    types = {owner: _Type({}, []) for _, owner, *_ in table}
+    for _, owner, name, cardinality, kind in table:
+        test = None if kind in types else _is_code_of(kind) if "|" in kind else _TESTS[kind]
+        types[owner].elements[name] = _Element(kind, cardinality.endswith("*"), test)
+        if cardinality.startswith("1"):
+            types[owner].required.append(name)
+    return types
 
 
-def _check_object(
-    value: Mapping[str, Any],
-    kind: str,
-    path: str,
-    specification: Mapping[str, Mapping[str, _Element]],
-    problems: dict[str, None],
-) -> None:
-    elements = specification[kind]
-    for name, element in elements.items():
-        if name in value:
-            _check_element(value[name], element, f"{path}.{name}", specification, problems)
-        elif element.is_required:
-            problems[f"{path}.{name}: missing"] = None
-    for name in value.keys() - elements.keys():
-        _check_foreign(value[name], path, problems)
+class _Walk:
+    """One walk through a resource, which collects problems, each once."""
 
+    def __init__(self, types: Mapping[str, _Type]) -> None:
+        self._types = types
+        self.problems: dict[str, None] = {}
 
-def _check_element(
-    value: Any,
-    element: _Element,
-    path: str,
-    specification: Mapping[str, Mapping[str, _Element]],
-    problems: dict[str, None],
-) -> None:
-    if element.is_list != isinstance(value, list):
-        problems[f"{path}: {'no array' if element.is_list else 'an array'}"] = None
-        return
-    if value == []:
-        problems[f"{path}: empty"] = None
-    is_object = element.type in specification
-    values = value if element.is_list else (value,)
-    for one in _unproven_instances(values) if element.type == "Instance" else values:
-        if not is_object:
-            if not _is_primitive(one, element.type):
-                problems[f"{path}: no valid {'code' if '|' in element.type else element.type}"] = None
-        elif isinstance(one, dict) and one:
-            _check_object(one, element.type, path, specification, problems)
-        else:
-            problems[f"{path}: no object or an empty one"] = None
+    def look_at(self, value: Mapping[str, Any], kind: str, path: str) -> None:
+        """An object of a type."""
+        elements = self._types[kind].elements
+        for name, child in value.items():
+            if name in elements:
+                self._look_at_element(child, elements[name], f"{path}.{name}")
+            elif not _is_json(child):
+                self._blame(path, "an empty value, or none of FHIR's JSON")
+        for name in self._types[kind].required:
+            if name not in value:
+                self._blame(f"{path}.{name}", "missing")
+
+    def _look_at_element(self, value: Any, element: _Element, path: str) -> None:
+        if element.is_list != isinstance(value, list):
+            self._blame(path, "no array" if element.is_list else "an array")
+            return
+        if value == []:
+            self._blame(path, "empty")
+        values = value if element.is_list else (value,)
+        if element.test:
+            if not all(map(element.test, values)):
+                self._blame(path, f"no valid {'code' if '|' in element.type else element.type}")
+            return
+        for child in _unproven_instances(values) if element.type == "Instance" else values:
+            if isinstance(child, dict) and child:
+                self.look_at(child, element.type, path)
+            else:
+                self._blame(path, "no object or an empty one")
+
+    def _blame(self, path: str, problem: str) -> None:
+        self.problems[f"{path}: {problem}"] = None
 
 
 def _unproven_instances(instances: Sequence[Any]) -> Iterator[Any]:
@@ -110,14 +129,14 @@ def _unproven_instances(instances: Sequence[Any]) -> Iterator[Any]:
     """
     seen: set[int] = set()
     is_uid = UID.fullmatch
-    for one in instances:
-        if type(one) is dict:
-            uid, sop_class, number = one.get("uid"), id(one.get("sopClass")), one.get("number", 0)
-            is_plain = len(one) == 2 + ("number" in one) and type(number) is int and 0 <= number <= MAX_UNSIGNED
-            if is_plain and sop_class in seen and type(uid) is str and is_uid(uid):
+    for instance in instances:
+        if type(instance) is dict:
+            uid, sop_class, number = instance.get("uid"), id(instance.get("sopClass")), instance.get("number", 0)
+            is_plain = len(instance) == 2 + ("number" in instance) and type(number) is int
+            if is_plain and 0 <= number <= MAX_UNSIGNED and sop_class in seen and type(uid) is str and is_uid(uid):
                 continue
             seen.add(sop_class)
-        yield one
+        yield instance
 
 
 def _invariants(study: Mapping[str, Any]) -> Iterator[str]:
@@ -149,63 +168,48 @@ def _has_doubles(uids: Sequence[str]) -> bool:
     return len(set(uids)) != len(uids)
 
 
-def _check_foreign(value: Any, path: str, problems: dict[str, None], depth: int = 0) -> None:
-    is_number = isinstance(value, int | float)
-    is_empty = value is None or value in ("", [], {}) or (isinstance(value, float) and not math.isfinite(value))
-    if is_empty or depth > _MAX_DEPTH or not (is_number or isinstance(value, str | list | dict)):
-        problems[f"{path}: an empty value, or none of FHIR's JSON"] = None
-        return
-    if not is_number and not isinstance(value, str):
-        for one in value.values() if isinstance(value, dict) else value:
-            _check_foreign(one, path, problems, depth + 1)
-
-
-def _is_primitive(value: Any, kind: str) -> bool:
-    if kind == "unsignedInt":
-        return type(value) is int and 0 <= value <= MAX_UNSIGNED
-    if not isinstance(value, str):
+def _is_json(value: Any, depth: int = 0) -> bool:
+    """Whether a value that others wrote is JSON as FHIR allows it: nothing empty, no number that is none."""
+    if value is None or value in ("", [], {}) or depth > _MAX_DEPTH:
         return False
-    if "|" in kind:
-        return value in kind.split("|")
-    return _TEXT_RULES[kind](value)
+    if isinstance(value, dict | list):
+        return all(_is_json(child, depth + 1) for child in (value.values() if isinstance(value, dict) else value))
+    return isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
 
 
 def _is_date(text: str) -> bool:
-    if not _DATE.fullmatch(text):
-        return False
-    try:
-        date.fromisoformat(text + "-01-01"[len(text) - 4 :])
-    except ValueError:
-        return False
-    return True
+    return _DATE.fullmatch(text) is not None and _is_read(date.fromisoformat, text + "-01-01"[len(text) - 4 :])
 
 
 def _is_date_time(text: str) -> bool:
-    if not _TIME.fullmatch(text):
-        return _is_date(text)
+    return _is_read(datetime.fromisoformat, text) if _TIME.fullmatch(text) else _is_date(text)
+
+
+def _is_read(read: Callable[[str], object], text: str) -> bool:
     try:
-        datetime.fromisoformat(text)
+        read(text)
     except ValueError:
         return False
     return True
 
 
-def _is_text(text: str) -> bool:
-    return bool(text.strip())
+def _is_text(test: Callable[[str], object]) -> Test:
+    return lambda value: isinstance(value, str) and bool(test(value))
 
 
-def _matches(pattern: re.Pattern[str]) -> Callable[[str], bool]:
-    return lambda text: pattern.fullmatch(text) is not None
+def _is_code_of(codes: str) -> Test:
+    return _is_text(frozenset(codes.split("|")).__contains__)
 
 
-_TEXT_RULES: Mapping[str, Callable[[str], bool]] = {
-    "string": _is_text,
-    "id": _matches(_ID),
-    "uid": _matches(UID),
-    "code": _matches(CODE),
-    "uri": _matches(_URI),
-    "url": _matches(_URL),
-    "oid": lambda text: text.startswith("urn:oid:") and OID.fullmatch(text[8:]) is not None,
-    "date": _is_date,
-    "dateTime": _is_date_time,
+_TESTS: Mapping[str, Test] = {
+    "unsignedInt": lambda value: type(value) is int and 0 <= value <= MAX_UNSIGNED,
+    "string": _is_text(str.strip),
+    "id": _is_text(_ID.fullmatch),
+    "uid": _is_text(UID.fullmatch),
+    "code": _is_text(CODE.fullmatch),
+    "uri": _is_text(_URI.fullmatch),
+    "url": _is_text(_URL.fullmatch),
+    "oid": _is_text(lambda text: text.startswith("urn:oid:") and OID.fullmatch(text[8:])),
+    "date": _is_text(_is_date),
+    "dateTime": _is_text(_is_date_time),
 }

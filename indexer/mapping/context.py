@@ -107,7 +107,7 @@ class Evidence:
 
     def only(self, keyword: str, values: Sequence[T]) -> T | None:
         """The only value among those that were read."""
-        if any(value != values[0] for value in values[1:]):
+        if len(values) > 1 and any(value != values[0] for value in values):
             self.issues.add(keyword, Cause.DISAGREES)
             return None
         return values[0] if values else None
@@ -133,6 +133,11 @@ class Context:
     issues: Issues
     evidence: Evidence
     list_instances: bool
+
+    def at(self, database: Attributes, sampled: tuple[Attributes, ...]) -> Context:
+        """The context of a series of the study."""
+        evidence = Evidence(database, sampled, self.issues)
+        return Context(self.rules, self.encoding, self.entries, self.issues, evidence, self.list_instances)
 
     def wants(self, element: Element) -> bool:
         """Whether an element that can be switched is written."""

@@ -12,7 +12,7 @@ from indexer.mapping.order import accession, encounter, location, notes, orders,
 from indexer.mapping.people import interpreters, referrer
 from indexer.mapping.rules import Element
 from indexer.mapping.series import MappedSeries, map_series
-from indexer.mapping.syntax import UID, filled
+from indexer.mapping.syntax import MAX_UNSIGNED, UID, filled
 from indexer.model import ResourceKey
 from indexer.model.attributes import clean
 
@@ -52,7 +52,7 @@ def map_imaging_study(study: Study, context: Context, *, subject: Mapping[str, A
     uid = study_uid(study)
     encoding, wanted = context.encoding, context.wanted
     series = [map_series(one, context) for one in _distinct(study.series)]
-    listed = [one for one in sorted(series, key=lambda one: one.order) if one.element is not None]
+    listed = sorted((one for one in series if one.element), key=_number_and_uid)
     modalities = encoding.study_modalities(sorted({one.modality for one in listed}))
     resource = filled(
         resourceType="ImagingStudy",
@@ -88,12 +88,15 @@ def _regions(series: Sequence[MappedSeries], context: Context) -> list[dict[str,
     return [{"url": url, "valueCodeableConcept": {"coding": [sites[code]]}} for code in sorted(sites)] if url else []
 
 
+def _number_and_uid(series: MappedSeries) -> tuple[int, str]:
+    return series.element.get("number", MAX_UNSIGNED + 1), series.element["uid"]
+
+
 def _earliest_start(series: Sequence[MappedSeries], context: Context) -> str | None:
     """The earliest day or moment of a series, where the study has none and the rules allow to take it."""
     if not context.wants(Element.STARTED_FALLBACK):
         return None
-    starts = [one.element["started"] for one in series if one.element and "started" in one.element]
-    return min(starts, default=None)
+    return min((one.element["started"] for one in series if "started" in one.element), default=None)
 
 
 def _distinct(series: Sequence[Series]) -> list[Series]:

@@ -5,8 +5,6 @@ Source of the titles: FHIR R4 and R5 ImagingStudy, mapping to DICOM; PS3.3 2024e
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from indexer.mapping.coding import OTHER_MODALITY, is_acquisition, modality_of_sop_class, name_of_uid
@@ -20,9 +18,9 @@ if TYPE_CHECKING:
 
     from indexer.mapping.context import Context, Issues
     from indexer.mapping.rules import Rules
+    from indexer.mapping.syntax import Json
     from indexer.model import Attributes, Instance, Series
 
-_BY_NUMBER_AND_UID = itemgetter(0, 1)
 _UNNUMBERED = MAX_UNSIGNED + 1
 
 _TITLES = (
@@ -35,25 +33,9 @@ _TITLES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Distinct:
-    """The instances of one series, each once.
-
-    Attributes
-    ----------
-    by_uid
-        Those whose SOPInstanceUID is a UID; of those that share one the first stands.
-    count
-        How many there are, those with a broken UID among them.
-    """
-
-    by_uid: dict[str, Instance]
-    count: int
-
-
-def distinct(instances: Sequence[Instance], issues: Issues) -> Distinct:
-    """Instances by SOPInstanceUID."""
-    found: dict[str, Instance] = {}
+def distinct(instances: Sequence[Instance], issues: Issues) -> tuple[dict[str, Instance], int]:
+    """Instances by SOPInstanceUID, and how many there are, those whose UID is none among them; of doubles the first."""
+    by_uid: dict[str, Instance] = {}
     broken: set[str] = set()
     for instance in instances:
         uid = instance.sop_instance_uid
@@ -62,62 +44,53 @@ def distinct(instances: Sequence[Instance], issues: Issues) -> Distinct:
             if not UID.fullmatch(uid):
                 broken.add(uid)
                 continue
-        found.setdefault(uid, instance)
-    count = len(found) + len(broken)
+        by_uid.setdefault(uid, instance)
+    count = len(by_uid) + len(broken)
     issues.add("SOPInstanceUID", Cause.NOT_LISTED, len(broken))
     issues.add("SOPInstanceUID", Cause.DUPLICATE, len(instances) - count)
-    return Distinct(found, count)
+    return by_uid, count
 
 
-def listed(instances: dict[str, Instance], context: Context) -> list[dict[str, Any]]:
+def listed(instances: dict[str, Instance], context: Context) -> list[Json]:
     """Elements of the instances, by number, then UID; one without a class is left out, because FHIR demands a class."""
-    classes: dict[str | None, Any] = {}
-    rows = []
+    issues = context.issues
+    classes = {raw: _class_of(raw, context) for raw in {instance.sop_class_uid for instance in instances.values()}}
     extension = context.rules.preset.frames_extension.get(context.rules.release)
     has_frames = (context.encoding.has_frames or extension) and context.wants(Element.NUMBER_OF_FRAMES)
+    ordered = []  # UIDs differ, so that elements are never compared
     for uid, instance in instances.items():
-        raw_class = instance.sop_class_uid
-        if raw_class not in classes:
-            classes[raw_class] = _class_of(raw_class, context)
-        if classes[raw_class] is None:
-            context.issues.add("SOPClassUID", Cause.NOT_LISTED)
+        sop_class = classes[instance.sop_class_uid]
+        if sop_class is None:
+            issues.add("SOPClassUID", Cause.NOT_LISTED)
             continue
-        row = _row(uid, classes[raw_class], instance.instance_number, context.issues)
+        element = {"uid": uid, "sopClass": sop_class}
+        text = instance.instance_number
+        number = unsigned(text) if text else None
+        if number is not None:
+            element["number"] = number
+        elif text:
+            issues.add("InstanceNumber", Cause.OUT_OF_RANGE)
         if has_frames and instance.number_of_frames:
-            _add_frames(row[2], instance.number_of_frames, extension, context.issues)
-        rows.append(row)
-    rows.sort(key=_BY_NUMBER_AND_UID)
-    return [row[2] for row in rows]
+            _add_frames(element, instance.number_of_frames, extension, issues)
+        ordered.append((_UNNUMBERED if number is None else number, uid, element))
+    ordered.sort()
+    return [element for _, _, element in ordered]
 
 
-def add_titles(listed: list[dict[str, Any]], series: Series, instances: dict[str, Instance], context: Context) -> None:
+def add_titles(listed: list[Json], series: Series, instances: dict[str, Instance], context: Context) -> None:
     """Put the titles of the sampled instances into their elements; they are meant for objects that are no images."""
+    sampled = {clean(uid): dataset for uid, dataset in series.sampled.items()}
     titles = {
-        clean(uid): _title(dataset, instances[clean(uid)].sop_class_uid, context.rules)
-        for uid, dataset in series.sampled.items()
-        if clean(uid) in instances
+        uid: text
+        for uid, dataset in sampled.items()
+        if uid in instances and (text := _title(dataset, instances[uid].sop_class_uid, context.rules))
     }
-    if not any(titles.values()):
-        return
-    for element in listed:
-        text = titles.get(element["uid"])
-        if text:
-            element["title"] = text
+    for element in listed if titles else ():
+        if element["uid"] in titles:
+            element["title"] = titles[element["uid"]]
 
 
-def _row(uid: str, sop_class: Any, number_text: str | None, issues: Issues) -> tuple[int, str, dict[str, Any]]:
-    element = {"uid": uid, "sopClass": sop_class}
-    if not number_text:
-        return _UNNUMBERED, uid, element
-    number = unsigned(number_text)
-    if number is None:
-        issues.add("InstanceNumber", Cause.OUT_OF_RANGE)
-        return _UNNUMBERED, uid, element
-    element["number"] = number
-    return number, uid, element
-
-
-def _add_frames(element: dict[str, Any], text: str, extension: str | None, issues: Issues) -> None:
+def _add_frames(element: Json, text: str, extension: str | None, issues: Issues) -> None:
     frames = unsigned(text)
     if frames is None:
         issues.add("NumberOfFrames", Cause.OUT_OF_RANGE)

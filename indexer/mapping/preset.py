@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-DEFAULT_PAYLOAD_TYPE: Mapping[str, Any] = {"text": "DICOM WADO-RS"}
+    from collections.abc import Collection, Mapping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +44,12 @@ class Preset:
     profiles: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     demands: Mapping[str, list[str]] = field(default_factory=dict)
     single: Mapping[str, list[str]] = field(default_factory=dict)
-    add: frozenset[str] = frozenset()
-    remove: frozenset[str] = frozenset()
-    payload_type: Mapping[str, Any] = field(default_factory=lambda: DEFAULT_PAYLOAD_TYPE)
+    add: Collection[str] = ()
+    remove: Collection[str] = ()
+    payload_type: Mapping[str, Any] = field(default_factory=lambda: {"text": "DICOM WADO-RS"})
     frames_extension: Mapping[str, str] = field(default_factory=dict)
     regions: Mapping[str, str] = field(default_factory=dict)
-    region_codes: frozenset[str] = frozenset()
+    region_codes: Collection[str] = ()
     token_extension: str | None = None
     patient_identifier_use: str = "usual"
 
@@ -60,21 +58,4 @@ class Preset:
 def presets() -> Mapping[str, Preset]:
     """Every preset by name."""
     text = resources.files(__package__).joinpath("data", "presets.json").read_bytes()
-    return {name: _preset(name, content) for name, content in orjson.loads(text).items()}
-
-
-def _preset(name: str, content: Mapping[str, Any]) -> Preset:
-    return Preset(
-        name=name,
-        profiles=content.get("profiles", {}),
-        demands=content.get("demands", {}),
-        single=content.get("single", {}),
-        add=frozenset(content.get("add", [])),
-        remove=frozenset(content.get("remove", [])),
-        payload_type=content.get("payloadType", DEFAULT_PAYLOAD_TYPE),
-        frames_extension=content.get("framesExtension", {}),
-        regions=content.get("regions", {}),
-        region_codes=frozenset(content.get("regionCodes", [])),
-        token_extension=content.get("tokenExtension"),
-        patient_identifier_use=content.get("patientIdentifierUse", "usual"),
-    )
+    return {name: Preset(name=name, **content) for name, content in orjson.loads(text).items()}

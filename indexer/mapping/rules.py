@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from indexer.mapping.preset import Preset
@@ -30,10 +29,6 @@ class Subject(StrEnum):
 def elements_for(preset: Preset) -> frozenset[Element]:
     """Switched elements that a preset writes."""
     return (DEFAULT_ELEMENTS | {Element(name) for name in preset.add}) - {Element(name) for name in preset.remove}
-
-
-def _no_systems() -> Mapping[str, str]:
-    return MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,12 +76,12 @@ class Rules:
     release: Release = Release.R4
     timezone: ZoneInfo | None = None
     issuer: Literal["read", "ignore"] = "read"
-    issuer_systems: Mapping[str, str] = field(default_factory=_no_systems)
-    accession_systems: Mapping[str, str] = field(default_factory=_no_systems)
+    issuer_systems: Mapping[str, str] = field(default_factory=dict)
+    accession_systems: Mapping[str, str] = field(default_factory=dict)
     accession_system: str | None = None
     instances: Instances = field(default_factory=Instances)
-    coding_schemes: Mapping[str, str] = field(default_factory=_no_systems)
-    body_parts: Mapping[str, str] = field(default_factory=_no_systems)
+    coding_schemes: Mapping[str, str] = field(default_factory=dict)
+    body_parts: Mapping[str, str] = field(default_factory=dict)
     elements: frozenset[Element] = DEFAULT_ELEMENTS
     subject: Subject = Subject.REFERENCE
     device_patient_ids: tuple[str, ...] = ()

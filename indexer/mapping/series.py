@@ -6,17 +6,18 @@ Source of the specimens: PS3.3 2024e, C.7.6.22 "Specimen Module".
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from indexer.mapping import coding, instance
+from indexer.mapping import coding
 from indexer.mapping.anatomy import body_site, laterality
-from indexer.mapping.context import Cause, Evidence
+from indexer.mapping.context import Cause
 from indexer.mapping.dates import series_started
+from indexer.mapping.instance import add_titles, distinct, listed
 from indexer.mapping.issuer import designated_system
 from indexer.mapping.people import performers
 from indexer.mapping.rules import Element
-from indexer.mapping.syntax import MAX_UNSIGNED, UID, filled, unsigned
+from indexer.mapping.syntax import UID, filled, unsigned
 from indexer.model.attributes import clean
 
 if TYPE_CHECKING:
@@ -36,53 +37,46 @@ class MappedSeries:
     number_of_instances
         Distinct instances of the series, listed or not.
     element
-        None if the series cannot be listed.
+        Empty if the series cannot be listed.
     site
         Coding of its body site, None if there is none.
     """
 
-    uid: str
     modality: str
     number_of_instances: int
-    element: Json | None
+    element: Json
     site: Json | None = None
-
-    @property
-    def order(self) -> tuple[int, str]:
-        """By number, then UID; series without a number come last."""
-        number = MAX_UNSIGNED + 1 if self.element is None else self.element.get("number", MAX_UNSIGNED + 1)
-        return number, self.uid
 
 
 def map_series(series: Series, of_study: Context) -> MappedSeries:
     """Map one series."""
     uid = clean(series.series_instance_uid)
     sampled = tuple(series.sampled[key] for key in sorted(series.sampled))
-    context = replace(of_study, evidence=Evidence(series.attributes, sampled, of_study.issues))
-    instances = instance.distinct(series.instances, context.issues)
-    modality = _modality(context, instances.by_uid)
+    context = of_study.at(series.attributes, sampled)
+    instances, count = distinct(series.instances, context.issues)
+    modality = _modality(context, instances)
     if not UID.fullmatch(uid):
         context.issues.add("SeriesInstanceUID", Cause.NOT_LISTED)
-        return MappedSeries(uid, modality, instances.count, None)
-    listed = instance.listed(instances.by_uid, context) if context.list_instances else []
+        return MappedSeries(modality, count, {})
+    elements = listed(instances, context) if context.list_instances else []
     if context.wants(Element.TITLE):
-        instance.add_titles(listed, series, instances.by_uid, context)
+        add_titles(elements, series, instances, context)
     site = context.wanted(Element.BODY_SITE, body_site)
-    is_whole = len(sampled) >= instances.count
+    is_whole = len(sampled) >= count
     side = laterality(context, site, is_whole=is_whole) if context.wants(Element.LATERALITY) else None
     element = filled(
         uid=uid,
         number=_number(context),
         modality=context.encoding.coded(coding.concept(coding.modality(modality))),
         description=_description(context),
-        numberOfInstances=instances.count,
+        numberOfInstances=count,
         **context.encoding.anatomy(site, side),
         specimen=context.wanted(Element.SPECIMEN, specimens),
         started=series_started(context),
         performer=performers(context),
-        instance=listed,
+        instance=elements,
     )
-    return MappedSeries(uid, modality, instances.count, element, (site or {}).get("coding", [None])[0])
+    return MappedSeries(modality, count, element, (site or {}).get("coding", [None])[0])
 
 
 def specimens(context: Context) -> list[Json]:

@@ -14,7 +14,7 @@ CODE = re.compile(r"[^\s]+(?: [^\s]+)*")
 MAX_UNSIGNED = 2_147_483_647
 """Largest ``unsignedInt`` (FHIR R4, 2.24.0.1 "Primitive Types")."""
 
-UID = re.compile(r"(?!.{65})[0-9]+(?:\.[0-9]+)*")
+UID = re.compile(r"(?!.{65})[0-9]++(?:\.[0-9]++)*+")
 """A UID (PS3.5 2024e, section 9); components with leading zeros, though wrong, are kept as received."""
 
 OID = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
@@ -26,7 +26,7 @@ URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\s<>\"{}|\\^`]+")
 
 def unsigned(text: str) -> int | None:
     """Value of an IS that FHIR can hold, or None; source: PS3.5 2024e, section 6.2, IS."""
-    digits = text.strip().removeprefix("+")
+    digits = text if text.isdigit() else text.strip().removeprefix("+")
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 12):
         return None
     value = int(digits)

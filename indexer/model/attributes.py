@@ -37,7 +37,8 @@ def tag_of(keyword: str) -> str:
 
 def clean(text: str) -> str:
     """Text without padding and without the control characters that FHIR forbids in a string."""
-    return _NOT_TEXT.sub("", text).strip()
+    is_plain = text.isascii() and text.isprintable()
+    return (text if is_plain else _NOT_TEXT.sub("", text)).strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,8 @@ class Attributes:
     def values(self, keyword: str) -> list[Any]:
         """Values as the JSON has them, without nulls."""
         element = self.json.get(tag_of(keyword))
-        found = element.get("Value") if isinstance(element, dict) else None
-        return [value for value in found if value is not None] if isinstance(found, list) else []
+        values = element.get("Value") if isinstance(element, dict) else None
+        return [value for value in values if value is not None] if isinstance(values, list) else []
 
     def texts(self, keyword: str) -> tuple[str, ...]:
         """Every value that is text or a number, cleaned; empty ones left out."""
@@ -70,7 +71,10 @@ class Attributes:
 
     def text(self, keyword: str) -> str | None:
         """First value as text, or None."""
-        return next(iter(self.texts(keyword)), None)
+        for value in self.values(keyword):
+            if text := _text(value):
+                return text
+        return None
 
     def items(self, keyword: str) -> tuple[Attributes, ...]:
         """Items of a sequence."""
@@ -82,11 +86,7 @@ class Attributes:
 
     def person_names(self, keyword: str) -> tuple[PersonName, ...]:
         """Every value of a PN attribute; Orthanc's database writes one string, DICOMweb an object."""
-        names = (_person_name(value) for value in self.values(keyword))
-        return tuple(name for name in names if name is not None)
-
-    def __contains__(self, keyword: str) -> bool:
-        return bool(self.values(keyword))
+        return tuple(name for name in map(_person_name, self.values(keyword)) if name)
 
 
 def _text(value: object) -> str:

@@ -151,6 +151,6 @@ def test_page_tells_the_switches() -> None:
     told = dict(re.findall(r"^\| `(\S+)` \| [^|]* \|([^|]*)\|$", PAGE, re.MULTILINE))
     for name, preset in presets().items():
         added, _, removed = told[name].partition("−")
-        assert set(re.findall(r"\w+", added)) == preset.add, name
-        assert set(re.findall(r"\w+", removed)) == preset.remove, name
-        assert {Element(one) for one in preset.add | preset.remove} <= set(Element)
+        assert set(re.findall(r"\w+", added)) == set(preset.add), name
+        assert set(re.findall(r"\w+", removed)) == set(preset.remove), name
+        assert {Element(one) for one in (*preset.add, *preset.remove)} <= set(Element)

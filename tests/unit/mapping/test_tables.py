@@ -55,7 +55,7 @@ def test_every_image_class_tells_its_modality() -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["modality", "sop-class-modality", "elements"])
+@pytest.mark.parametrize("name", ["modality", "sop-class-modality", "elements", "sampled"])
 def test_tables_are_cited_and_plain(name: str) -> None:
     table = rows(name)
     assert len({row[0] for row in table}) == len(table) or name == "elements"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from indexer.merge.memory import last_written, pack, unpack
-from indexer.merge.resource import Merged, merge
+from indexer.merge.resource import Merged, last_written, merge, pack, unpack
 from indexer.model.choices import Conflict
 
 __all__ = ["Conflict", "Merged", "last_written", "merge", "pack", "unpack"]

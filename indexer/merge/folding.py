@@ -21,12 +21,7 @@ CHOICE = "value[x]"
 
 def sibling_arrays(nodes: Iterable[Node]) -> set[str]:
     """Names of arrays of primitives beside which stands an array of elements, in any of the nodes."""
-    found = set()
-    for node in nodes:
-        for name in node:
-            if name.startswith("_") and _is_beside_array(node, name):
-                found.add(name[1:])
-    return found
+    return {name[1:] for node in nodes for name in node if name.startswith("_") and _is_beside_array(node, name)}
 
 
 def _is_beside_array(node: Node, name: str) -> bool:
@@ -48,10 +43,10 @@ def unzipped(node: Node, names: set[str]) -> Node:
     """The node with two arrays again; one without any value is left out."""
     rest = {name: value for name, value in node.items() if name not in names}
     for name in names & node.keys():
-        values = [one.get(VALUE) for one in node[name]]
-        siblings = [one.get(SIBLING) for one in node[name]]
-        arrays = ((name, values), (f"_{name}", siblings))
-        rest |= {key: array for key, array in arrays if any(one is not None for one in array)}
+        for key, part in ((name, VALUE), (f"_{name}", SIBLING)):
+            array = [pair.get(part) for pair in node[name]]
+            if any(value is not None for value in array):
+                rest[key] = array
     return rest
 
 
@@ -60,24 +55,26 @@ def _array(value: Any) -> list[Any]:
 
 
 def _pair(value: Any, sibling: Any) -> Node:
-    return {name: one for name, one in ((VALUE, value), (SIBLING, sibling)) if one is not None}
+    return {name: part for name, part in ((VALUE, value), (SIBLING, sibling)) if part is not None}
 
 
 def choice_names(nodes: Iterable[Node]) -> set[str]:
     """Names of the values of extensions, such as ``valueString``, without the elements beside them."""
-    return {name.lstrip("_") for node in nodes for name in node if _is_value(name)}
+    return {name.lstrip("_") for node in nodes for name in node if is_value(name)}
 
 
 def folded(node: Node) -> Node:
     """The extension with its value as one element, because it may have only one."""
-    value = {name: one for name, one in node.items() if _is_value(name)}
-    return {**{name: one for name, one in node.items() if name not in value}, **({CHOICE: value} if value else {})}
+    value = {name: part for name, part in node.items() if is_value(name)}
+    rest = {name: part for name, part in node.items() if name not in value}
+    return rest | ({CHOICE: value} if value else {})
 
 
 def unfolded(node: Node) -> Node:
     """The extension with its value by the name of its type again."""
-    return {**{name: one for name, one in node.items() if name != CHOICE}, **node.get(CHOICE, {})}
+    return {**{name: part for name, part in node.items() if name != CHOICE}, **node.get(CHOICE, {})}
 
 
-def _is_value(name: str) -> bool:
+def is_value(name: str) -> bool:
+    """Whether an element of an extension is its value, or stands beside it."""
     return name.lstrip("_").startswith("value")

@@ -1,18 +1,27 @@
-"""The merge of one whole resource."""
+"""The merge of one whole resource, and what is kept of it for the next one, small enough to be kept for every study."""
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from indexer.errors import StudyInvalid
+import orjson
+
+from indexer.errors import LedgerError, StudyInvalid
 from indexer.merge.three_way import ThreeWay
 from indexer.model.choices import Conflict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from indexer.model import Written
 
 Resource = dict[str, Any]
 
 _NOT_COMPARED = frozenset({"resourceType", "id", "text"})
 _OF_THE_SERVER = frozenset({"versionId", "lastUpdated"})
+_LEVEL = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +37,11 @@ class Merged:
         Whether it has to be written at all.
     is_shared
         Whether it holds anything beside what we would write.
-    conflicts
-        FHIR paths of the elements that both changed, without values, each once.
     """
 
     resource: Resource
     is_changed: bool
     is_shared: bool
-    conflicts: tuple[str, ...] = ()
 
 
 def merge(before: Resource | None, ours: Resource, theirs: Resource, conflict: Conflict) -> Merged:
@@ -47,10 +53,6 @@ def merge(before: Resource | None, ours: Resource, theirs: Resource, conflict: C
         What we wrote last: the ``ours`` of the last merge, never its result, or what others wrote would count as ours
         the next time. None if unknown: then nothing is removed, and every element that we write is ours, without a
         conflict.
-    ours
-        What we would write now.
-    theirs
-        What the server holds.
     conflict
         What holds where both changed a single element.
 
@@ -60,15 +62,55 @@ def merge(before: Resource | None, ours: Resource, theirs: Resource, conflict: C
         With ``edited_by_others``, if both changed an element and `conflict` asks for quarantine.
     """
     walk = ThreeWay(Conflict.OURS if before is None else conflict)
-    held = _compared(theirs, before, ours)
+    held = _compared(theirs, ours, before)
     merged = walk.fields(str(ours.get("resourceType")), _compared(before or {}), _compared(ours), held)
-    conflicts = () if before is None else tuple(dict.fromkeys(walk.conflicts))
-    if conflicts and conflict is Conflict.QUARANTINE:
-        raise _edited_by_others(conflicts)
+    if before is not None and walk.conflicts and conflict is Conflict.QUARANTINE:
+        raise StudyInvalid(
+            f"Others changed what changes in the archive, too: {', '.join(dict.fromkeys(walk.conflicts))}.",
+            cause="edited_by_others",
+            hint="Decide in the FHIR server or in the archive which value holds, or set the conflict policy to ours or "
+            "theirs; then 'quarantine replay' the study.",
+        )
     is_shared = merged != _compared(ours) or theirs.get("text") not in (None, ours.get("text"))
     if merged == held:
-        return Merged(theirs, is_changed=False, is_shared=is_shared, conflicts=conflicts)
-    return Merged(_whole(merged, ours, theirs), is_changed=True, is_shared=is_shared, conflicts=conflicts)
+        return Merged(theirs, is_changed=False, is_shared=is_shared)
+    return Merged(_whole(merged, ours, theirs), is_changed=True, is_shared=is_shared)
+
+
+def pack(body: bytes) -> bytes:
+    """A resource's JSON, compressed."""
+    return zlib.compress(body, _LEVEL)
+
+
+def last_written(written: Written, held: dict[str, Any], conflict: Conflict) -> dict[str, Any] | None:
+    """What we wrote last into the resource that the server holds; None if nothing is known of it.
+
+    What was to be sent, and never confirmed, is what we wrote last if the server holds all of it, but for what others
+    keep by the policy for conflicts.
+    """
+    confirmed = None if written.confirmed is None else unpack(written.confirmed)
+    if written.pending is None:
+        return confirmed
+    pending = unpack(written.pending)
+    lasting = Conflict.THEIRS if conflict is Conflict.THEIRS else Conflict.OURS
+    return confirmed if merge(confirmed, pending, held, lasting).is_changed else pending
+
+
+def unpack(packed: bytes) -> dict[str, Any]:
+    """The resource that was packed.
+
+    Raises
+    ------
+    LedgerError
+        If the bytes are none of ours.
+    """
+    try:
+        resource = orjson.loads(zlib.decompress(packed))
+    except (zlib.error, orjson.JSONDecodeError) as error:
+        raise LedgerError("What was written last of a study cannot be read back from the ledger.") from error
+    if not isinstance(resource, dict):
+        raise LedgerError("What was written last of a study is no resource in the ledger.")
+    return resource
 
 
 def _compared(resource: Resource, *writers: Resource | None) -> Resource:
@@ -77,29 +119,24 @@ def _compared(resource: Resource, *writers: Resource | None) -> Resource:
     meta = compared.get("meta")
     if isinstance(meta, dict):
         meta = {name: value for name, value in meta.items() if name not in _OF_THE_SERVER}
-        compared["meta"] = _with_source(meta, [_source(one) for one in writers if one])
+        compared["meta"] = _with_source(meta, writers)
     return {name: value for name, value in compared.items() if name != "meta" or value}
 
 
-def _with_source(meta: Resource, written: list[str]) -> Resource:
+def _with_source(meta: Resource, writers: Iterable[Resource | None]) -> Resource:
     """``meta`` with the source as we wrote it: HAPI adds ``#`` and the number of the request to every source."""
-    source = meta.get("source")
-    if not isinstance(source, str) or "#" not in source:
+    bare, mark, _ = _source(meta).partition("#")
+    if not mark:
         return meta
-    bare = _bare(source)
     if not bare:
         return {name: value for name, value in meta.items() if name != "source"}
-    return {**meta, "source": next((one for one in reversed(written) if _bare(one) == bare), source)}
+    written = (_source(writer.get("meta")) for writer in writers if writer)
+    return {**meta, "source": next((source for source in written if source.partition("#")[0] == bare), meta["source"])}
 
 
-def _source(resource: Resource) -> str:
-    meta = resource.get("meta")
+def _source(meta: Any) -> str:
     source = meta.get("source") if isinstance(meta, dict) else None
     return source if isinstance(source, str) else ""
-
-
-def _bare(source: str) -> str:
-    return source.partition("#")[0]
 
 
 def _whole(merged: Resource, ours: Resource, theirs: Resource) -> Resource:
@@ -111,12 +148,3 @@ def _whole(merged: Resource, ours: Resource, theirs: Resource) -> Resource:
         "text": theirs.get("text", ours.get("text")),
     }
     return {**{name: value for name, value in fixed.items() if value is not None}, **merged}
-
-
-def _edited_by_others(conflicts: tuple[str, ...]) -> StudyInvalid:
-    return StudyInvalid(
-        f"Others changed what changes in the archive, too: {', '.join(conflicts)}.",
-        cause="edited_by_others",
-        hint="Decide in the FHIR server or in the archive which value holds, or set the conflict policy to ours or "
-        "theirs; then 'quarantine replay' the study.",
-    )

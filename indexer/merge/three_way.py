@@ -1,40 +1,34 @@
-"""The walk through three versions of a resource: what we wrote last, what we would write now, what is there.
+"""The walk through three versions of a resource: before (what we wrote last), ours (to be written now), theirs.
 
 An element that is not there is None: FHIR's JSON has no null, but in arrays of primitives, which `folding` takes apart.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from indexer.merge import folding
-from indexer.merge.identity import EXTENSIONS, is_same, keys_in_lists, keys_of
-from indexer.merge.matching import OWN_ORDER, Slot, arranged, pair
+from indexer.merge.matching import EXTENSIONS, OWN_ORDER, arranged, is_same, keys_in_lists, keys_of, pair
 from indexer.model.choices import Conflict
+
+if TYPE_CHECKING:
+    from indexer.merge.matching import Slot
 
 Node = dict[str, Any]
 
 COUNTS = frozenset({"numberOfSeries", "numberOfInstances"})
 """Counted in the archive, whatever others put beside: never theirs."""
 
-
 _NOTHING = frozenset({type(None)})
 
 
 class ThreeWay:
-    """One merge.
-
-    Parameters
-    ----------
-    conflict
-        What holds where both changed one element. With `Conflict.QUARANTINE` the result is not to be used if there
-        are `conflicts`.
+    """One merge. With `Conflict.QUARANTINE` the result is not to be used if there are conflicts.
 
     Attributes
     ----------
     conflicts
-        Paths of the elements that both changed, without values, in the order of the walk; one path may stand in it
-        several times.
+        FHIR paths of the elements that both changed, without values; one may stand in it several times.
     """
 
     def __init__(self, conflict: Conflict) -> None:
@@ -99,17 +93,17 @@ class ThreeWay:
             before, ours, theirs = (_once(path, one) for one in (before, ours, theirs))
         was, mine, held = keys_in_lists(name, (before, ours, theirs))
         written, kept = pair(was, held), pair(mine, held)
-        slots = []
+        slots: list[Slot] = []
         for there, element in enumerate(theirs):
             last = before[written[there]] if there in written else None
             if there in kept:
-                slots.append(Slot(kept[there], self._item(path, name, last, ours[kept[there]], element)))
+                slots.append((kept[there], self._item(path, name, last, ours[kept[there]], element)))
             elif last is None:
-                slots.append(Slot(None, element))
+                slots.append((None, element))
             elif left := _left_of(last, element):
-                slots.append(Slot(None, left))
-        there_already = set(kept.values())
-        slots += [Slot(here, one) for here, one in enumerate(ours) if here not in there_already]
+                slots.append((None, left))
+        present = set(kept.values())
+        slots += [(here, element) for here, element in enumerate(ours) if here not in present]
         return arranged(name, slots, is_first_gone=0 in written and 0 not in kept)
 
     def _item(self, path: str, name: str, before: Any, ours: Any, theirs: Any) -> Any:

@@ -6,13 +6,12 @@ import copy
 from typing import Any
 
 import orjson
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from indexer.errors import StudyInvalid
 from indexer.merge import Conflict, Merged, merge, pack, unpack
-from indexer.merge.identity import keys_in_lists
+from indexer.merge.matching import keys_in_lists
 from indexer.merge.three_way import COUNTS
 from tests.unit.merge_versions import KEYS, LOOSE, SANE, strange, versions
 
@@ -34,7 +33,7 @@ def merged(before: Elements | None, ours: Elements, theirs: Elements, conflict: 
         again = merge(remembered, ours, found.resource, conflict)
         assert again == Merged(found.resource, is_changed=False, is_shared=found.is_shared)
     if before is None:
-        assert found.conflicts == ()
+        assert merge(None, ours, theirs, Conflict.QUARANTINE) == merge(None, ours, theirs, Conflict.OURS)
         assert not merge(None, ours, found.resource, conflict).is_changed
     return found
 
@@ -104,11 +103,12 @@ def test_every_element_follows_its_rule(three: Versions, conflict: Conflict) -> 
     before, ours, theirs = three
     found = merged(before, ours, theirs, conflict)
     check((before, ours, theirs), found.resource, conflict)
-    if found.conflicts:
-        with pytest.raises(StudyInvalid):
-            merge(before, ours, theirs, Conflict.QUARANTINE)
-    else:
+    outcomes = [merge(before, ours, theirs, policy) for policy in (Conflict.OURS, Conflict.THEIRS)]
+    try:
         assert merge(before, ours, theirs, Conflict.QUARANTINE) == found
+        assert outcomes == [found, found]
+    except StudyInvalid:
+        assert outcomes[0] != outcomes[1]
 
 
 @settings(AT_LENGTH, max_examples=400)
@@ -126,7 +126,6 @@ def test_where_nobody_else_wrote_the_result_is_ours(three: Versions) -> None:
     theirs["meta"] = {**theirs.get("meta", {}), "versionId": "7", "lastUpdated": "2024-01-01T00:00:00Z"}
     found = merged(before, ours, theirs, Conflict.QUARANTINE)
     assert (found.resource, found.is_changed) == (ours if before != ours else theirs, before != ours)
-    assert found.conflicts == ()
 
 
 # --- versions that no sane writer makes -------------------------------------------------------------------------------

@@ -89,7 +89,7 @@ def test_sequences_in_the_database_are_read(fake: FakeOrthanc, source: OrthancSo
     item = attributes.item("RequestAttributesSequence")
     assert item.text("RequestedProcedureID") == "RP-1"
     assert item.item("RequestedProcedureCodeSequence").text("CodeValue") == "CTABD"
-    assert "CodeMeaning" not in item.item("RequestedProcedureCodeSequence")
+    assert item.item("RequestedProcedureCodeSequence").values("CodeMeaning") == []
     assert attributes.values("OperatorsName") == ["A^B", "C^D"]
     assert attributes.json["00991001"]["vr"] == "UN"
 

@@ -1,17 +1,12 @@
 """The command line in processes of their own, forked from one that has imported everything: real and quick."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import sys
-from typing import TYPE_CHECKING
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
 
 from indexer.cli import main
-
-if TYPE_CHECKING:
-    from multiprocessing.context import ForkServerProcess
-    from pathlib import Path
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["tests.everything"])

@@ -1,23 +1,15 @@
 """Servers that many tests share, started when the first test asks for them, and how tests are shared out."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
-from tests.servers.hapi import Hapi
+from tests.servers.hapi import Hapi, Release
 from tests.servers.orthanc import Orthanc, orthanc_versions
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from xdist.scheduler import LoadScopeScheduling
-
-    from tests.servers.hapi import Release
 
 WITH_SERVERS = ("tests/integration/", "tests/chaos/", "tests/contract/test_source_ways_in.py")
 REAL = re.compile(r"real 1\.|hapi-r|medplum")

@@ -1,16 +1,11 @@
 """How the tests are shared out to processes: what takes long first, what shares a server or a cache together."""
 
-from __future__ import annotations
-
 import re
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable
+from typing import Final
 
+import pytest
 from xdist.scheduler import LoadScopeScheduling
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    import pytest
 
 LONG: Final = (
     "tests/integration/test_releases.py",

@@ -1,7 +1,5 @@
 """All of the program, imported, with short pauses between two looks: `tests.commands` forks its commands from here."""
 
-from __future__ import annotations
-
 import importlib
 import pkgutil
 

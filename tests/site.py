@@ -1,25 +1,20 @@
 """One installation under test: a configuration file, the command line as a subprocess, and the daemon."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import sys
 import time
 import uuid
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import requests
 import yaml
 
 from tests import commands
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
-
-    from tests.servers.orthanc import Orthanc
+from tests.servers.orthanc import Orthanc
 
 DEADLINE_S = 90.0
 

@@ -3,18 +3,14 @@
 The points are put around the program's own functions from outside: the product knows nothing of them.
 """
 
-from __future__ import annotations
-
 import os
 import signal
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from indexer.fhir import FhirServer
 from indexer.ledger import Ledger
 from indexer.model import Settled
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 Function = Any
 

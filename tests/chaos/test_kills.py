@@ -1,24 +1,18 @@
 """``kill -9`` at named points, each followed by a restart and ``verify``."""
 
-from __future__ import annotations
-
 import signal
 from collections import Counter
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.chaos.killer import POINTS
 from tests.proxy import Proxy
 from tests.samples import generate, store_rest
+from tests.servers.hapi import Hapi
+from tests.servers.orthanc import Orthanc
 from tests.site import Site, uids, wait_for
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from tests.servers.hapi import Hapi
-    from tests.servers.orthanc import Orthanc
 
 KILLS = 9
 """Per point: 6 points make 54 kills."""

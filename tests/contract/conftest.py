@@ -1,16 +1,12 @@
 """The archives that a test of the sources runs on."""
 
-from __future__ import annotations
-
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tests.contract.source_cases import IN_MEMORY, KINDS, Archive, Case, MemoryCase, running
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 @pytest.fixture

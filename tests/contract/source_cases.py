@@ -1,31 +1,25 @@
 """The archives that the suite runs on, a transport that counts, and what a study should look like."""
 
-from __future__ import annotations
-
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+from pydicom.dataset import Dataset
 
 from indexer import mapping
 from indexer.dicomweb import DicomWebSamples
 from indexer.mapping import Rules
+from indexer.model import Study, StudyLocation
 from indexer.orthanc import OrthancFeed, OrthancSource
+from indexer.orthanc.samples import FindSamples
 from indexer.transport import Response, Transport
 from tests.fakes.listing import ListedArchive, study_of
 from tests.fakes.memory import MemorySource
 from tests.fakes.orthanc import FakeOrthanc
 from tests.samples import delete, instance, store_rest
 from tests.servers.orthanc import Orthanc, orthanc_versions
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from pydicom.dataset import Dataset
-
-    from indexer.model import Study, StudyLocation
-    from indexer.orthanc.samples import FindSamples
 
 FAKE, REAL = "fake", "real"
 KINDS = [f"{kind} {version}" for kind in (FAKE, REAL) for version in orthanc_versions()]

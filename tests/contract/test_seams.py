@@ -4,12 +4,11 @@ What HTTP makes of it is shown by `test_source` and `test_target`; here the Prot
 edges and against the implementations in memory that the unit tests of the flow run on.
 """
 
-from __future__ import annotations
-
 import inspect
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -21,16 +20,12 @@ from indexer.model import Lookup
 from indexer.orthanc import OrthancFeed, OrthancSource
 from indexer.orthanc.samples import FindSamples
 from indexer.sync import protocols
+from indexer.sync.protocols import FhirTarget
 from indexer.transport import Transport
 from tests.contract.target_cases import entry
 from tests.fakes import listing, memory
 from tests.fakes.fhir import FakeFhir
 from tests.fakes.fhir_store import Habits
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from indexer.sync.protocols import FhirTarget
 
 Json = dict[str, Any]
 

@@ -1,7 +1,5 @@
 """What every source must do for us: each Orthanc, and the archives in memory, one of which can only be listed."""
 
-from __future__ import annotations
-
 import pytest
 
 from indexer.errors import StudyVanished

@@ -1,13 +1,11 @@
 """How an Orthanc does what `test_source` asks of every source, on the fake and on the real ones, 1.10 and 1.12."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import pytest
 
 from indexer.errors import ProtocolViolation, StudyChanging, StudyVanished
-from indexer.orthanc.position import Level
+from indexer.orthanc.position import Change, ChangePage, Level
 from tests.contract.source_cases import (
     CHANGES,
     UNKNOWN,
@@ -19,12 +17,6 @@ from tests.contract.source_cases import (
 )
 from tests.samples import generate, instance
 from tests.site import wait_for
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from indexer.orthanc.position import Change, ChangePage
-
 
 LIMITS = {"LimitFindInstances": 3, "LimitFindResults": 1}
 

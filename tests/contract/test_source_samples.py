@@ -1,9 +1,7 @@
 """Datasets of single instances, by ``tools/find`` and over DICOMweb, on the fake and on the real Orthancs."""
 
-from __future__ import annotations
-
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset
@@ -12,15 +10,11 @@ from indexer import mapping
 from indexer.dicomweb import DicomWebSamples
 from indexer.errors import Refused, StudyInvalid, StudyNotReady
 from indexer.mapping import Element
-from indexer.model import Attributes
+from indexer.model import Attributes, Series, Study
+from indexer.orthanc.samples import FindSamples
 from tests.contract.source_cases import RULES, Case, Counting, on_modern, on_real
 from tests.fakes.attributes import vr_of
 from tests.samples import by_turns, generate
-
-if TYPE_CHECKING:
-    from indexer.model import Series, Study
-    from indexer.orthanc.samples import FindSamples
-
 
 ROOTS = ("/dicom-web/", "/pacs/dw-2/")
 

@@ -1,12 +1,11 @@
 """Several studies read at one go are what each of them is alone, on the fake and on the real Orthancs."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import pytest
+from pydicom.dataset import Dataset
 
-from indexer.model import StudyLocation
+from indexer.model import Study, StudyLocation
 from tests.contract.source_cases import (
     CHANGES,
     UNKNOWN,
@@ -18,13 +17,6 @@ from tests.contract.source_cases import (
     shape_of_study,
 )
 from tests.samples import generate
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from pydicom.dataset import Dataset
-
-    from indexer.model import Study
 
 
 def stored(case: Case, sizes: dict[str, int]) -> dict[str, list[Dataset]]:

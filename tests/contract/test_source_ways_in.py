@@ -1,8 +1,6 @@
 """However a study comes in, the same study is read: C-STORE, STOW-RS, Orthanc's own API."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -10,11 +8,7 @@ from indexer.orthanc import OrthancSource
 from indexer.transport import Transport
 from tests.contract.source_cases import shape_of_datasets, shape_of_study
 from tests.samples import by_turns, generate, store_dimse, store_rest, store_stow
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from tests.servers.orthanc import Orthanc
+from tests.servers.orthanc import Orthanc
 
 
 @pytest.fixture

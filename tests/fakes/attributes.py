@@ -1,16 +1,11 @@
 """Attributes of datasets, made from plain strings."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from pydicom.datadict import dictionary_VR
 
 from indexer.model import Attributes
 from indexer.model.attributes import tag_of
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 def vr_of(keyword: str) -> str:

@@ -1,16 +1,11 @@
 """What an Orthanc's list of changes shows, row by row, with faults by script."""
 
-from __future__ import annotations
-
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from indexer.model import StudyLocation
 from indexer.orthanc.position import Change, ChangePage, Level
 from tests.fakes.script import Clock, Script
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 
 class ChangeLog:

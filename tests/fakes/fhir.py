@@ -1,19 +1,15 @@
 """A FHIR server in this process, with a memory and every fault of the proxy before it."""
 
-from __future__ import annotations
-
 import threading
+from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import orjson
 
 from tests.fakes.fhir_store import Habits, HttpError, Json, Store
 from tests.proxy import Proxy
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _ROOT = "/fhir"
 _CONTROLS = frozenset({"_count", "_offset", "_elements"})

@@ -1,18 +1,14 @@
 """Faults of a ledger's database, met where the driver would raise them."""
 
-from __future__ import annotations
-
 import sqlite3
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import event
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from indexer.ledger import Ledger
+from indexer.ledger import Ledger
 
 BUSY, FULL, DAMAGED = "SQLITE_BUSY", "SQLITE_FULL", "SQLITE_CORRUPT"
 

@@ -1,22 +1,17 @@
 """An archive in memory that can only be listed: it tells nothing of its changes, and has no ids but DICOM's own."""
 
-from __future__ import annotations
-
 import threading
 from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+
+from pydicom.dataset import Dataset
 
 from indexer.errors import StudyVanished
 from indexer.model import Attributes, Instance, Series, Study, StudyLocation
 from tests.fakes.attributes import from_keywords, over
 from tests.fakes.script import Clock, Script
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from pydicom.dataset import Dataset
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 

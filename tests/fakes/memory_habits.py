@@ -1,7 +1,5 @@
 """How the FHIR server in memory behaves where servers differ."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 

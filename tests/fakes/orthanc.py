@@ -3,28 +3,24 @@
 It passes the contract suite of the real ones. Files come in by ``POST /instances``, so the senders work on it too.
 """
 
-from __future__ import annotations
-
 import base64
 import io
 import json
 import re
 import socket
 import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Final, Self
+from types import TracebackType
+from typing import Any, Final, Self
 from urllib.parse import parse_qs, urlsplit
 
 from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
 
 from tests.fakes.archive import Archive, Node, moment
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from types import TracebackType
 
 _KEEP_ALIVE_S: Final = 1.0
 _WADO: Final = re.compile(r"/dicom-web/studies/([^/]+)/series/([^/]+)/instances/([^/]+)/metadata")

@@ -1,7 +1,5 @@
 """A clock that is moved by hand, and what happens at the next calls of a fake."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict, deque
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A server that answers with scripted bytes, right or wrong."""
 
-from __future__ import annotations
-
 import contextlib
 import socket
 import threading

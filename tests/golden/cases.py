@@ -1,7 +1,5 @@
 """Synthetic files for the golden cases: what the public files lack, and what no file should be."""
 
-from __future__ import annotations
-
 import struct
 from typing import Any
 

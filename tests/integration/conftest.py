@@ -1,20 +1,14 @@
 """A site between a real Orthanc and a real HAPI, with a recording proxy before each."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.proxy import Proxy
+from tests.servers.hapi import Hapi
+from tests.servers.orthanc import Orthanc
 from tests.site import Site
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from tests.servers.hapi import Hapi
-    from tests.servers.orthanc import Orthanc
 
 
 @pytest.fixture

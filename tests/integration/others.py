@@ -1,20 +1,13 @@
 """What the users of an archive and the other programs on a FHIR server do, and what the server holds then."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import requests
+from pydicom.dataset import Dataset
 
 from tests.samples import store_anew, store_rest
-from tests.site import uids
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from pydicom.dataset import Dataset
-
-    from tests.site import Site
+from tests.site import Site, uids
 
 Json = dict[str, Any]
 NOTE = {"text": "Theirs"}

@@ -1,23 +1,17 @@
 """Acceptance: the search parameters of the /baseR4 server's documentation, on a real HAPI R4 that is mounted there."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from pydicom.dataset import Dataset
 
 from tests.integration.others import index, reference_of
 from tests.samples import clinical_study
 from tests.samples.clinical import ORDER_SYSTEM, STAFF_SCHEME, STAFF_SYSTEM, STAY_SYSTEM
+from tests.servers.hapi import Hapi
 from tests.servers.orthanc import Orthanc
 from tests.site import Site
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from pydicom.dataset import Dataset
-
-    from tests.servers.hapi import Hapi
 
 RESOLVED = ("encounter", "referrer", "basedon")
 """Parameters that search by a literal reference to what other systems wrote."""

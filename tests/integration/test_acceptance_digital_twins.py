@@ -1,18 +1,13 @@
 """Acceptance: the digital TWINS set-up, a HAPI R4 on which its own tools work beside the indexer."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+from pydicom.dataset import Dataset
 
 from tests.integration.others import amend, correct, index, patient_of, reference_of
 from tests.samples import clinical_study
-
-if TYPE_CHECKING:
-    from pydicom.dataset import Dataset
-
-    from tests.site import Site
+from tests.site import Site
 
 STUDY_UID = {"system": "urn:sparc_study:uid", "value": "sparc-study-7"}
 DATASET_UID = {"system": "urn:sparc_dataset:uid", "value": "sparc-dataset-3"}

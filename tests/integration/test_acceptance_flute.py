@@ -1,10 +1,8 @@
 """Acceptance: the FLUTE guide's link between ImagingStudy and DICOM images, on a real HAPI R4 and a real Orthanc."""
 
-from __future__ import annotations
-
 import io
 from email import message_from_bytes, policy
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pydicom
 import pytest
@@ -12,9 +10,7 @@ import requests
 
 from tests.integration.others import amend, correct, index, patient_of, reference_of
 from tests.samples import clinical_study
-
-if TYPE_CHECKING:
-    from tests.site import Site
+from tests.site import Site
 
 PROFILE = "http://hl7.eu/fhir/ig/flute/StructureDefinition/imagingStudy-eu-flute"
 SUPPORTING_INFO = "http://hl7.eu/fhir/ig/flute/StructureDefinition/resource-supportingInfo"

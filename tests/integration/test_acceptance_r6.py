@@ -4,13 +4,13 @@ No server of R6 is there to try. Medplum's router stores what it is given withou
 a server of R6 would be given.
 """
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from pydicom.dataset import Dataset
 
 from tests.integration.others import index
 from tests.proxy import Proxy, sent
@@ -19,11 +19,6 @@ from tests.servers.medplum import Medplum
 from tests.servers.orthanc import Orthanc
 from tests.site import Site, uids
 from tests.unit.mapping import r6
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from pydicom.dataset import Dataset
 
 STATUS_CODES = {"registered", "available", "cancelled", "entered-in-error", "unknown"}
 ACCESSION = {"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "ACSN"}

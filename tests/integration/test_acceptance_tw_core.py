@@ -1,20 +1,15 @@
 """Acceptance: the must-support elements of TW Core's ImagingStudy that DICOM knows, on a real HAPI R4."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tests.integration.others import index
 from tests.samples import clinical_study
+from tests.servers.hapi import Hapi
 from tests.servers.orthanc import Orthanc, orthanc_versions
 from tests.site import Site
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.servers.hapi import Hapi
 
 PROFILE = "https://twcore.mohw.gov.tw/ig/twcore/StructureDefinition/ImagingStudy-twcore"
 MUST_SUPPORT = (

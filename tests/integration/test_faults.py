@@ -1,27 +1,19 @@
 """Servers that fail in every known way, in front of the real ones: nothing lost, nothing doubled."""
 
-from __future__ import annotations
-
 import signal
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import pytest
+from pydicom.dataset import Dataset
 
 from tests import commands
 from tests import proxy as faults
+from tests.proxy import Proxy
+from tests.proxy.faults import Fault
+from tests.proxy.recording import Recorded
 from tests.samples import generate, store_rest
-from tests.site import uids, wait_for
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from pydicom.dataset import Dataset
-
-    from tests.proxy import Proxy
-    from tests.proxy.faults import Fault
-    from tests.proxy.recording import Recorded
-    from tests.site import Site
+from tests.site import Site, uids, wait_for
 
 OUTCOME = b'{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"conflict"}]}'
 

@@ -1,14 +1,10 @@
 """The golden cases once more, from the files through real Orthancs of both versions."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tests.golden.record import FOLDER, RELEASES, all_cases, read, result, store
-
-if TYPE_CHECKING:
-    from tests.servers.orthanc import Orthanc
+from tests.servers.orthanc import Orthanc
 
 # The DICOMweb plugin of 1.10 answers no request for a SOPInstanceUID that stands in two series of one study.
 OTHERWISE = {"1.10": ["bad-instance-in-two-series"], "1.12": []}

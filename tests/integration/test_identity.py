@@ -1,17 +1,10 @@
 """Never the wrong patient."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from tests import proxy as faults
 from tests.integration.others import all_published, families, index, patient_of
+from tests.proxy import Proxy
 from tests.samples import generate, store_rest
-from tests.site import uids, wait_for
-
-if TYPE_CHECKING:
-    from tests.proxy import Proxy
-    from tests.site import Site
+from tests.site import Site, uids, wait_for
 
 
 def test_one_number_of_two_issuers_is_two_patients(each_site: Site, proxy: Proxy) -> None:

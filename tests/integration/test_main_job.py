@@ -1,10 +1,8 @@
 """The main job: real Orthanc → ledger → real HAPI, through the command line."""
 
-from __future__ import annotations
-
 from collections import Counter
-from typing import TYPE_CHECKING
 
+from tests.proxy import Proxy
 from tests.samples import (
     by_turns,
     demo_studies,
@@ -15,12 +13,8 @@ from tests.samples import (
     store_files,
     store_rest,
 )
-from tests.site import uids, wait_for
-
-if TYPE_CHECKING:
-    from tests.proxy import Proxy
-    from tests.servers.hapi import Hapi
-    from tests.site import Site
+from tests.servers.hapi import Hapi
+from tests.site import Site, uids, wait_for
 
 
 def test_backfill_writes_each_study_once_and_then_nothing(each_site: Site, proxy: Proxy, hapi_r4: Hapi) -> None:

@@ -1,8 +1,6 @@
 """What others wrote into our resources, on a real HAPI R4: kept, given way to, or replaced, as the site wants it."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -20,13 +18,10 @@ from tests.integration.others import (
     reference_of,
     version,
 )
-from tests.proxy import sent
+from tests.proxy import Proxy, Recorded, sent
 from tests.samples import clinical_study, delete
+from tests.servers.hapi import Hapi
 from tests.site import Site, uids
-
-if TYPE_CHECKING:
-    from tests.proxy import Proxy, Recorded
-    from tests.servers.hapi import Hapi
 
 Json = dict[str, Any]
 RESEARCH = {"system": "urn:research:uid", "value": "research-7"}

@@ -1,9 +1,6 @@
 """A process that died with its writes half told: what it wrote is ours at the next start, not somebody else's."""
 
-from __future__ import annotations
-
 import signal
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,9 +15,7 @@ from tests.integration.others import (
     published,
 )
 from tests.samples import clinical_study, store_rest
-
-if TYPE_CHECKING:
-    from tests.site import Site
+from tests.site import Site
 
 POINTS = ("before-send", "after-send", "before-settle", "after-settle")
 FIRST = {"AccessionNumber": "FIRST", "StudyDescription": "First"}

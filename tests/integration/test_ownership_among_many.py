@@ -1,8 +1,7 @@
 """What others wrote, where many studies share a Bundle, on servers of two kinds, and in what is no study."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,12 +20,8 @@ from tests.integration.others import (
 from tests.proxy import Proxy, sent
 from tests.samples import clinical_study, generate, store_rest
 from tests.servers.medplum import Medplum
+from tests.servers.orthanc import Orthanc
 from tests.site import Site, uids, wait_for
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.servers.orthanc import Orthanc
 
 
 @pytest.mark.parametrize("bundle_type", ["transaction", "batch"])

@@ -1,8 +1,7 @@
 """Lost and broken answers while Patients are looked up and writes are merged: nobody is doubled, nothing is blamed."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -20,14 +19,10 @@ from tests.integration.others import (
     patient_of,
     reference_of,
 )
+from tests.proxy import Proxy
+from tests.proxy.faults import Fault
 from tests.samples import clinical_study, generate, store_rest
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.proxy import Proxy
-    from tests.proxy.faults import Fault
-    from tests.site import Site
+from tests.site import Site
 
 NOTHING_SAID = b'{"resourceType":"OperationOutcome","issue":[]}'
 READ_FAULTS: dict[str, Callable[[], Fault]] = {

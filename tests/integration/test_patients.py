@@ -1,10 +1,9 @@
 """Whom a study is of, on a real HAPI R4: Patients that stood before, are made, waited for, or not wanted."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+from pydicom.dataset import Dataset
 
 from tests.integration.others import (
     NOTE,
@@ -19,15 +18,9 @@ from tests.integration.others import (
     reference_of,
     version,
 )
-from tests.proxy import sent
+from tests.proxy import Proxy, sent
 from tests.samples import clinical_study, generate, store_rest
-from tests.site import uids, wait_for
-
-if TYPE_CHECKING:
-    from pydicom.dataset import Dataset
-
-    from tests.proxy import Proxy
-    from tests.site import Site
+from tests.site import Site, uids, wait_for
 
 Json = dict[str, Any]
 SYSTEM = "urn:oid:2.25.99"

@@ -1,19 +1,12 @@
 """One patient whose studies do not fit into one Bundle: made once, never set back, never waited for in vain."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import pytest
 
 from tests import proxy as faults
 from tests.integration.others import all_published, families, index, patient_of
-from tests.proxy import sent
+from tests.proxy import Proxy, sent
 from tests.samples import generate, store_rest
-
-if TYPE_CHECKING:
-    from tests.proxy import Proxy
-    from tests.site import Site
+from tests.site import Site
 
 STUDIES = 24
 

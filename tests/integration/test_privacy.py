@@ -1,17 +1,11 @@
 """No patient data in a log, at any level, whatever goes wrong."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING
 
 from tests import proxy as faults
+from tests.proxy import Proxy
 from tests.samples import generate, store_rest
-from tests.site import uids
-
-if TYPE_CHECKING:
-    from tests.proxy import Proxy
-    from tests.site import Site
+from tests.site import Site, uids
 
 CANARIES = {
     "PatientName": "Zebulon^Canaria",

@@ -1,22 +1,17 @@
 """The main job in every release that a real server speaks, and with a preset."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from indexer.mapping import coding
 from tests.proxy import Proxy
 from tests.samples import demo_studies, store_rest
+from tests.servers.hapi import Hapi
+from tests.servers.orthanc import Orthanc
 from tests.site import Site, uids
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from tests.servers.hapi import Hapi
-    from tests.servers.orthanc import Orthanc
 
 # PET/CT with a dose report, CT with a CAD report, CT with a key object selection, planning CT with contours.
 CHOSEN = (6, 10, 16, 29)

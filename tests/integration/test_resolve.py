@@ -1,19 +1,12 @@
 """Orders, stays and persons of other systems, looked up by the numbers that a study states, on a real HAPI R4."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import pytest
 
 from tests.integration.others import amend, correct, index, published, reference_of
-from tests.proxy import sent
+from tests.proxy import Proxy, sent
 from tests.samples import clinical_study, store_rest
 from tests.samples.clinical import ORDER_SYSTEM, STAFF_SCHEME, STAFF_SYSTEM, STAY_SYSTEM
-
-if TYPE_CHECKING:
-    from tests.proxy import Proxy
-    from tests.site import Site
+from tests.site import Site
 
 
 @pytest.fixture

@@ -1,19 +1,14 @@
 """Two real Orthancs, one of which is killed while its studies are due: the other one does not notice."""
 
-from __future__ import annotations
-
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from tests.samples import generate, store_rest
+from tests.servers.hapi import Hapi
 from tests.servers.orthanc import Orthanc
 from tests.site import Site, uids, wait_for
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.servers.hapi import Hapi
 
 DUE = 22
 

@@ -1,19 +1,13 @@
 """``verify`` names every planted difference."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from tests.integration.others import index, published, reference_of
 from tests.samples import generate
-from tests.site import uids
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.site import Site
+from tests.site import Site, uids
 
 Json = dict[str, Any]
 

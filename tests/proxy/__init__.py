@@ -1,7 +1,5 @@
 """A proxy between a client and a real server that records every request and injects faults."""
 
-from __future__ import annotations
-
 from tests.proxy.faults import (
     Fault,
     cut,

@@ -1,7 +1,5 @@
 """Faults that the proxy can inject, as values, and predicates that say which requests they hit."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 

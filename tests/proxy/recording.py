@@ -1,7 +1,5 @@
 """What the proxy saw: one value per request, and the entries of a FHIR Bundle in it."""
 
-from __future__ import annotations
-
 import gzip
 import json
 from dataclasses import dataclass

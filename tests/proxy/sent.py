@@ -1,16 +1,12 @@
 """What a client sent and asked for, out of the requests that the proxy recorded."""
 
-from __future__ import annotations
-
 import gzip
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import orjson
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from tests.proxy.recording import Recorded
+from tests.proxy.recording import Recorded
 
 _GZIP = b"\x1f\x8b"
 

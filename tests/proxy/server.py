@@ -1,24 +1,19 @@
 """The proxy itself, a threaded HTTP server that hands requests on to one upstream server."""
 
-from __future__ import annotations
-
 import http.client
 import socket
 import struct
 import threading
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Self
+from typing import Self
 from urllib.parse import urlsplit
 
+from tests.proxy.faults import Fault, When
 from tests.proxy.recording import Recorded, describe
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.proxy.faults import Fault, When
 
 _HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "content-length"})
 _UPSTREAM_TIMEOUT_S = 300.0

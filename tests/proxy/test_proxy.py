@@ -1,13 +1,11 @@
 """The recording and fault proxy does what its names say: a fault test is worth no more than its proxy."""
 
-from __future__ import annotations
-
 import http.client
 import json
 import threading
 import time
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
@@ -15,9 +13,6 @@ import pytest
 from tests import proxy as faults
 from tests.proxy import Proxy
 from tests.site import wait_for
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 BUNDLE = {
     "resourceType": "Bundle",

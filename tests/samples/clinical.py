@@ -1,15 +1,11 @@
 """Studies that carry what a hospital's systems put into them: order, stay, persons, procedure, reason, zone."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 from pydicom.dataset import Dataset
 
 from tests.samples.datasets import generate
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 ORDER_SYSTEM: Final = "urn:oid:2.25.901"
 STAY_SYSTEM: Final = "urn:oid:2.25.902"

@@ -1,17 +1,13 @@
 """Generated studies: small, valid enough for every Orthanc, the same for the same seed."""
 
-from __future__ import annotations
-
 import datetime
 import io
+from collections.abc import Mapping, Sequence
 from itertools import chain, zip_longest
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 _PREFIX: Final = "1.2.826.0.1.3680043.8.498."
 _STORAGE: Final = "1.2.840.10008.5.1.4.1.1."

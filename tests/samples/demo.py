@@ -1,16 +1,12 @@
 """A small hospital's week: plausible patients and studies, all invented."""
 
-from __future__ import annotations
-
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+from pydicom.dataset import Dataset
 
 from tests.samples.datasets import instance
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from pydicom.dataset import Dataset
 
 _SEED: Final = "demo"
 _ISSUER: Final = "DEMO HOSPITAL"

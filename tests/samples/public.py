@@ -1,17 +1,13 @@
 """The public DICOM files of pydicom and of the package pydicom-data, as they are: some are odd on purpose."""
 
-from __future__ import annotations
-
+from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import requests
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from tests.samples.senders import Archive
+from tests.samples.senders import Archive
 
 _FOLDERS: Final = (("pydicom", "data/test_files"), ("pydicom", "data/charset_files"), ("data_store", "data"))
 _NOT_DICOM: Final = frozenset({".txt", ".dump", ".json", ".gz", ".icc", ".py", ".pyc", ".zip", ".md"})

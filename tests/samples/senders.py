@@ -1,22 +1,17 @@
 """Ways into an Orthanc: DIMSE as a modality would, STOW-RS as a web client would, Orthanc's own REST API; and out."""
 
-from __future__ import annotations
-
 import logging
 import socket
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 import requests
+from pydicom.dataset import Dataset
 from pynetdicom import AE, build_context, evt
 
 from tests.samples.datasets import to_bytes
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from pydicom.dataset import Dataset
 
 _PARALLEL: Final = 4
 _TIMEOUT_S: Final = 60

@@ -1,14 +1,13 @@
 """The documentation says what the program does: commands, options, codes, events, causes, names and links."""
 
-from __future__ import annotations
-
 import ast
 import pkgutil
 import re
 import subprocess
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import typer.main
@@ -21,9 +20,6 @@ from indexer.cli.compose import RELEASES
 from indexer.cli.options import EXIT_CODES
 from indexer.mapping import Release
 from indexer.model import EntryResult
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()

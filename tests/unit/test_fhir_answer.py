@@ -1,7 +1,5 @@
 """Reading the entries of an answer, whatever a server makes of them."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import orjson

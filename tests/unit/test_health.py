@@ -1,9 +1,8 @@
 """How a server is doing, and how long it is waited for."""
 
-from __future__ import annotations
-
 import threading
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -21,9 +20,6 @@ from indexer.errors import (
 )
 from indexer.health import ServerHealth
 from tests.fakes.memory import Clock, Script
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 DOWN = Unavailable("down", peer="orthanc main", status=503)
 DENIED = AccessDenied("who?", peer="orthanc main", status=401)

@@ -1,7 +1,5 @@
 """Rules of the house that no linter knows."""
 
-from __future__ import annotations
-
 import ast
 import dataclasses
 import functools
@@ -9,17 +7,14 @@ import importlib
 import inspect
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from pydicom.datadict import dictionary_has_tag, keyword_dict
 
 import indexer
 from indexer import errors
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = Path(indexer.__file__).parent

@@ -1,23 +1,19 @@
 """Logs hold the facts that help and nothing about a patient, and writing them never stops the work."""
 
-from __future__ import annotations
-
 import io
 import json
 import logging
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from indexer import log
 from indexer.errors import Unavailable
 from indexer.log import Event
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 OURS = logging.getLogger("indexer.some_module")
 ROOT = Path(__file__).resolve().parents[2]

@@ -1,7 +1,5 @@
 """When something is due."""
 
-from __future__ import annotations
-
 import pytest
 
 from indexer import schedule

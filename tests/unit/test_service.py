@@ -1,10 +1,9 @@
 """The daemon's loops: they start, wait outages out, and end together."""
 
-from __future__ import annotations
-
 import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -14,9 +13,6 @@ from indexer.service import Follower, Service
 from tests.fakes.ledger_faults import BUSY, FULL, failing
 from tests.fakes.memory import study
 from tests.unit.world import DEADLINE_S, World, wait_until
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 DOWN = Unavailable("down", peer="orthanc")
 

@@ -1,7 +1,5 @@
 """The systemd unit is sound: by systemd's own check where there is one, and by what the program promises."""
 
-from __future__ import annotations
-
 import configparser
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """Threads that end together."""
 
-from __future__ import annotations
-
 import threading
 
 import pytest

@@ -1,19 +1,15 @@
 """HAPI's FHIR validator, offline: R4, R4B and R5. It runs on the jars of the HAPI server that the tests build."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from indexer.mapping.coding import column
 from tests.servers.hapi import _installed as hapi_home
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 RELEASES = ("R4", "R4B", "R5")
 _SOURCE = Path(__file__).parent / "Validate.java"

@@ -12,7 +12,7 @@ _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["tests.everything"])
 
 
-def start(arguments: list[str], output: Path, *, kill_at: tuple[str, int] | None = None) -> ForkServerProcess:
+def start(arguments: list[str], output: Path, *, kill_at: str | None = None) -> ForkServerProcess:
     """Start one command.
 
     Parameters
@@ -20,20 +20,20 @@ def start(arguments: list[str], output: Path, *, kill_at: tuple[str, int] | None
     output
         File that standard output goes to; standard error goes to the same name with ``.err``, appended.
     kill_at
-        Point and pass at which the process kills itself, see `tests.chaos.killer`.
+        Point at whose first pass the process kills itself, see `tests.chaos.killer`.
     """
     process = _CONTEXT.Process(target=_run, args=(arguments, str(output), kill_at), daemon=True)
     process.start()
     return process
 
 
-def _run(arguments: list[str], output: str, kill_at: tuple[str, int] | None) -> None:
+def _run(arguments: list[str], output: str, kill_at: str | None) -> None:
     _redirect(output, 1, os.O_TRUNC)
     _redirect(f"{output}.err", 2, os.O_APPEND)
     if kill_at is not None:
         from tests.chaos.killer import arm
 
-        arm(*kill_at)
+        arm(kill_at)
     sys.exit(main(arguments))
 
 

@@ -94,7 +94,7 @@ class Site:
         output = self.home / f"{arguments[0]}.out"
         errors = self.home / f"{arguments[0]}.out.err"
         errors.unlink(missing_ok=True)
-        process = commands.start(self.arguments(*arguments), output, kill_at=(kill_at, 1) if kill_at else None)
+        process = commands.start(self.arguments(*arguments), output, kill_at=kill_at)
         process.join(5 * DEADLINE_S)
         assert process.exitcode is not None, f"{arguments} did not end"
         done = Done(process.exitcode, output.read_text(), errors.read_text())
@@ -104,13 +104,11 @@ class Site:
 
     def verify(self, expect: int = 0) -> dict[str, Any]:
         """Compare everything; the report."""
-        report: dict[str, Any] = json.loads(self.cli("verify", "--json", expect=expect).stdout)
-        return report
+        return json.loads(self.cli("verify", "--json", expect=expect).stdout)
 
     def status(self) -> dict[str, Any]:
         """The state of the one source."""
-        found: dict[str, Any] = json.loads(self.cli("status", "--json", expect=None).stdout)["sources"][0]
-        return found
+        return json.loads(self.cli("status", "--json", expect=None).stdout)["sources"][0]
 
     @contextlib.contextmanager
     def daemon(self) -> Iterator[None]:
@@ -138,8 +136,7 @@ class Site:
         """One resource of the FHIR server."""
         answer = requests.get(f"{self.fhir}/{reference}", timeout=60)
         answer.raise_for_status()
-        found: dict[str, Any] = answer.json()
-        return found
+        return answer.json()
 
     def put(self, resource: dict[str, Any]) -> None:
         """Write a resource as somebody else would."""
@@ -157,8 +154,7 @@ class Site:
 
     def orthanc_studies(self) -> list[dict[str, Any]]:
         """Orthanc's own view of its studies."""
-        found: list[dict[str, Any]] = requests.get(f"{self.orthanc.url}/studies?expand", timeout=30).json()
-        return found
+        return requests.get(f"{self.orthanc.url}/studies?expand", timeout=30).json()
 
     def search(self, resource_type: str, **parameters: str) -> list[dict[str, Any]]:
         """One page of resources, read past every cache."""

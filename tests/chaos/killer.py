@@ -12,8 +12,6 @@ from indexer.fhir import FhirServer
 from indexer.ledger import Ledger
 from indexer.model import Settled
 
-Function = Any
-
 
 def _carries_studies(_self: object, bundle: bytes, _count: int) -> bool:
     return b'"ImagingStudy/' in bundle
@@ -24,7 +22,7 @@ def _has_marks(_self: object, _source: str, marks: list[Any], *_: object) -> boo
 
 
 def _publishes(_self: object, settlements: list[Any], *_: object) -> bool:
-    return any(isinstance(one, Settled) and one.published for one in settlements)
+    return any(isinstance(settlement, Settled) and settlement.published for settlement in settlements)
 
 
 def _always(*_: object) -> bool:
@@ -41,25 +39,18 @@ POINTS: dict[str, tuple[type, str, str, Callable[..., bool]]] = {
 }
 
 
-def arm(point: str, count: int) -> None:
-    """Make the `count`-th pass of the point this process's last."""
+def arm(point: str) -> None:
+    """Make the first pass of the point this process's last."""
     owner, name, when, is_meant = POINTS[point]
-    inner: Function = getattr(owner, name)
-    passes = 0
-
-    def die() -> None:
-        nonlocal passes
-        passes += 1
-        if passes >= count:
-            os.kill(os.getpid(), signal.SIGKILL)
+    inner = getattr(owner, name)
 
     def outer(*arguments: Any, **options: Any) -> Any:
         meant = is_meant(*arguments)
         if meant and when == "before":
-            die()
+            os.kill(os.getpid(), signal.SIGKILL)
         result = inner(*arguments, **options)
         if meant and when == "after":
-            die()
+            os.kill(os.getpid(), signal.SIGKILL)
         return result
 
     setattr(owner, name, outer)

@@ -27,6 +27,7 @@ ALONE: Final = (
 SERVER: Final = re.compile(r"(?P<hapi>hapi-r\d|\br\d[ab]?\b)|medplum|fake-like-\w+", re.IGNORECASE)
 TOGETHER: Final = (
     "tests/contract/test_target.py",
+    "tests/contract/test_write.py",
     "tests/integration/test_releases.py",
     "tests/integration/test_validator.py",
 )

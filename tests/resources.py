@@ -1,18 +1,14 @@
 """Resources under the ids that `PutStrategy` gives them, and entries of a Bundle."""
 
-from __future__ import annotations
-
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import orjson
 
 from indexer.bundle import Entry, bind
+from indexer.mapping import Mapped
 from indexer.model import ResourceKey
 from indexer.strategies import PutStrategy, imaging_study_id, patient_id
-
-if TYPE_CHECKING:
-    from indexer.mapping import Mapped
 
 ENDPOINT_ID: Final = "5c7b2d1e-0000-5000-8000-000000000001"
 

@@ -1,15 +1,10 @@
 """A second strategy: the server gives the ids, and makes nothing that bears an identifier already."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 from urllib.parse import urlencode
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from indexer.model import ResourceKey
-    from indexer.plan import Action
+from indexer.model import ResourceKey
+from indexer.plan import Action
 
 
 class ServerIds:

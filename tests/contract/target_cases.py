@@ -1,25 +1,20 @@
 """The FHIR servers that the contract suite runs on, their quirks, and resources in the encoding of each release."""
 
-from __future__ import annotations
-
 import uuid
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+from indexer.bundle import Entry
 from indexer.fhir import FhirServer
 from indexer.transport import Transport
 from tests.fakes.fhir import FakeFhir
 from tests.fakes.fhir_store import Habits
 from tests.proxy import Proxy
 from tests.resources import put_entry
+from tests.servers.hapi import Hapi, Release
 from tests.servers.medplum import Medplum
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from indexer.bundle import Entry
-    from tests.servers.hapi import Hapi, Release
 
 Json = dict[str, Any]
 

@@ -1,9 +1,8 @@
 """What every FHIR server must do for us, shown on the fake and on real ones; where they differ, `Quirks` says how."""
 
-from __future__ import annotations
-
 import threading
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import requests
@@ -11,15 +10,10 @@ import requests
 from indexer.bundle import BundleType, Entry, EntryStatus, TypePolicy, build, judge, strip
 from indexer.errors import AnswerLost, Conflict, ProtocolViolation, Refused
 from indexer.fhir import server as fhir_server
-from indexer.model import Lookup
+from indexer.model import EntryResult, Lookup
 from tests import proxy as faults
 from tests.contract.target_cases import BAD_ID, NAMES, Case, entry, reference, running, uid_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from indexer.model import EntryResult
-    from tests.servers.hapi import Hapi, Release
+from tests.servers.hapi import Hapi, Release
 
 BATCH, TRANSACTION = BundleType.BATCH, BundleType.TRANSACTION
 ACCEPTED, CONFLICT, REFUSED = EntryStatus.ACCEPTED, EntryStatus.CONFLICT, EntryStatus.REFUSED

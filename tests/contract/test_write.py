@@ -1,9 +1,9 @@
 """The whole write path, with ids of our own and with ids that the server gives, on every kind of FHIR server."""
 
-from __future__ import annotations
-
 import uuid
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -14,20 +14,18 @@ from indexer.model import ResourceKey
 from indexer.plan import plan_withdrawal
 from tests import proxy as faults
 from tests.contract.server_ids import ServerIds
-from tests.contract.target_cases import PARAMETERS, Case, running
+from tests.contract.target_cases import NAMES, Case, running
 from tests.fakes.memory import study
+from tests.servers.hapi import Hapi
+from tests.servers.hapi import Release as HapiRelease
 from tests.unit.world import World, opened, pipeline
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 NUMBER = {"system": "urn:others", "value": "7"}
 
 
-@pytest.fixture(scope="module", params=PARAMETERS)
-def case(request: pytest.FixtureRequest) -> Iterator[Case]:
-    with running(request.param) as found:
+@pytest.fixture(scope="module", params=NAMES)
+def case(request: pytest.FixtureRequest, hapi_of: Callable[[HapiRelease], Hapi]) -> Iterator[Case]:
+    with running(request.param, hapi_of) as found:
         yield found
 
 
@@ -96,7 +94,7 @@ def test_a_lost_answer_doubles_nothing(world: World, case: Case) -> None:
     world.make_ready()
     (uid,) = uids(1)
     case.proxy.clear()
-    case.proxy.inject(faults.drop_reply(), when=faults.is_write)
+    case.proxy.inject(faults.drop_reply(), when=faults.is_bundle)
     world.publish(study(uid, patient_id=uuid.uuid4().hex))
     assert case.proxy.faults_injected == 1
     assert world.verify().findings == []

@@ -1,17 +1,13 @@
 """The memory of the fake FHIR server: resources with versions, Bundles and searches; no HTTP in here."""
 
-from __future__ import annotations
-
 import copy
 import re
 import threading
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tests.fakes.given_ids import with_ids
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 Json = dict[str, Any]
 

@@ -1,15 +1,11 @@
 """What a server does with entries that ask it for an id: ``POST``, with ``If-None-Exist``."""
 
-from __future__ import annotations
-
 import uuid
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 from urllib.parse import parse_qs
 
 import orjson
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
 
 Json = dict[str, Any]
 

@@ -4,13 +4,12 @@
 a `FhirTarget` over dicts. Both are for any number of threads. `tests.fakes.listing` has an archive without a feed.
 """
 
-from __future__ import annotations
-
 import copy
 import threading
 from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
@@ -21,12 +20,19 @@ from tests.fakes.listing import ListedArchive, study
 from tests.fakes.memory_habits import Habits
 from tests.fakes.script import Clock, Script
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-
 __all__ = ["Clock", "MemorySource", "MemoryTarget", "study"]
 
 Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One change of a `MemorySource`."""
+
+    seq: int
+    location: StudyLocation
+    is_quiet: bool
+    at: float
 
 
 class MemorySource(ListedArchive):
@@ -105,16 +111,6 @@ class MemorySource(ListedArchive):
 
     def _position(self, reached: int, epoch: int) -> FeedPosition:
         return FeedPosition(cursor=f"{self.database}/{reached}", reached=reached, epoch=epoch)
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One change of a `MemorySource`."""
-
-    seq: int
-    location: StudyLocation
-    is_quiet: bool
-    at: float
 
 
 class MemoryTarget:

@@ -3,8 +3,6 @@
 The studies are those that `tests.golden.record` froze; look at the difference before it is committed.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from typing import Any, Final

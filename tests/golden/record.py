@@ -3,15 +3,14 @@
 Look at the difference before it is committed: it is what a change of the mapping does to real studies.
 """
 
-from __future__ import annotations
-
 import functools
 import json
 import re
 import warnings
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import pydicom
@@ -21,20 +20,15 @@ from indexer import mapping
 from indexer.dicomweb import DicomWebSamples
 from indexer.errors import StudyError
 from indexer.mapping import Element, Release, Rules
-from indexer.model import Attributes, Instance, Series, Study
+from indexer.model import Attributes, Instance, Series, Study, StudyLocation
 from indexer.model.attributes import tag_of
 from indexer.orthanc import OrthancSource
+from indexer.sync.protocols import AttributeSource
 from indexer.transport import Transport
 from tests.golden import cases
 from tests.resources import as_put
 from tests.samples import public_files
 from tests.servers.orthanc import Orthanc, orthanc_versions
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from indexer.model import StudyLocation
-    from indexer.sync.protocols import AttributeSource
 
 FOLDER: Final = Path(__file__).parents[1] / "data" / "golden"
 RELEASES: Final = {"R4": (Release.R4, Release.R4B), "R5": (Release.R5,), "R6": (Release.R6,)}

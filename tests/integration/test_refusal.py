@@ -1,17 +1,9 @@
 """One bad study never stops another."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from indexer.strategies import imaging_study_id
-from tests.proxy import spoil
+from tests.proxy import Proxy, Recorded, spoil
 from tests.samples import generate, store_rest
-from tests.site import uids
-
-if TYPE_CHECKING:
-    from tests.proxy import Proxy, Recorded
-    from tests.site import Site
+from tests.site import Site, uids
 
 
 def test_one_of_a_hundred_is_refused(site: Site, proxy: Proxy) -> None:

@@ -1,10 +1,9 @@
 """Every golden resource as sent and as held, every preset and subject, and planted mistakes under HAPI's validator."""
 
-from __future__ import annotations
-
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import requests
@@ -13,14 +12,10 @@ from indexer import mapping
 from indexer.mapping import Element, Release, Subject, check, presets
 from tests.golden.record import FOLDER, RELEASES
 from tests.resources import ENDPOINT_ID, with_id
+from tests.servers.hapi import Hapi
 from tests.unit.mapping.studies import mapped, rules
 from tests.unit.mapping.test_presets import under, whole_study
 from tests.validator import Finding, validate
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.servers.hapi import Hapi
 
 RELEASES_TO_VALIDATE = [Release.R4, Release.R4B, Release.R5]
 RECORD_OF = {release: name for name, releases in RELEASES.items() for release in releases}

@@ -1,8 +1,7 @@
 """The FHIR server's edge under every fault; how real servers answer is shown by the contract suite."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import orjson
 import pytest
@@ -24,9 +23,6 @@ from indexer.transport import Transport
 from tests import proxy as faults
 from tests.fakes.fhir import FakeFhir
 from tests.resources import put_entry
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 JSON = {"Content-Type": "application/fhir+json"}
 

@@ -1,20 +1,15 @@
 """Arrows point down only: who may import whom, read from the source."""
 
-from __future__ import annotations
-
 import ast
 import functools
 import sys
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 import indexer
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 ROOT = Path(indexer.__file__).parent
 

@@ -1,9 +1,9 @@
 """Backfill runs: resumed after a kill, counted while they drain."""
 
 from indexer.ledger import Ledger
-from indexer.model import BackfillRun, Deferred, Quarantined, Settled
+from indexer.model import BackfillRun, Deferred, Quarantined
 from indexer.model.ledger import BackfillProgress
-from tests.contract.ledger.values import backfill_mark, mark, settled, take, take_one
+from tests.contract.ledger.values import TAKE, backfill_mark, mark, play, settled, take, take_one, unchanged
 
 
 def begun(ledger: Ledger, *uids: str) -> BackfillRun:
@@ -33,7 +33,7 @@ def test_progress_counts_studies_and_instances(ledger: Ledger) -> None:
             settled(tasks["1.1"]),
             Quarantined(task=tasks["1.2"], cause="refused", text="", hint=""),
             Deferred(task=tasks["1.3"], due_in_s=0.0, cause="away"),
-            Settled(task=tasks["1.4"], published=None),
+            unchanged(tasks["1.4"]),
         ],
         1001.0,
     )
@@ -41,18 +41,15 @@ def test_progress_counts_studies_and_instances(ledger: Ledger) -> None:
 
 
 def test_an_unchanged_study_counts_with_the_instances_that_were_confirmed(ledger: Ledger) -> None:
-    ledger.mark([mark("1.1")], 900.0)
-    ledger.settle([settled(take_one(ledger, 900.0))], 901.0)
+    play(ledger, (900.0, mark("1.1")), TAKE, settled)
     run = begun(ledger, "1.1")
-    ledger.settle([Settled(task=take_one(ledger, 1000.0), published=None)], 1001.0)
+    play(ledger, TAKE, unchanged)
     assert ledger.backfill_progress(run).instances == 7
 
 
 def test_a_study_that_changes_meanwhile_belongs_to_the_run_until_it_is_clean(ledger: Ledger) -> None:
     run = begun(ledger, "1.1")
-    task = take_one(ledger, 1000.0)
-    ledger.mark([mark("1.1")], 1001.0)
-    ledger.settle([settled(task)], 1002.0)
+    play(ledger, TAKE, mark("1.1"), settled)
     assert ledger.backfill_progress(run) == BackfillProgress(marked=1, remaining=1, quarantined=0, instances=0)
     ledger.settle([settled(take_one(ledger, 1003.0))], 1004.0)
     assert ledger.backfill_progress(run) == BackfillProgress(marked=1, remaining=0, quarantined=0, instances=7)

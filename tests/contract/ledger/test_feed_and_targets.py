@@ -8,6 +8,7 @@ from indexer.model import Deferred, EndpointState, FeedPosition, Quarantined, Re
 from indexer.model.ledger import Summary
 from tests.contract.ledger.values import (
     OTHER_TARGET,
+    TAKE,
     TARGET,
     backfill_mark,
     execute,
@@ -15,6 +16,7 @@ from tests.contract.ledger.values import (
     mark,
     marks,
     patient,
+    play,
     published,
     row_of,
     settled,
@@ -49,8 +51,7 @@ def test_a_poll_that_brings_nothing_is_heard_but_moves_nothing(ledger: Ledger) -
 
 
 def test_another_target_has_confirmed_nothing(ledger: Ledger, other_ledger: Ledger) -> None:
-    ledger.mark([mark()], 1000.0)
-    ledger.settle([Settled(task=take_one(ledger, 1000.0), published=published(), patient=patient())], 1001.0)
+    play(ledger, mark(), TAKE, lambda task: Settled(task=task, published=published(), patient=patient()))
     ledger.put_endpoint(endpoint("e"), "endpoint-id")
     assert other_ledger.published(["1.2.3"]) == {}
     assert other_ledger.published_uids() == frozenset()
@@ -80,8 +81,7 @@ def test_a_renewed_target_has_confirmed_nothing_and_keeps_nothing(
 
 
 def test_a_renewal_by_another_process_counts_at_once(ledger: Ledger, url: str) -> None:
-    ledger.mark([mark()], 1000.0)
-    ledger.settle([settled(take_one(ledger, 1000.0))], 1001.0)
+    play(ledger, mark(), TAKE, settled)
     with open_ledger(url, TARGET) as other:
         other.reset_target()
     assert ledger.published_uids() == frozenset()

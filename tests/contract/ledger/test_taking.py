@@ -6,12 +6,14 @@ from indexer.ledger import Ledger
 from indexer.model import Lane
 from tests.contract.ledger.values import (
     LEASE_S,
+    TAKE,
     backfill_mark,
     deferred,
     dirty,
     mark,
     marks,
     next_due,
+    play,
     published,
     settled,
     take,
@@ -52,10 +54,7 @@ def test_a_taken_study_is_not_taken_again_until_its_lease_ends(ledger: Ledger) -
 
 
 def test_a_task_tells_all_that_its_reader_needs(ledger: Ledger) -> None:
-    ledger.mark([mark()], 1000.0)
-    ledger.settle([settled(take_one(ledger, 1000.0))], 1001.0)
-    ledger.mark([mark(reason="StableStudy", force=True)], 1002.0)
-    task = take_one(ledger, 1002.0)
+    task = play(ledger, mark(), TAKE, settled, (1002.0, mark(reason="StableStudy", force=True)), TAKE)
     assert (task.generation, task.lane, task.reason, task.force) == (2, Lane.LIVE, "StableStudy", True)
     assert (task.attempts, task.first_event_at, task.published) == (0, 1002.0, published())
     assert [one.study_instance_uid for one in task.locations] == ["1.2.3"]

@@ -3,8 +3,16 @@
 from dataclasses import replace
 
 from indexer.ledger import Ledger
-from indexer.model import Deferred, EndpointState, ResourceKey, Written
-from tests.contract.ledger.values import mark, patient, published, settled, take_one
+from indexer.model import EndpointState, ResourceKey, Settled, Written
+from tests.contract.ledger.values import (
+    TAKE,
+    deferred,
+    mark,
+    patient,
+    play,
+    published,
+    settled,
+)
 
 STUDY, PATIENT, ENDPOINT = (
     ResourceKey("ImagingStudy", "1.2.3"),
@@ -19,8 +27,7 @@ def written(ledger: Ledger, *keys: ResourceKey) -> dict[ResourceKey, Written]:
 
 
 def test_what_is_sent_is_pending_until_it_is_confirmed(ledger: Ledger) -> None:
-    ledger.mark([mark()], 1000.0)
-    task = take_one(ledger, 1000.0)
+    task = play(ledger, mark(), TAKE)
     assert ledger.record_pending({STUDY: b"one", PATIENT: b"two"}) == {}
     ledger.settle([replace(settled(task), written=(STUDY,))], 1001.0)
     assert written(ledger, STUDY, PATIENT) == {STUDY: Written(confirmed=b"one"), PATIENT: Written(pending=b"two")}
@@ -28,22 +35,16 @@ def test_what_is_sent_is_pending_until_it_is_confirmed(ledger: Ledger) -> None:
 
 
 def test_a_study_that_was_put_off_confirms_its_patient(ledger: Ledger) -> None:
-    ledger.mark([mark()], 1000.0)
     ledger.record_pending({STUDY: b"one", PATIENT: b"two"})
-    put_off = Deferred(
-        task=take_one(ledger, 1000.0), due_in_s=1.0, cause="retry", patient=patient(), written=(PATIENT,)
-    )
-    ledger.settle([put_off], 1001.0)
+    play(ledger, mark(), TAKE, lambda task: replace(deferred(1.0)(task), patient=patient(), written=(PATIENT,)))
     assert written(ledger, STUDY, PATIENT) == {STUDY: Written(pending=b"one"), PATIENT: Written(confirmed=b"two")}
 
 
 def test_what_was_not_sent_anew_is_not_forgotten(ledger: Ledger) -> None:
     """A study that is unchanged on the server is settled without a new intention."""
-    ledger.mark([mark()], 1000.0)
     ledger.record_pending({STUDY: b"one"})
-    for now in (1001.0, 1002.0):
-        ledger.mark([mark()], now)
-        ledger.settle([replace(settled(take_one(ledger, now)), written=(STUDY,))], now)
+    for _ in range(2):
+        play(ledger, mark(), TAKE, lambda task: replace(settled(task), written=(STUDY,)))
     assert written(ledger, STUDY) == {STUDY: Written(confirmed=b"one")}
 
 
@@ -66,17 +67,15 @@ def test_many_are_written_at_once(ledger: Ledger) -> None:
 
 
 def test_whose_a_patient_is_and_what_is_shared(ledger: Ledger) -> None:
-    ledger.mark([mark()], 1000.0)
     theirs = patient(is_ours=False, version_id="7", is_shared=True)
     study = published(is_shared=True, references="d" * 64)
-    ledger.settle([replace(settled(take_one(ledger, 1000.0)), published=study, patient=theirs)], 1001.0)
+    play(ledger, mark(), TAKE, lambda task: Settled(task=task, published=study, patient=theirs))
     assert ledger.patients(["key"]) == {"key": theirs}
     assert ledger.published(["1.2.3"]) == {"1.2.3": study}
 
 
 def test_a_patient_that_is_gone_is_forgotten(ledger: Ledger) -> None:
-    ledger.mark([mark()], 1000.0)
-    ledger.settle([replace(settled(take_one(ledger, 1000.0)), patient=patient())], 1001.0)
+    play(ledger, mark(), TAKE, lambda task: replace(settled(task), patient=patient()))
     ledger.forget_patients(["key", "other"])
     assert ledger.patients(["key"]) == {}
     assert ledger.published(["1.2.3"])["1.2.3"].patient_key == "key"

@@ -71,17 +71,25 @@ def deferred(due_in_s: float = 0.0, cause: str = "sick", *, counts: bool = True)
     return lambda task: Deferred(task=task, due_in_s=due_in_s, cause=cause, counts=counts)
 
 
-def play(ledger: Ledger, *steps: tuple[float, Any]) -> Task:
-    """Each step at its time: a mark is made, the study is taken, or the task ends so; the task taken last."""
-    task: Any = None
-    for now, step in steps:
+def play(ledger: Ledger, *steps: Any) -> Any:
+    """A mark is made, the study is taken, or its task ends so, each at its time or else a second after the last one.
+
+    Returns the task that was taken last.
+    """
+    task, now = None, 999.0
+    for step in steps:
+        now, step = step if isinstance(step, tuple) else (now + 1.0, step)
         if isinstance(step, Mark):
             ledger.mark([step], now)
         elif step == TAKE:
             task = take_one(ledger, now)
         else:
             ledger.settle([step(task)], now)
-    return task  # type: ignore[no-any-return]  # None only where nobody asks for it
+    return task
+
+
+def unchanged(task: Task) -> Settled:
+    return Settled(task=task, published=None)
 
 
 def row_of(ledger: Ledger, uid: str = "1.2.3") -> StudyRow:

@@ -8,9 +8,11 @@ from typing import Any, Literal
 
 from indexer.bundle import Entry
 from indexer.fhir import FhirServer
+from indexer.sync.protocols import FhirTarget
 from indexer.transport import Transport
 from tests.fakes.fhir import FakeFhir
 from tests.fakes.fhir_store import Habits
+from tests.fakes.memory import MemoryTarget
 from tests.proxy import Proxy
 from tests.resources import put_entry
 from tests.servers.hapi import Hapi, Release
@@ -56,11 +58,11 @@ class Quirks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A running server, reached through the recording proxy."""
+    """A running server, reached through the recording proxy; the one in memory has none."""
 
     quirks: Quirks
-    server: FhirServer
-    proxy: Proxy
+    server: FhirTarget
+    proxy: Proxy | None
 
     @property
     def url(self) -> str:
@@ -137,6 +139,8 @@ FAKE_LIKE_HAPI = Quirks(fhir_version="4.0.1")
 FAKE_LIKE_OTHERS = Quirks(
     fhir_version="5.0.0", release="R5", keeps_version=False, bad_entry="entry", transaction_limit=50
 )
+IN_MEMORY = Quirks(fhir_version="4.0.1", keeps_version=False, bad_entry="entry")
+MEMORY = "memory"
 NAMES = ("fake-like-hapi", "fake-like-others", "hapi-r4", "hapi-r5", "medplum")
 BAD_ID = f"bad-{uuid.uuid4()}"
 
@@ -144,6 +148,11 @@ BAD_ID = f"bad-{uuid.uuid4()}"
 @contextmanager
 def running(name: str, hapi_of: Callable[[Release], Hapi]) -> Iterator[Case]:
     """A server, started if it is no HAPI, and the proxy before it."""
+    if name == MEMORY:
+        target = MemoryTarget()
+        target.habits.refused[f"ImagingStudy/{BAD_ID}"] = 422
+        yield Case(quirks=IN_MEMORY, server=target, proxy=None)
+        return
     with _started(name, hapi_of) as (url, quirks), Proxy(url) as proxy:
         transport = Transport(proxy.url, peer="fhir", timeout_s=60)
         yield Case(quirks=quirks, server=FhirServer(transport), proxy=proxy)

@@ -1,4 +1,4 @@
-"""What every FHIR server must do for us, shown on the fake and on real ones; where they differ, `Quirks` says how."""
+"""What every FHIR server must do for us, shown on fakes and on real ones; where they differ, `Quirks` says how."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -12,17 +12,20 @@ from indexer.errors import AnswerLost, Conflict, ProtocolViolation, Refused
 from indexer.fhir import server as fhir_server
 from indexer.model import EntryResult, Lookup
 from tests import proxy as faults
-from tests.contract.target_cases import BAD_ID, NAMES, Case, entry, reference, running, uid_of
+from tests.contract.target_cases import BAD_ID, MEMORY, NAMES, Case, entry, reference, running, uid_of
 from tests.servers.hapi import Hapi, Release
 
 BATCH, TRANSACTION = BundleType.BATCH, BundleType.TRANSACTION
 ACCEPTED, CONFLICT, REFUSED = EntryStatus.ACCEPTED, EntryStatus.CONFLICT, EntryStatus.REFUSED
 
 
-@pytest.fixture(scope="module", params=NAMES)
+@pytest.fixture(scope="module", params=[*NAMES, MEMORY])
 def case(request: pytest.FixtureRequest, hapi_of: Callable[[Release], Hapi]) -> Iterator[Case]:
     with running(request.param, hapi_of) as found:
         yield found
+
+
+over_http = pytest.mark.parametrize("case", NAMES, indirect=True, scope="module")
 
 
 def send(case: Case, bundle_type: BundleType, *entries: Entry) -> tuple[EntryResult, ...]:
@@ -47,6 +50,8 @@ def version(case: Case, resource: dict[str, Any]) -> str | None:
 
 def test_info(case: Case) -> None:
     assert case.server.info().fhir_version == case.quirks.fhir_version
+    assert case.server.base_url.startswith("http://")
+    assert not case.server.base_url.endswith("/")
 
 
 @pytest.mark.parametrize("bundle_type", BundleType)
@@ -89,6 +94,8 @@ def test_known_version_is_demanded(case: Case) -> None:
     assert judge(send(case, BATCH, entry(second, if_match=known))[0]).entry_status is ACCEPTED
     stale = send(case, BATCH, entry({**patient, "name": [{"family": "Third"}]}, if_match=known), entry(other))
     assert [judge(one).entry_status for one in stale] == [CONFLICT, ACCEPTED]
+    with pytest.raises(Conflict):
+        send(case, TRANSACTION, entry({**patient, "name": [{"family": "Fourth"}]}, if_match=known))
     assert read(case, patient) == second
 
 
@@ -149,6 +156,7 @@ def test_transaction_limit_is_learnt(case: Case) -> None:
     assert {judge(one).entry_status for one in send(case, TRANSACTION, *some)} == {ACCEPTED}
 
 
+@over_http
 def test_fetch_says_what_is_not_there(case: Case) -> None:
     present, deleted, missing = case.patient(), case.patient(), case.patient()
     judgements(case, BATCH, present, deleted)
@@ -157,6 +165,7 @@ def test_fetch_says_what_is_not_there(case: Case) -> None:
     assert [one.resource["id"] if one else None for one in found] == [None, present["id"], None]
 
 
+@over_http
 def test_deleted_comes_back(case: Case) -> None:
     patient = case.patient()
     judgements(case, BATCH, patient)
@@ -179,6 +188,7 @@ def test_find_studies(case: Case) -> None:
     assert found[uids[0]][0].version_id == version(case, studies[0])
 
 
+@over_http
 def test_find_studies_over_pages(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     patient = case.patient()
     studies = [case.study(patient) for _ in range(7)]
@@ -219,6 +229,7 @@ def test_look_up_follows_a_merged_patient(case: Case) -> None:
     assert case.server.look_up([lookup(merged)]) == {lookup(merged): (reference(stands),)}
 
 
+@over_http
 def test_look_up_of_several_types_in_few_requests_without_a_number_in_a_url(case: Case) -> None:
     patients = [case.patient() for _ in range(8)]
     studies = [case.study(patient) for patient in patients]
@@ -230,6 +241,7 @@ def test_look_up_of_several_types_in_few_requests_without_a_number_in_a_url(case
     assert [(one.method, one.query) for one in case.proxy.requests] == [("POST", ""), ("POST", "")]
 
 
+@over_http
 def test_look_up_follows_no_page(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     """An address that the server makes may hold the numbers: fewer are asked for instead."""
     patients = [case.patient() for _ in range(6)]
@@ -262,6 +274,7 @@ def test_large_study(case: Case) -> None:
     assert read(case, study) == study
 
 
+@over_http
 @pytest.mark.parametrize("fault", [faults.drop_reply(), faults.cut(10), faults.fewer_entries(), faults.not_json()])
 def test_committed_but_the_answer_was_lost(case: Case, fault: faults.Fault) -> None:
     patient = case.patient()

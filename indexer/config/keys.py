@@ -49,7 +49,7 @@ class Keys(BaseModel):
         field = cls.fields().get(name)
         annotation = field.annotation if field else None
         candidates = (annotation, *getattr(annotation, "__args__", ()))
-        return next((one for one in candidates if isinstance(one, type) and issubclass(one, Keys)), None)
+        return next((kind for kind in candidates if isinstance(kind, type) and issubclass(kind, Keys)), None)
 
     @classmethod
     def at(cls, path: KeyPath) -> type[Keys]:

@@ -36,9 +36,10 @@ _FIXED = {
 def problems_of(error: ValidationError) -> list[Problem]:
     """Translate each error of a validation; values are never quoted."""
     details = error.errors(include_url=False)
-    meant = {(*one["loc"][:-1], _near(one["loc"])) for one in details if one["type"] == "extra_forbidden"}
+    places = [detail["loc"] for detail in details if detail["type"] == "extra_forbidden"]
+    meant = {(*place[:-1], _near(place)) for place in places}
     # A misspelt key is one mistake, not an unknown key and a missing one.
-    return [_problem(one) for one in details if one["type"] != "missing" or one["loc"] not in meant]
+    return [_problem(detail) for detail in details if detail["type"] != "missing" or detail["loc"] not in meant]
 
 
 def _problem(details: ErrorDetails) -> Problem:

@@ -85,7 +85,7 @@ def _writes(work: Callable[Concatenate[Connection, P], T]) -> Callable[Concatena
 
 
 def _reads_target(work: Callable[Concatenate[Connection, int | None, P], T]) -> Callable[Concatenate[Ledger, P], T]:
-    """The same, of what the present target confirmed."""
+    """The same of a function that takes the present target's id, None before anything was recorded of it."""
 
     @functools.wraps(work)
     def read(self: Ledger, /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -95,7 +95,7 @@ def _reads_target(work: Callable[Concatenate[Connection, int | None, P], T]) -> 
 
 
 def _writes_target(work: Callable[Concatenate[Connection, int, P], T]) -> Callable[Concatenate[Ledger, P], T]:
-    """The same, of what the present target confirmed."""
+    """The same of a function that takes the present target's id."""
 
     @functools.wraps(work)
     def write(self: Ledger, /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -106,6 +106,8 @@ def _writes_target(work: Callable[Concatenate[Connection, int, P], T]) -> Callab
 
 class Ledger:
     """The durable state, for any number of threads. Times are epoch seconds.
+
+    Most methods are one transaction of a function that is named beside them, and are described there.
 
     Parameters
     ----------

@@ -72,8 +72,8 @@ def _retire(transaction: Connection, base_url: str) -> Sequence[int]:
 def _delete_some(transaction: Connection, key: Column[Any], target_id: int) -> int:
     """Delete some rows of a retired target in a short transaction; how many. What a kill leaves goes next time."""
     table = key.table
-    some = select(key).where(table.c.target_id == target_id).limit(_DELETED_AT_ONCE)
-    return transaction.execute(delete(table).where(table.c.target_id == target_id, key.in_(some))).rowcount
+    keys = select(key).where(table.c.target_id == target_id).limit(_DELETED_AT_ONCE)
+    return transaction.execute(delete(table).where(table.c.target_id == target_id, key.in_(keys))).rowcount
 
 
 def published(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from indexer.bundle.entry import BundleType
+
+if TYPE_CHECKING:
+    from indexer.model.choices import BundleChoice
 
 _KIB: Final = 1024
 _FIRST_AIM_BYTES: Final = 256 * _KIB
@@ -85,7 +88,7 @@ class TypePolicy:
         Most entries in a transaction as far as known, 0 if the server takes none, None if no limit is known.
     """
 
-    wanted: Literal["auto", "transaction", "batch"] = "auto"
+    wanted: BundleChoice = "auto"
     transaction_limit: int | None = None
 
     def choose(self, count: int) -> BundleType:

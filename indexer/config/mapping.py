@@ -8,7 +8,7 @@ from pydantic import model_validator
 
 from indexer.config.keys import Keys, key, mistake
 from indexer.config.kinds import Terms, Uri  # noqa: TC001 - pydantic reads the annotations
-from indexer.model.choices import DEFAULT_ELEMENTS, Element
+from indexer.model.choices import DEFAULT_ELEMENTS, Element, Resolvable
 
 # The mapping reads its presets from files; a test holds the names together.
 Preset = Literal["base", "us-core", "eu-imaging", "mii", "tw-core", "flute", "ihe-imr", "smart", "digital-twins"]
@@ -73,7 +73,7 @@ class Mapping(Keys):
         "BodyPartExamined (0018,0015) as the site writes it, and the term that DICOM defines for it (PS3.16, Annex L).",
         example={"Thorax a.p.": "CHEST"},
     )
-    resolve: list[Literal["basedOn", "encounter", "referrer"]] = key(
+    resolve: list[Resolvable] = key(
         [],
         "References that are looked up in the FHIR server by their identifier: the one resource that bears "
         "it is referred to. These elements are written then.",

@@ -26,7 +26,7 @@ from indexer.config.kinds import (
     between,
 )
 from indexer.config.mapping import Mapping
-from indexer.model.choices import Conflict, Instances, Release
+from indexer.model import choices
 from indexer.model.ledger_url import with_password
 
 
@@ -101,7 +101,7 @@ class Source(Access):
         "this source and kept in the ledger.",
         example="urn:oid:1.2.3.4",
     )
-    issuer: Literal["read", "ignore"] = key(
+    issuer: choices.IssuerUse = key(
         "read",
         "Whether the issuer of a PatientID (0010,0021) tells equal numbers apart. 'ignore' only where all "
         "numbers come from one issuer: otherwise two people may become one Patient.",
@@ -155,9 +155,7 @@ class Source(Access):
 class BundleLimits(Keys):
     """How many entries go into one request."""
 
-    type: Literal["auto", "transaction", "batch"] = key(
-        "auto", "'auto' asks the server: transaction where it is taken, batch otherwise."
-    )
+    type: choices.BundleChoice = key("auto", "'auto' asks the server: transaction where it is taken, batch otherwise.")
     max_entries: Count = key(100, "Most entries in one Bundle.", ge=1, le=5_000)
     max_bytes: Annotated[Size, between("64KiB", "1GiB")] = key(4 * 1024**2, "Largest Bundle.")
     target_time_s: Annotated[Duration, between("50ms", "1m")] = key(
@@ -182,7 +180,7 @@ class Target(Access):
     """The FHIR server."""
 
     fhir: Url = key(..., "Base address of the FHIR server.", example="https://fhir.example.org/fhir")
-    release: Literal["auto", Release.R4, Release.R4B, Release.R5, Release.R6] = key(
+    release: Literal["auto", choices.Release.R4, choices.Release.R4B, choices.Release.R5, choices.Release.R6] = key(
         "auto", "FHIR release; 'auto' asks the server. R6 is no release yet: the ballot 6.0.0-ballot5 is written."
     )
     strategy: Literal["put"] = key("put", "How resources are written: PUT by an id of our own.")
@@ -217,7 +215,7 @@ class Patients(Keys):
         "study waits until there is one. With create one of our own, without a look. With logical the identifier "
         "alone, with contained a Patient inside the study.",
     )
-    update_demographics: Literal["never", "when_ours", "always"] = key(
+    update_demographics: choices.DemographicsUpdate = key(
         "when_ours",
         "Whether name, gender and birthDate follow the archive after the Patient was made: never, in those "
         "that we made, or in those of others, too.",
@@ -257,19 +255,19 @@ class Config(Keys):
     )
     settle: Settle = key(Settle(), "When a changed study is taken.")
     instances: InstanceLevel = key(
-        Instances("full"),
+        choices.Instances("full"),
         "Whether ImagingStudy.series.instance is written: full (always), none, or {capped: N} (only for "
         "studies of at most N instances). The counts are exact in any case.",
     )
     mapping: Mapping = key(Mapping(), "What is written of a study.")
     patients: Patients = key(Patients(), "Whom studies refer to.")
-    ownership: Literal["shared", "exclusive"] = key(
+    ownership: choices.Ownership = key(
         "shared",
         "Whether what others wrote into our resources survives our updates (shared), or each update "
         "replaces the resource whole (exclusive).",
     )
-    conflict: Literal[Conflict.OURS, Conflict.THEIRS, Conflict.QUARANTINE] = key(
-        Conflict.OURS,
+    conflict: Literal[choices.Conflict.OURS, choices.Conflict.THEIRS, choices.Conflict.QUARANTINE] = key(
+        choices.Conflict.OURS,
         "What holds where others changed an element that changes in the archive, too (ownership: shared).",
     )
     sampled_instances: Count = key(

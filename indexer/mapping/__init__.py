@@ -9,7 +9,7 @@ from indexer.mapping.identity import Identity, patient_key
 from indexer.mapping.patient import with_demographics
 from indexer.mapping.preset import Preset, presets
 from indexer.mapping.requested_tags import sampled_keywords
-from indexer.mapping.resolve import Resolvable, resolved
+from indexer.mapping.resolve import resolved
 from indexer.mapping.rules import DEFAULT_ELEMENTS, Element, Instances, Release, Rules, Subject, elements_for
 from indexer.mapping.study import Mapped, map_study
 from indexer.mapping.withdrawal import withdrawn
@@ -28,7 +28,6 @@ __all__ = [
     "Mapped",
     "Preset",
     "Release",
-    "Resolvable",
     "Rules",
     "Subject",
     "check",

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from indexer.model import Lookup
+from indexer.model.choices import Resolvable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
-
-Resolvable = Literal["basedOn", "encounter", "referrer"]
 
 
 def lookups(study: Mapping[str, Any], elements: Collection[Resolvable]) -> tuple[Lookup, ...]:

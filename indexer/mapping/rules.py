@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from indexer.mapping.preset import Preset
 from indexer.model.choices import DEFAULT_ELEMENTS, Element, Instances, Release
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from zoneinfo import ZoneInfo
 
-    from indexer.mapping.resolve import Resolvable
+    from indexer.model.choices import IssuerUse, Resolvable
 
 __all__ = ["DEFAULT_ELEMENTS", "Element", "Instances", "Release", "Rules", "Subject", "elements_for"]
 
@@ -75,7 +75,7 @@ class Rules:
     patient_id_system: str
     release: Release = Release.R4
     timezone: ZoneInfo | None = None
-    issuer: Literal["read", "ignore"] = "read"
+    issuer: IssuerUse = "read"
     issuer_systems: Mapping[str, str] = field(default_factory=dict)
     accession_systems: Mapping[str, str] = field(default_factory=dict)
     accession_system: str | None = None

@@ -6,6 +6,21 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+IssuerUse = Literal["read", "ignore"]
+"""Whether the issuer of a PatientID tells equal numbers apart."""
+
+Resolvable = Literal["basedOn", "encounter", "referrer"]
+"""Elements whose references can be looked up."""
+
+BundleChoice = Literal["auto", "transaction", "batch"]
+"""Kind of the Bundles; ``auto`` asks the server."""
+
+Ownership = Literal["shared", "exclusive"]
+"""Whether what others wrote into our resources survives our updates."""
+
+DemographicsUpdate = Literal["never", "when_ours", "always"]
+"""In which Patients name, gender and birth date follow the archive."""
+
 
 class Release(StrEnum):
     """FHIR releases that resources can be made for."""

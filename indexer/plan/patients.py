@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from indexer.model import Patient
+    from indexer.model.choices import DemographicsUpdate
 
 
 class Mode(StrEnum):
@@ -32,7 +33,7 @@ class PatientPolicy:
     """
 
     mode: Mode = Mode.MATCH_OR_CREATE
-    update: Literal["never", "when_ours", "always"] = "when_ours"
+    update: DemographicsUpdate = "when_ours"
 
     def is_due(self, known: Patient | None, stated: Patient) -> bool:
         """Whether the Patient has to be written: it is new, or a study at least as late says something else."""

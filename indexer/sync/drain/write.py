@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from indexer.ledger import Ledger
     from indexer.model import ResourceKey
+    from indexer.model.choices import Ownership
     from indexer.plan import Action, Strategy, WritePlan
     from indexer.sync.drain.send import Answers, Read
 
@@ -42,7 +43,7 @@ class ResourceWriter:
     ledger: Ledger
     sender: BundleSender
     strategy: Strategy
-    ownership: Literal["shared", "exclusive"] = "shared"
+    ownership: Ownership = "shared"
     conflict: Conflict = Conflict.OURS
 
     def write(self, plan: WritePlan) -> Answers:

@@ -144,9 +144,10 @@ class NullArchive:
         studies = [int(parent[:8])] if parent else list(map(_study_of, query["StudyInstanceUID"].split("\\")))
         if asked["Level"] == "Study":
             return [self._study(study, self._found) for study in studies]
+        since, limit = asked.get("Since", 0), asked.get("Limit") or max(self._counts)
         if asked["Level"] == "Series":
-            return [row for study in studies for row in self._series(study)]
-        pages = (self._instances(study, asked.get("Since", 0), asked["Limit"]) for study in studies)
+            return [row for study in studies for row in self._series(study, since, limit)]
+        pages = (self._instances(study, since, limit) for study in studies)
         return [page for page in pages if page]
 
     def _study(self, study: int, template: bytes = b"") -> bytes:
@@ -155,10 +156,10 @@ class NullArchive:
         row = (template or self._expanded).replace(b'"#SERIES#"', _text(series))
         return _filled(row.replace(b"#COUNT#", b"%d" % count), study)
 
-    def _series(self, study: int) -> Iterable[bytes]:
+    def _series(self, study: int, since: int, limit: int) -> Iterable[bytes]:
         count = self._counts[study]
-        for number, start in enumerate(range(0, count, PER_SERIES)):
-            children = [_id(3, one) for one in range(start, min(start + PER_SERIES, count))]
+        for number in range(since, min(since + limit, -(-count // PER_SERIES))):
+            children = [_id(3, one) for one in range(number * PER_SERIES, min((number + 1) * PER_SERIES, count))]
             row = self._series_row.replace(b'"#INSTANCES#"', _text(children)).replace(b"#ID#", _id(2, number).encode())
             yield _filled(row, study, _series_uid(number))
 

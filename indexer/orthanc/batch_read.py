@@ -10,7 +10,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 from indexer.model import is_uid_like
-from indexer.orthanc.snapshot import assembled, keep, unmoved
+from indexer.orthanc.snapshot import keep, unmoved
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -79,10 +79,10 @@ def _whole(
     opened: Iterable[tuple[StudyLocation, Answer]], closed: Mapping[str, list[Answer]], found: Found
 ) -> Iterator[tuple[StudyLocation, Study]]:
     for location, answer in opened:
-        mine = {series_id: found[series_id] for series_id in answer.texts("Series") if series_id in found}
-        snapshot = unmoved(answer, closed.get(location.location_id, ()), mine)
-        if snapshot is not None:
-            yield location, assembled(location, answer, snapshot, mine)
+        read = {series_id: found[series_id] for series_id in answer.texts("Series") if series_id in found}
+        study = unmoved(location, answer, closed.get(location.location_id, ()), read)
+        if study is not None:
+            yield location, study
 
 
 def _uids(locations: Iterable[StudyLocation]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import threading
 import time
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from indexer.batched import batched
 from indexer.errors import AccessDenied, ProtocolViolation, Refused
 from indexer.orthanc.answers import Answer, instances, row, rows
 
@@ -111,8 +113,8 @@ class Client:
 
     def bulk_in_chunks(self, resources: Sequence[str], *, level: str | None = None) -> Iterator[Answer]:
         """The same for any number of ids, a chunk at a time."""
-        for start in range(0, len(resources), _CHUNK):
-            yield from self.bulk(resources[start : start + _CHUNK], level=level)
+        for chunk in batched(resources, _CHUNK):
+            yield from self.bulk(chunk, level=level)
 
     def find_instances(self, study_id: str, since: int, limit: int) -> list[ListedInstance]:
         """``POST /tools/find`` for a page of a study's instances; only where `has_extended_find`, as the other finds.
@@ -121,13 +123,17 @@ class Client:
         """
         return self._find_instances(ParentStudy=study_id, Since=since, Limit=limit)
 
-    def find_series(self, study_id: str) -> list[Answer]:
-        """``POST /tools/find`` for a study's series, each with its list of instances.
+    def find_series(self, study_id: str) -> Iterator[Answer]:
+        """``POST /tools/find`` for a study's series, each with its list of instances, a page at a time.
 
         Whatever else expands a series (``/series/{id}``, ``tools/bulk-content``) also makes up its ``Status``, which
         costs an Orthanc on SQLite time in proportion to its whole archive.
         """
-        return self._find(_SERIES, ParentStudy=study_id)
+        for since in itertools.count(0, _CHUNK):
+            page = self._find(_SERIES, ParentStudy=study_id, Since=since, Limit=_CHUNK)
+            yield from page
+            if len(page) < _CHUNK:
+                return
 
     def find_studies(self, uids: Sequence[str]) -> list[Answer]:
         """``POST /tools/find`` for studies by UID, each with its list of series and its number of instances."""

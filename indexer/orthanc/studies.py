@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from indexer.batched import batched
 from indexer.errors import StudyChanging, StudyVanished
 from indexer.orthanc import answers
-from indexer.orthanc.answers import instance
-from indexer.orthanc.snapshot import Snapshot, assembled, keep, last_update, unmoved
+from indexer.orthanc.snapshot import assembled, keep, last_update, unmoved
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,23 +37,29 @@ def read(client: Client, location: StudyLocation, page_size: int) -> Study:
     if answers.uid(opened, "StudyInstanceUID") != location.study_instance_uid:
         raise opened.violation("StudyInstanceUID")
     found: Found = {}
-    snapshot = None
+    study = None
     if client.has_extended_find():
         found = _find(client, location.location_id, set(opened.texts("Series")), page_size)
-        snapshot = unmoved(opened, client.find_series(location.location_id), found)
-    return assembled(location, opened, snapshot or _asked_by_id(client, location, opened, found, page_size), found)
+        study = unmoved(location, opened, client.find_series(location.location_id), found)
+    return study or _asked_by_id(client, location, opened, found, page_size)
 
 
-def _asked_by_id(client: Client, location: StudyLocation, opened: Answer, found: Found, page_size: int) -> Snapshot:
-    """What stands, by ``tools/bulk-content``; reads into `found` what is missing there."""
+def _asked_by_id(client: Client, location: StudyLocation, opened: Answer, found: Found, page_size: int) -> Study:
+    """The study by ``tools/bulk-content``, which is asked for the instances that are missing in `found`, too."""
     closing = [*opened.texts("Series"), location.location_id]
-    snapshot = _snapshot(client.bulk(closing, has_metadata=True))
-    missing = snapshot.missing(found)
+    study, series = _closed(client.bulk(closing, has_metadata=True))
+    missing = [
+        orthanc_id
+        for answer in series
+        for orthanc_id in answer.texts("Instances")
+        if orthanc_id not in found.get(answer.text("ID"), {})
+    ]
     if missing:
-        snapshot = _pages_by_id(client, missing, found, closing, page_size)
-    if last_update(opened) != snapshot.last_update or not snapshot.fits(opened, found):
+        study, series = _pages_by_id(client, missing, found, closing, page_size)
+    whole = assembled(location, opened, series, found) if last_update(opened) == last_update(study) else None
+    if whole is None:
         raise _changing()
-    return snapshot
+    return whole
 
 
 def _find(client: Client, study_id: str, series_ids: set[str], page_size: int) -> Found:
@@ -74,25 +79,26 @@ def _find(client: Client, study_id: str, series_ids: set[str], page_size: int) -
 
 def _pages_by_id(
     client: Client, missing: Sequence[str], found: Found, closing: Sequence[str], page_size: int
-) -> Snapshot:
+) -> tuple[Answer, list[Answer]]:
     """Pages of ``tools/bulk-content``; the last one tells at its end how everything stands."""
     closed: list[Answer] = []
     for page in batched(missing, page_size):
         is_last = page[-1] == missing[-1]
-        answered = client.bulk([*page, *(closing if is_last else ())], has_metadata=True)
-        closed = [answer for answer in answered if answer.text("Type") != "Instance"]
-        keep(found, (instance(answer.json, answer.peer) for answer in answered if answer.text("Type") == "Instance"))
-    return _snapshot(closed)
+        closed = client.bulk([*page, *(closing if is_last else ())], has_metadata=True)
+        instances = [answer for answer in closed if answer.text("Type") == "Instance"]
+        keep(found, (answers.instance(answer.json, answer.peer) for answer in instances))
+    return _closed(closed)
 
 
-def _snapshot(closed: Sequence[Answer]) -> Snapshot:
+def _closed(closed: Sequence[Answer]) -> tuple[Answer, list[Answer]]:
+    """The study and its series as they stand at the end."""
     studies = [answer for answer in closed if answer.text("Type") == "Study"]
     if not studies:
         raise _vanished()
-    series = {answer.text("ID"): answer for answer in closed if answer.text("Type") == "Series"}
-    if set(studies[0].texts("Series")) != set(series):
+    series = [answer for answer in closed if answer.text("Type") == "Series"]
+    if set(studies[0].texts("Series")) != {answer.text("ID") for answer in series}:
         raise _changing()
-    return Snapshot(last_update(studies[0]), series)
+    return studies[0], series
 
 
 def _vanished() -> StudyVanished:

@@ -12,7 +12,7 @@ from indexer.model import is_uid_like
 from indexer.sampling.objects import is_image
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping, Sequence
 
     from indexer.model import Instance, Series
 
@@ -51,10 +51,10 @@ def speakers(series: Series, cap: int) -> Speakers:
     cap
         Objects that are no images, at most.
     """
-    nameable = is_uid_like(series.series_instance_uid)
-    instances = [one for one in series.instances if nameable and is_uid_like(one.sop_instance_uid)]
-    images = [one for one in instances if is_image(one.sop_class_uid)]
-    others = [one for one in instances if not is_image(one.sop_class_uid)] if len(images) < len(instances) else []
+    if not is_uid_like(series.series_instance_uid):
+        return Speakers((), ())
+    images = [instance for instance in series.instances if is_image(instance.sop_class_uid)]
+    others = [instance for instance in series.instances if not is_image(instance.sop_class_uid)]
     return Speakers(_first(_TRIES, images), _first(cap, others))
 
 
@@ -72,9 +72,16 @@ def _is_kept(tag: str, element: object) -> bool:
     return len(orjson.dumps(element)) <= _MAX_ELEMENT_BYTES
 
 
-def _first(count: int, instances: Iterable[Instance]) -> tuple[Instance, ...]:
-    """By InstanceNumber, those without one last, then by UID."""
-    return tuple(nsmallest(count, instances, key=lambda one: (*_number(one.instance_number), one.sop_instance_uid)))
+def _first(count: int, instances: Sequence[Instance]) -> tuple[Instance, ...]:
+    """The first that can be asked for, by InstanceNumber, those without one last, then by UID."""
+    chosen = nsmallest(count, instances, key=_order)
+    if not all(is_uid_like(instance.sop_instance_uid) for instance in chosen):
+        return _first(count, [instance for instance in instances if is_uid_like(instance.sop_instance_uid)])
+    return tuple(chosen)
+
+
+def _order(instance: Instance) -> tuple[bool, int, str]:
+    return *_number(instance.instance_number), instance.sop_instance_uid
 
 
 def _number(text: str | None) -> tuple[bool, int]:

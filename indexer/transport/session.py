@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 Params = Mapping[str, str] | Sequence[tuple[str, str]]
 
 _MIB: Final = 1024 * 1024
-_CHUNK_BYTES: Final = 64 * 1024
+# What is compressed is unpacked little by little: a small answer may become a huge one.
+_COMPRESSED_CHUNK_BYTES: Final = 64 * 1024
+_CHUNK_BYTES: Final = 4 * _MIB
 # Safe or idempotent by definition: RFC 9110 "HTTP Semantics", section 9.2.2.
 _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 
@@ -135,15 +137,18 @@ class Transport:
         )
 
     def _body(self, answer: requests.Response, is_safe: bool) -> bytes:
-        body = bytearray()
-        for chunk in answer.iter_content(_CHUNK_BYTES):
-            body += chunk
-            if len(body) > self._max_bytes:
+        chunks: list[bytes] = []
+        size = 0
+        is_compressed = "Content-Encoding" in answer.headers
+        for chunk in answer.iter_content(_COMPRESSED_CHUNK_BYTES if is_compressed else _CHUNK_BYTES):
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > self._max_bytes:
                 kind = TooLarge if is_safe else AnswerLost
                 text = f"{self.peer} answered more than {self._max_bytes} bytes"
                 raise kind(text, peer=self.peer, hint="Ask for less at a time: lower the page size.")
             DEADLINE.check()
-        return bytes(body)
+        return b"".join(chunks)
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from indexer.bundle.binding import bind
+from indexer.bundle.binding import bind, bound
 from indexer.bundle.entry import Bundle, BundleType, Entry, build, halves, waves
 from indexer.bundle.outcome import mask, strip
 from indexer.bundle.sizing import Limits, Sizer, TypePolicy
@@ -18,6 +18,7 @@ __all__ = [
     "TypePolicy",
     "Verdict",
     "bind",
+    "bound",
     "build",
     "halves",
     "is_throttled",

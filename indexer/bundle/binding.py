@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 NO_REFERENCES: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -18,7 +18,14 @@ _REFERENCE: Final = re.compile(rb'"reference":("(?:[^"\\]|\\.)*")')
 
 
 def bind(body: bytes, *, fhir_id: str | None = None, references: Mapping[str, str] = NO_REFERENCES) -> bytes:
-    """A resource with its id, and with literal references for those that are known. It is not parsed.
+    """A resource with its id, and with literal references for those that are known."""
+    return b"".join(bound(body, fhir_id=fhir_id, references=references)) if fhir_id or references else body
+
+
+def bound(
+    body: bytes, *, fhir_id: str | None = None, references: Mapping[str, str] = NO_REFERENCES
+) -> Iterator[bytes | memoryview]:
+    """The same in pieces: the body is neither parsed nor copied.
 
     Parameters
     ----------
@@ -29,9 +36,12 @@ def bind(body: bytes, *, fhir_id: str | None = None, references: Mapping[str, st
         ``Type/id`` by what stands in the body.
     """
     literal = {orjson.dumps(key): orjson.dumps(reference) for key, reference in references.items()}
-    if literal:
-        body = _REFERENCE.sub(lambda match: b'"reference":' + literal.get(match[1], match[1]), body)
-    if fhir_id is None:
-        return body
-    resource_type, comma, rest = body.partition(b",")
-    return b"".join([resource_type, b',"id":', orjson.dumps(fhir_id), comma, rest])
+    view, at = memoryview(body), 0
+    if fhir_id is not None:
+        at = body.index(b",")
+        yield from (view[:at], b',"id":', orjson.dumps(fhir_id))
+    for match in _REFERENCE.finditer(body) if literal else ():
+        if match[1] in literal:
+            yield from (view[at : match.start(1)], literal[match[1]])
+            at = match.end(1)
+    yield view[at:]

@@ -7,17 +7,17 @@ so what others refer to goes first or in a Bundle of its own; one identity at mo
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from indexer.bundle.binding import bind
+from indexer.bundle.binding import bound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from indexer.model import ResourceKey
 
@@ -39,9 +39,13 @@ class Entry:
     Attributes
     ----------
     body
-        The resource as JSON bytes, with its id if that is known.
+        The resource as JSON bytes.
     fhir_id
         None if the server gives it.
+    lacks_id
+        Whether the body is without the id, which is then put in as it is sent.
+    references
+        ``Type/id`` by what stands in the body, put in as it is sent.
     request
         ``Bundle.entry.request``.
     patient_key
@@ -59,6 +63,8 @@ class Entry:
     patient_key: str | None = None
     patient_body: bytes | None = None
     if_match: str | None = None
+    lacks_id: bool = False
+    references: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def reference(self) -> str:
@@ -70,9 +76,15 @@ class Entry:
         return f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_OID, self.key.reference)}"
 
     @property
+    def resource(self) -> dict[str, object]:
+        """The resource as it is sent."""
+        resource: dict[str, object] = orjson.loads(b"".join(self._bound))
+        return resource
+
+    @property
     def sent(self) -> list[dict[str, object]]:
         """The resources whose words are kept out of what is told of this entry."""
-        return [orjson.loads(body) for body in (self.body, self.patient_body) if body is not None]
+        return [self.resource, *([orjson.loads(self.patient_body)] if self.patient_body is not None else [])]
 
     @property
     def size(self) -> int:
@@ -80,14 +92,18 @@ class Entry:
         return sum(map(len, self.pieces))
 
     @property
-    def pieces(self) -> tuple[bytes, ...]:
+    def pieces(self) -> tuple[bytes | memoryview, ...]:
         """The entry in a Bundle, preceded by a comma; the body is not copied."""
         full_url = b"" if self.fhir_id is not None else b'"fullUrl":"%b",' % self._full_url.encode()
-        return b",{", full_url, b'"resource":', self.body, b',"request":', orjson.dumps(self.request), b"}"
+        return b",{", full_url, b'"resource":', *self._bound, b',"request":', orjson.dumps(self.request), b"}"
 
     def referring(self, references: Mapping[str, str]) -> Entry:
         """The entry with references to resources whose id is known by now (``Type/id`` by `ResourceKey.reference`)."""
-        return replace(self, body=bind(self.body, references=references)) if references else self
+        return replace(self, references={**references, **self.references}) if references else self
+
+    @property
+    def _bound(self) -> Iterator[bytes | memoryview]:
+        return bound(self.body, fhir_id=self.fhir_id if self.lacks_id else None, references=self.references)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,11 +114,18 @@ class Bundle:
     ----------
     entries
         In the order of the Bundle, and so of its answer.
+    pieces
+        Its JSON, in which the bodies of the entries are not copied: they may have many megabytes.
     """
 
     bundle_type: BundleType
     entries: tuple[Entry, ...]
-    body: bytes
+    pieces: tuple[bytes | memoryview, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of its JSON."""
+        return sum(map(len, self.pieces))
 
     @property
     def count(self) -> int:
@@ -124,10 +147,9 @@ def build(entries: Iterable[Entry], bundle_type: BundleType) -> Bundle:
         raise ValueError("two entries of one identity in a Bundle")
     urls = {entry.key.reference: entry.reference for entry in ordered if entry.fhir_id is None}
     head = b'{"resourceType":"Bundle","type":"%b","entry":[' % bundle_type.encode()
-    # One join of all pieces: bodies of megabytes are copied once.
     pieces = [piece for entry in ordered for piece in entry.referring(urls).pieces]
-    pieces[0] = pieces[0].removeprefix(b",")
-    return Bundle(bundle_type=bundle_type, entries=ordered, body=b"".join([head, *pieces, b"]}"]))
+    pieces[0] = b"{"
+    return Bundle(bundle_type=bundle_type, entries=ordered, pieces=(head, *pieces, b"]}"))
 
 
 def waves(entries: Iterable[Entry]) -> tuple[tuple[Entry, ...], ...]:

@@ -80,7 +80,7 @@ class FhirServer:
             raise self._no_base()
         return info
 
-    def send(self, bundle: bytes, count: int) -> tuple[EntryResult, ...]:
+    def send(self, bundle: tuple[bytes | memoryview, ...], count: int) -> tuple[EntryResult, ...]:
         """POST one Bundle of `count` entries; one result per entry, in order.
 
         Raises
@@ -234,7 +234,9 @@ class FhirServer:
         if count < promised:
             raise self._violation(f"found {promised} resources, but gave {count}")
 
-    def _post(self, bundle: bytes, headers: Mapping[str, str], *, idempotent: bool) -> Response:
+    def _post(
+        self, bundle: bytes | tuple[bytes | memoryview, ...], headers: Mapping[str, str], *, idempotent: bool
+    ) -> Response:
         response = self._transport.request(
             "POST", "", body=bundle, headers=headers, idempotent=idempotent, accept_statuses=(400,)
         )

@@ -77,9 +77,10 @@ def merge(before: Resource | None, ours: Resource, theirs: Resource, conflict: C
     return Merged(_whole(merged, ours, theirs), is_changed=True, is_shared=is_shared)
 
 
-def pack(body: bytes) -> bytes:
+def pack(*pieces: bytes | memoryview) -> bytes:
     """A resource's JSON, compressed."""
-    return zlib.compress(body, _LEVEL)
+    compressor = zlib.compressobj(_LEVEL)
+    return b"".join([*map(compressor.compress, pieces), compressor.flush()])
 
 
 def last_written(written: Written, held: dict[str, Any], conflict: Conflict) -> dict[str, Any] | None:

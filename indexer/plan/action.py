@@ -33,6 +33,8 @@ class Action:
     ----------
     body
         As mapped, in JSON: without an id, and referring to others by `ResourceKey.reference`.
+    references
+        ``Type/id`` of those that are known, by what stands in the body.
     fingerprint
         SHA-256 of the body.
     identifier
@@ -68,6 +70,7 @@ class Action:
     force: bool = False
     patient_key: str | None = None
     patient_body: bytes | None = None
+    references: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_due(self) -> bool:

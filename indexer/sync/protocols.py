@@ -130,7 +130,7 @@ class FhirTarget(Protocol):
         """Read ``/metadata``; a statement that nobody may read is no error, another server at the address is."""
         ...
 
-    def send(self, bundle: bytes, count: int) -> tuple[EntryResult, ...]:
+    def send(self, bundle: tuple[bytes | memoryview, ...], count: int) -> tuple[EntryResult, ...]:
         """POST one Bundle of `count` entries; one result per entry, in order.
 
         Raises

@@ -19,9 +19,13 @@ from indexer.transport.faults import FOREIGN, failure, is_dropped, refusal
 from indexer.transport.response import Response
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from requests.auth import AuthBase
+
+Body = bytes | tuple[bytes | memoryview, ...]
+"""In pieces where joining them would hold megabytes twice."""
 
 Params = Mapping[str, str] | Sequence[tuple[str, str]]
 
@@ -29,8 +33,34 @@ _MIB: Final = 1024 * 1024
 # What is compressed is unpacked little by little: a small answer may become a huge one.
 _COMPRESSED_CHUNK_BYTES: Final = 64 * 1024
 _CHUNK_BYTES: Final = 4 * _MIB
+_SMALL_BYTES: Final = 64 * 1024
 # Safe or idempotent by definition: RFC 9110 "HTTP Semantics", section 9.2.2.
 _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+
+
+class _Pieces:
+    """A body whose pieces are not joined, as far as they are large; it can be sent again."""
+
+    def __init__(self, pieces: tuple[bytes | memoryview, ...]) -> None:
+        self._pieces = pieces
+
+    def __len__(self) -> int:
+        return sum(map(len, self._pieces))
+
+    def __iter__(self) -> Iterator[bytes | memoryview]:
+        small: list[bytes | memoryview] = []
+        for piece in self._pieces:
+            if len(piece) < _SMALL_BYTES:
+                small.append(piece)
+            else:
+                yield b"".join(small)
+                yield piece
+                small = []
+        yield b"".join(small)
+
+
+def _data(body: Body | None) -> bytes | _Pieces | None:
+    return _Pieces(body) if isinstance(body, tuple) else body
 
 
 class Transport:
@@ -80,7 +110,7 @@ class Transport:
         path: str,
         *,
         params: Params | None = None,
-        body: bytes | None = None,
+        body: Body | None = None,
         headers: Mapping[str, str] | None = None,
         idempotent: bool | None = None,
         accept_statuses: Sequence[int] = (),
@@ -106,7 +136,7 @@ class Transport:
             raise ValueError("a path begins with a slash")
         safe = method in _IDEMPOTENT if idempotent is None else idempotent
         DEADLINE.at = time.monotonic() + self._timeout_s
-        asked = requests.Request(method, self.base_url + path, headers=headers, params=params, data=body)
+        asked = requests.Request(method, self.base_url + path, headers=headers, params=params, data=_data(body))
         try:
             response = self._exchange(asked, safe)
         except FOREIGN as error:

@@ -13,8 +13,8 @@ from indexer.ledger import Ledger
 from indexer.model import Settled
 
 
-def _carries_studies(_self: object, bundle: bytes, _count: int) -> bool:
-    return b'"ImagingStudy/' in bundle
+def _carries_studies(_self: object, bundle: tuple[bytes | memoryview, ...], _count: int) -> bool:
+    return b'"ImagingStudy/' in b"".join(bundle)
 
 
 def _has_marks(_self: object, _source: str, marks: list[Any], *_: object) -> bool:

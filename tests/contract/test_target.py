@@ -30,7 +30,7 @@ over_http = pytest.mark.parametrize("case", NAMES, indirect=True, scope="module"
 
 def send(case: Case, bundle_type: BundleType, *entries: Entry) -> tuple[EntryResult, ...]:
     bundle = build(entries, bundle_type)
-    return case.server.send(bundle.body, bundle.count)
+    return case.server.send(bundle.pieces, bundle.count)
 
 
 def judgements(case: Case, bundle_type: BundleType, *resources: dict[str, Any]) -> list[EntryStatus]:

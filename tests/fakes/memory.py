@@ -167,16 +167,17 @@ class MemoryTarget:
         self.script.play("info")
         return TargetInfo(fhir_version="4.0.1", software="memory")
 
-    def send(self, bundle: bytes, count: int) -> tuple[EntryResult, ...]:
+    def send(self, bundle: tuple[bytes | memoryview, ...], count: int) -> tuple[EntryResult, ...]:
         """Carry out a Bundle. A step ``send`` comes before, a step ``sent`` after it was committed."""
         self.script.play("send")
-        document = orjson.loads(bundle)
+        body = b"".join(bundle)
+        document = orjson.loads(body)
         entries, kind = document["entry"], document["type"]
         assert len(entries) == count
         with self._lock:
             self.sent.append((kind, tuple(entry["request"]["url"] for entry in entries)))
             entries = with_ids(entries, self._bearer, is_transaction=kind == "transaction")
-            if self.habits.max_bytes is not None and len(bundle) > self.habits.max_bytes:
+            if self.habits.max_bytes is not None and len(body) > self.habits.max_bytes:
                 raise TooLarge("too large", peer="fhir", status=413)
             results = self._carry_out(entries, is_transaction=kind == "transaction")
         self.script.play("sent")

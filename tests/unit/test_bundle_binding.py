@@ -52,9 +52,11 @@ def test_a_transaction_refers_to_what_has_no_id_yet() -> None:
         Entry(key=study, fhir_id=None, body=subject, request={"method": "POST"}),
     ]
     made = build(entries, BundleType.TRANSACTION)
-    first, second = orjson.loads(made.body)["entry"]
+    first, second = orjson.loads(b"".join(made.pieces))["entry"]
     assert first["fullUrl"].startswith("urn:uuid:")
     assert second["resource"]["subject"] == {"reference": first["fullUrl"]}
     assert first["fullUrl"] != second["fullUrl"]
-    (known,) = orjson.loads(build([entries[1].referring({"Patient/a": "Patient/9"})], BundleType.BATCH).body)["entry"]
+    (known,) = orjson.loads(
+        b"".join(build([entries[1].referring({"Patient/a": "Patient/9"})], BundleType.BATCH).pieces)
+    )["entry"]
     assert known["resource"]["subject"] == {"reference": "Patient/9"}

@@ -252,8 +252,8 @@ def test_a_bundle_keeps_within_its_bytes(world: World) -> None:
     world.sender = world.new_sender()
     send, sizes = world.target.send, []
 
-    def weigh(bundle: bytes, count: int) -> Any:
-        sizes.append(len(bundle))
+    def weigh(bundle: tuple[bytes | memoryview, ...], count: int) -> Any:
+        sizes.append(sum(map(len, bundle)))
         return send(bundle, count)
 
     world.target.send = weigh

@@ -35,8 +35,8 @@ def stumbles_over(target: MemoryTarget, monkeypatch: pytest.MonkeyPatch, referen
     """The server answers 500 to any Bundle that holds this entry."""
     send = target.send
 
-    def stumble(bundle: bytes, count: int) -> tuple[EntryResult, ...]:
-        if any(entry["request"]["url"] == reference for entry in orjson.loads(bundle)["entry"]):
+    def stumble(bundle: tuple[bytes | memoryview, ...], count: int) -> tuple[EntryResult, ...]:
+        if any(entry["request"]["url"] == reference for entry in orjson.loads(b"".join(bundle))["entry"]):
             target.script.calls["stumbled"] += 1
             raise BROKEN
         return send(bundle, count)

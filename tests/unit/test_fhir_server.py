@@ -53,10 +53,10 @@ def study(name: str, uid: str = "1.2.3", endpoint: str | None = None) -> dict[st
     }
 
 
-def bundle_of(*resources: dict[str, Any]) -> tuple[bytes, int]:
+def bundle_of(*resources: dict[str, Any]) -> tuple[tuple[bytes | memoryview, ...], int]:
     entries = [put_entry(one) for one in resources]
     made = build(entries, BundleType.BATCH)
-    return made.body, made.count
+    return made.pieces, made.count
 
 
 def page(*resources: dict[str, Any], following: str | None = None, **more: object) -> bytes:

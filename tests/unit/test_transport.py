@@ -377,3 +377,18 @@ def test_environment_and_cookies_are_ignored(
     transport.request("GET", "/")
 
     assert b"cookie" not in server.requests[1].lower()
+
+
+def test_a_body_in_pieces_arrives_whole_and_can_be_sent_again(
+    server: RawServer, make: Callable[..., Transport]
+) -> None:
+    pieces = (b"[", b"1" * 100_000, memoryview(b",2"), b"3" * 70_000, b"]")
+    whole = b"".join(pieces)
+    server.answers = [OK, None, OK]
+    transport = make()
+
+    transport.request("POST", "/a", body=pieces, idempotent=True)
+    transport.request("POST", "/a", body=pieces, idempotent=True)
+
+    assert [request.partition(b"\r\n\r\n")[2] for request in server.requests] == [whole] * 3
+    assert all(b"Content-Length: %d\r\n" % len(whole) in request for request in server.requests)

@@ -6,8 +6,6 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from indexer import bundle
 from indexer.bundle import BundleType, EntryStatus
 from indexer.errors import (
@@ -235,12 +233,12 @@ class BundleSender:
         packed = bundle.build(entries, bundle_type)
         began = self.clock()
         try:
-            results = self.target.send(packed.body, packed.count)
+            results = self.target.send(packed.pieces, packed.count)
         finally:
             elapsed_s = self.clock() - began
             self.busy_s += elapsed_s
-        self.sizer = self.sizer.succeeded(len(packed.body), elapsed_s)
-        facts = {"event": Event.BUNDLE_SENT, "entries": packed.count, "bytes": len(packed.body)}
+        self.sizer = self.sizer.succeeded(packed.size, elapsed_s)
+        facts = {"event": Event.BUNDLE_SENT, "entries": packed.count, "bytes": packed.size}
         _log.info("bundle sent", extra={**facts, "duration_ms": round(1000 * elapsed_s)})
         return {entry.key: _answer(result, entry) for entry, result in zip(packed.entries, results, strict=True)}
 
@@ -311,7 +309,7 @@ def _arrived(entry: Entry, held: Read) -> Answer | None:
     """
     if not isinstance(held, Fetched) or (entry.if_match is not None and held.version_id == entry.if_match):
         return None
-    if is_alike(orjson.loads(entry.body), held.resource):
+    if is_alike(entry.resource, held.resource):
         return Answer(
             entry_status=EntryStatus.ACCEPTED, fhir_id=entry.fhir_id, version_id=held.version_id, is_shared=True
         )

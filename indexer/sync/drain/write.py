@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from indexer import mapping, merge
-from indexer.bundle import Entry, EntryStatus, bind
+from indexer.bundle import Entry, EntryStatus, bind, bound
 from indexer.errors import PeerError, StudyInvalid
 from indexer.merge import Conflict, Merged
 from indexer.model import Written
@@ -57,9 +57,7 @@ class ResourceWriter:
             If the server refuses entries and does not hold what it confirmed before.
         """
         due = {
-            action.key: replace(action, body=bind(action.body, references=plan.references))
-            for action in plan.actions.values()
-            if action.is_due
+            action.key: replace(action, references=plan.references) for action in plan.actions.values() if action.is_due
         }
         before = self._record_pending(due.values())
         to_read = [action for action in due.values() if self._is_read_first(action)]
@@ -83,7 +81,11 @@ class ResourceWriter:
         """
         if self.ownership == "exclusive":
             return {}
-        bodies = {action.key: merge.pack(action.body) for action in actions if not action.is_foreign}
+        bodies = {
+            action.key: merge.pack(*bound(action.body, references=action.references))
+            for action in actions
+            if not action.is_foreign
+        }
         return self.ledger.record_pending(bodies)
 
     def _is_read_first(self, action: Action) -> bool:
@@ -100,7 +102,9 @@ class ResourceWriter:
     def _entry(self, action: Action, if_match: str | None, merged: bytes | None = None) -> Entry:
         return Entry(
             key=action.key,
-            body=merged or bind(action.body, fhir_id=action.fhir_id),
+            body=merged or action.body,
+            lacks_id=merged is None,
+            references={} if merged else action.references,
             fhir_id=action.fhir_id,
             request=self.strategy.request(action, if_match),
             if_match=if_match,
@@ -152,7 +156,7 @@ class ResourceWriter:
         return self._entry(replace(action, fhir_id=self.strategy.fhir_id(action.key)), None)
 
     def _merged(self, action: Action, held: dict[str, Any], written: Written) -> Merged:
-        ours = orjson.loads(bind(action.body, fhir_id=action.fhir_id))
+        ours = orjson.loads(bind(action.body, fhir_id=action.fhir_id, references=action.references))
         if action.is_foreign:
             changed = mapping.with_demographics(held, ours)
             return Merged(changed, is_changed=changed != held, is_shared=True)

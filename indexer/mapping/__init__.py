@@ -5,14 +5,21 @@ from __future__ import annotations
 from indexer.mapping.check import check, fingerprint
 from indexer.mapping.context import Cause, Issue
 from indexer.mapping.endpoint import endpoint
-from indexer.mapping.identity import Identity, patient_key
-from indexer.mapping.patient import with_demographics
+from indexer.mapping.imaging_study import withdrawn
+from indexer.mapping.patient import patient_key, with_demographics
 from indexer.mapping.preset import Preset, presets
-from indexer.mapping.requested_tags import sampled_keywords
 from indexer.mapping.resolve import resolved
-from indexer.mapping.rules import DEFAULT_ELEMENTS, Element, Instances, Release, Rules, Subject, elements_for
+from indexer.mapping.rules import (
+    DEFAULT_ELEMENTS,
+    Element,
+    Instances,
+    Release,
+    Rules,
+    Subject,
+    elements_for,
+    sampled_keywords,
+)
 from indexer.mapping.study import Mapped, map_study
-from indexer.mapping.withdrawal import withdrawn
 
 MAPPING_GENERATION = 2
 """Raised with every change of what a like study becomes, so that everything is written anew."""
@@ -22,7 +29,6 @@ __all__ = [
     "MAPPING_GENERATION",
     "Cause",
     "Element",
-    "Identity",
     "Instances",
     "Issue",
     "Mapped",

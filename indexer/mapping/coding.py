@@ -82,11 +82,6 @@ def name_of_uid(uid: str) -> str | None:
     return entry[0] if entry else None
 
 
-def is_defined_modality(code: str) -> bool:
-    """Whether DICOM defines the modality, be it retired."""
-    return code in column("modality", 2)
-
-
 class Entries:
     """Reads the coded entries of one study.
 

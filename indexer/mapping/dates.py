@@ -109,17 +109,8 @@ def split_date_time(text: str) -> tuple[str, str, str]:
 
 
 def _stated(evidence: Evidence, date_keyword: str, time_keyword: str) -> _Moment | None:
-    date_text = evidence.text(date_keyword)
-    day = parse_date(date_text) if date_text else None
-    if day is None:
-        if date_text:
-            evidence.issues.add(date_keyword, Cause.MALFORMED)
-        return None
-    time_text = evidence.text(time_keyword)
-    at = parse_time(time_text) if time_text else None
-    if time_text and at is None:
-        evidence.issues.add(time_keyword, Cause.MALFORMED)
-    return _Moment(day, at, time_keyword)
+    day = evidence.parsed(date_keyword, parse_date)
+    return _Moment(day, evidence.parsed(time_keyword, parse_time), time_keyword) if day else None
 
 
 def _earliest(datasets: tuple[Attributes, ...]) -> _Moment | None:
@@ -146,9 +137,4 @@ def _written(moment: _Moment | None, context: Context) -> str | None:
 
 def _offset(evidence: Evidence) -> timezone | None:
     """Offset by the sampled datasets; a database holds that of the instance that happened to come first."""
-    sampled = evidence.agreed("TimezoneOffsetFromUTC", lambda dataset: dataset.text("TimezoneOffsetFromUTC"))
-    text = sampled if evidence.sampled else evidence.database.text("TimezoneOffsetFromUTC")
-    offset = parse_offset(text) if text else None
-    if text and offset is None:
-        evidence.issues.add("TimezoneOffsetFromUTC", Cause.MALFORMED)
-    return offset
+    return evidence.of_instances.parsed("TimezoneOffsetFromUTC", parse_offset)

@@ -1,4 +1,4 @@
-"""Study → ImagingStudy."""
+"""Study → ImagingStudy, and what is left of it once no archive holds the study."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from indexer.mapping.context import Context
+    from indexer.mapping.syntax import Json
     from indexer.model import Series, Study
+
+_UNRETRIEVABLE = frozenset({"id", "endpoint", "series"})
 
 
 def study_uid(study: Study) -> str:
@@ -41,7 +44,7 @@ def study_uid(study: Study) -> str:
     return uid
 
 
-def map_imaging_study(study: Study, context: Context, *, subject: Mapping[str, Any]) -> dict[str, Any]:
+def map_imaging_study(study: Study, context: Context, *, subject: Mapping[str, Any]) -> Json:
     """The ImagingStudy of one study, without an id; it refers to the Endpoint of its source.
 
     Parameters
@@ -80,7 +83,16 @@ def map_imaging_study(study: Study, context: Context, *, subject: Mapping[str, A
     return resource
 
 
-def _regions(series: Sequence[MappedSeries], context: Context) -> list[dict[str, Any]]:
+def withdrawn(study: Mapping[str, Any], status: str = "entered-in-error") -> Json:
+    """The study without what can no longer be retrieved: no Endpoint, no series, counts of 0.
+
+    Source: FHIR R4 (4.0.1) "ImagingStudy", `status`; its value set has ``cancelled`` and ``entered-in-error``.
+    """
+    kept = {name: value for name, value in study.items() if name not in _UNRETRIEVABLE}
+    return {**kept, "status": status, "numberOfSeries": 0, "numberOfInstances": 0}
+
+
+def _regions(series: Sequence[MappedSeries], context: Context) -> list[Json]:
     """The regions that a preset wants at the study: those of the series' body sites that its value set holds."""
     preset = context.rules.preset
     url = preset.regions.get(context.rules.release)
@@ -112,15 +124,9 @@ def _united(first: Series, second: Series) -> Series:
     return replace(first, instances=(*first.instances, *second.instances), sampled={**second.sampled, **first.sampled})
 
 
-def _identifiers(uid: str, context: Context) -> list[dict[str, Any]]:
-    identifiers = [
-        {
-            "use": "official",
-            "type": coding.STUDY_INSTANCE_UID,
-            "system": "urn:dicom:uid",
-            "value": f"urn:oid:{uid}",
-        }
-    ]
+def _identifiers(uid: str, context: Context) -> list[Json]:
+    first = {"use": "official", "type": coding.STUDY_INSTANCE_UID, "system": "urn:dicom:uid", "value": f"urn:oid:{uid}"}
+    identifiers = [first]
     own = accession(context)
     if own and context.encoding.has_accession_identifier:
         identifiers.append({"use": "usual", **own})

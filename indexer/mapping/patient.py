@@ -1,43 +1,49 @@
-"""The patient of a study: who it is, and the Patient resource that would be created."""
+"""Whom a study is of: the patient's identifier and key, the Patient resource, and the study's subject."""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from indexer.errors import StudyInvalid, StudyNotReady
 from indexer.mapping import coding
-from indexer.mapping.context import Cause, Evidence
+from indexer.mapping.context import Cause
 from indexer.mapping.dates import FIRST_BIRTH_YEAR, parse_date
-from indexer.mapping.identity import Identity, keyed_digest, patient_key
 from indexer.mapping.issuer import patient_id_system
 from indexer.mapping.people import human_names
+from indexer.mapping.rules import Element, Subject
 from indexer.mapping.syntax import filled
-from indexer.model.attributes import NOTHING
+from indexer.model import ResourceKey
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from indexer.mapping.context import Issues
+    from indexer.mapping.context import Context
     from indexer.mapping.rules import Rules
+    from indexer.mapping.syntax import Json
     from indexer.model import Attributes, PersonName, Study
 
 _DIGEST_LENGTH = 16
 _GENDERS = {"M": "male", "F": "female", "O": "other"}
+_CONTAINED_ID = "patient"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """System and value of the identifier that a study's patient bears."""
+
+    system: str
+    value: str
 
 
 def datasets_of(study: Study) -> tuple[Attributes, ...]:
     """Every sampled dataset of a study in the order of series and SOPInstanceUID."""
     ordered = sorted(study.series, key=lambda one: one.series_instance_uid)
     return tuple(series.sampled[uid] for series in ordered for uid in sorted(series.sampled))
-
-
-def patient_evidence(study: Study, issues: Issues) -> Evidence:
-    """What is said of the patient: by the sampled datasets alone, by the database only where there is none.
-
-    Orthanc keeps one patient for one number, whoever issued it, so its database may hold another person's name.
-    """
-    datasets = datasets_of(study)
-    return Evidence(NOTHING if datasets else study.attributes, datasets, issues)
 
 
 def identify(study: Study, rules: Rules) -> Identity:
@@ -55,7 +61,7 @@ def identify(study: Study, rules: Rules) -> Identity:
         raise StudyNotReady(
             "The issuer of the patient number could not be read.",
             cause="issuer_unread",
-            hint="The study waits until DICOMweb answers. 'issuer: ignore' takes the number without its issuer.",
+            hint="The study waits until a dataset can be read. 'issuer: ignore' takes the number without its issuer.",
         )
     statements = datasets or (study.attributes,)
     value = _only_value(statements)
@@ -67,30 +73,43 @@ def identify(study: Study, rules: Rules) -> Identity:
     return Identity(next(iter(systems), None) or rules.patient_id_system, value)
 
 
-def map_patient(evidence: Evidence, identity: Identity, rules: Rules) -> dict[str, Any]:
+def map_patient(identity: Identity, context: Context) -> Json:
     """The Patient resource as it would be created, without an id."""
-    name = _name(evidence)
+    name = _name(context)
     return filled(
         resourceType="Patient",
         identifier=[
             {
-                "use": rules.preset.patient_identifier_use,
+                "use": context.rules.preset.patient_identifier_use,
                 "type": coding.MEDICAL_RECORD_NUMBER,
                 "system": identity.system,
                 "value": identity.value,
             }
         ],
         name=human_names(name) if name else [],
-        gender=_gender(evidence),
-        birthDate=_birth_date(evidence),
+        gender=_gender(context),
+        birthDate=_birth_date(context),
     )
 
 
-def with_demographics(held: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:
+def with_demographics(held: Mapping[str, Any], ours: Mapping[str, Any]) -> Json:
     """A Patient that others made, with the name, gender and birth date that the archive states."""
     stated = {name: ours[name] for name in ("name", "gender", "birthDate") if name in ours}
     kept = {name: value for name, value in held.items() if name.lstrip("_") not in stated or name in stated}
     return {**kept, **stated}
+
+
+def map_subject(identity: Identity, patient: Json, context: Context) -> Json:
+    """``subject``, and ``contained`` where the rules want the patient inside the study."""
+    rules = context.rules
+    if context.wants(Element.DEVICE_SUBJECT) and _is_device(identity, context):
+        return {"subject": {"type": "Device", "identifier": {"system": identity.system, "value": identity.value}}}
+    if rules.subject is Subject.LOGICAL:
+        return {"subject": {"type": "Patient", "identifier": patient["identifier"][0]}}
+    if rules.subject is Subject.CONTAINED:
+        contained = {"resourceType": "Patient", "id": _CONTAINED_ID, **patient}
+        return {"contained": [contained], "subject": {"reference": f"#{_CONTAINED_ID}"}}
+    return {"subject": {"reference": ResourceKey("Patient", key_of(identity, rules)).reference}}
 
 
 def key_of(identity: Identity, rules: Rules) -> str:
@@ -98,13 +117,35 @@ def key_of(identity: Identity, rules: Rules) -> str:
     return patient_key(rules.site_key, identity.system, identity.value)
 
 
-def name_digest(evidence: Evidence, rules: Rules) -> str:
+def patient_key(site_key: bytes, system: str, value: str) -> str:
+    """Keyed hash of a patient's identifier, 64 hexadecimal digits.
+
+    A plain hash of a patient number can be guessed back by trying all numbers. A URI holds no ``|``, so system and
+    value cannot run into each other.
+    """
+    return _keyed_digest(site_key, f"{system}|{value}")
+
+
+def name_digest(context: Context) -> str:
     """Short keyed hash of the name, so that one number with many names is noticed; empty without a name.
 
     Letter case, padding and empty trailing components do not make another name.
     """
-    name = _name(evidence)
-    return keyed_digest(rules.site_key, f"name|{_plain(name)}")[:_DIGEST_LENGTH] if name else ""
+    name = _name(context)
+    return _keyed_digest(context.rules.site_key, f"name|{_plain(name)}")[:_DIGEST_LENGTH] if name else ""
+
+
+def _keyed_digest(site_key: bytes, text: str) -> str:
+    return hmac.new(site_key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+
+
+def _is_device(identity: Identity, context: Context) -> bool:
+    """Whether the study is of a device, such as a phantom: by the site's patterns, or as the dataset says.
+
+    Source: PS3.3 2024e, C.7.1.1 "Patient Module", Quality Control Subject.
+    """
+    is_named = any(fnmatchcase(identity.value, pattern) for pattern in context.rules.device_patient_ids)
+    return is_named or any(dataset.text("QualityControlSubject") == "YES" for dataset in context.evidence.sampled)
 
 
 def _only_value(datasets: tuple[Attributes, ...]) -> str:
@@ -120,9 +161,9 @@ def _only_value(datasets: tuple[Attributes, ...]) -> str:
     return stated.pop()
 
 
-def _name(evidence: Evidence) -> PersonName | None:
+def _name(context: Context) -> PersonName | None:
     """The first name that is stated: instances that spell it in other ways do not make the patient nameless."""
-    return next((name for dataset in evidence.all for name in dataset.person_names("PatientName")), None)
+    return next((name for dataset in context.evidence.all for name in dataset.person_names("PatientName")), None)
 
 
 def _plain(name: PersonName) -> str:
@@ -138,16 +179,13 @@ def _conflict(message: str) -> StudyInvalid:
     )
 
 
-def _gender(evidence: Evidence) -> str | None:
-    sex = (evidence.text("PatientSex") or "").upper()
+def _gender(context: Context) -> str | None:
+    sex = (context.evidence.text("PatientSex") or "").upper()
     if sex and sex not in _GENDERS:
-        evidence.issues.add("PatientSex", Cause.UNKNOWN_CODE)
+        context.issues.add("PatientSex", Cause.UNKNOWN_CODE)
     return _GENDERS.get(sex)
 
 
-def _birth_date(evidence: Evidence) -> str | None:
-    text = evidence.text("PatientBirthDate")
-    day = parse_date(text, FIRST_BIRTH_YEAR) if text else None
-    if text and day is None:
-        evidence.issues.add("PatientBirthDate", Cause.MALFORMED)
+def _birth_date(context: Context) -> str | None:
+    day = context.evidence.parsed("PatientBirthDate", partial(parse_date, first_year=FIRST_BIRTH_YEAR))
     return day.isoformat() if day else None

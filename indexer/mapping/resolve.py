@@ -10,25 +10,22 @@ from indexer.model.choices import Resolvable
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
+    from indexer.mapping.syntax import Json
+
 
 def lookups(study: Mapping[str, Any], elements: Collection[Resolvable]) -> tuple[Lookup, ...]:
     """What to look up for these elements, each once; only identifiers with a system mean one thing everywhere."""
     return tuple(dict.fromkeys(_logical(study, elements)))
 
 
-def resolved(study: Mapping[str, Any], found: Mapping[Lookup, str]) -> dict[str, Any]:
+def resolved(study: Json, found: Mapping[Lookup, str]) -> Json:
     """The study with the literal references that were found (``Type/id``) beside the identifiers."""
-    copied = dict(study)
-    for name in get_args(Resolvable):
-        if name in study:
-            value = study[name]
-            copied[name] = (
-                [_literal(one, found) for one in value] if isinstance(value, list) else _literal(value, found)
-            )
-    return copied
+    return study | {name: _literal(study[name], found) for name in get_args(Resolvable) if name in study}
 
 
-def _literal(reference: Mapping[str, Any], found: Mapping[Lookup, str]) -> dict[str, Any]:
+def _literal(reference: Any, found: Mapping[Lookup, str]) -> Any:
+    if isinstance(reference, list):
+        return [_literal(one, found) for one in reference]
     target = found.get(_lookup(reference)) if "identifier" in reference else None
     return {"reference": target, **reference} if target else dict(reference)
 

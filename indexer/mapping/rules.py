@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from indexer.mapping.coding import rows
 from indexer.mapping.preset import Preset
 from indexer.model.choices import DEFAULT_ELEMENTS, Element, Instances, Release
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from indexer.model.choices import IssuerUse, Resolvable
 
-__all__ = ["DEFAULT_ELEMENTS", "Element", "Instances", "Release", "Rules", "Subject", "elements_for"]
+__all__ = ["DEFAULT_ELEMENTS", "Element", "Instances", "Release", "Rules", "Subject"]
 
 
 class Subject(StrEnum):
@@ -89,3 +90,9 @@ class Rules:
     meta_source: str | None = None
     resolve: tuple[Resolvable, ...] = ()
     requires_access_token: bool | None = None
+
+
+def sampled_keywords(rules: Rules) -> frozenset[str]:
+    """Attributes that the mapping reads from the dataset of a single instance: no more than these are asked for."""
+    wanted = {"always", *rules.elements}
+    return frozenset(keyword for keyword, elements in rows("sampled") if not wanted.isdisjoint(elements.split()))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from indexer.mapping import coding
 from indexer.mapping.anatomy import body_site, laterality
-from indexer.mapping.context import Cause
+from indexer.mapping.context import Cause, Evidence
 from indexer.mapping.dates import series_started
 from indexer.mapping.instance import add_titles, distinct, listed
 from indexer.mapping.issuer import designated_system
@@ -52,7 +52,7 @@ def map_series(series: Series, of_study: Context) -> MappedSeries:
     """Map one series."""
     uid = clean(series.series_instance_uid)
     sampled = tuple(series.sampled[key] for key in sorted(series.sampled))
-    context = of_study.at(series.attributes, sampled)
+    context = of_study.at(Evidence(series.attributes, sampled, of_study.issues))
     instances, count = distinct(series.instances, context.issues)
     modality = _modality(context, instances)
     if not UID.fullmatch(uid):
@@ -99,18 +99,15 @@ def _specimen(item: Attributes) -> Json | None:
 
 def _number(context: Context) -> int | None:
     """Series number by the database alone: DICOMweb wraps a number that is too large."""
-    text = context.evidence.database.text("SeriesNumber")
-    number = unsigned(text) if text else None
-    if text and number is None:
-        context.issues.add("SeriesNumber", Cause.OUT_OF_RANGE)
-    return number
+    database = Evidence(context.evidence.database, (), context.issues)
+    return database.parsed("SeriesNumber", unsigned, Cause.OUT_OF_RANGE)
 
 
 def _modality(context: Context, instances: dict[str, Instance]) -> str:
     """Modality as stated; where none is stated, the one that the class of the objects has."""
     stated = (context.evidence.text("Modality") or "").upper()
     if _CODE_STRING.fullmatch(stated):
-        if not coding.is_defined_modality(stated):
+        if stated not in coding.column("modality", 2):
             context.issues.add("Modality", Cause.UNKNOWN_CODE)
         return stated
     context.issues.add("Modality", Cause.MALFORMED if stated else Cause.MISSING)

@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from indexer.mapping import patient
 from indexer.mapping.coding import Entries
 from indexer.mapping.context import Context, Evidence, Issues
 from indexer.mapping.dates import parse_date, parse_time
 from indexer.mapping.imaging_study import map_imaging_study, study_uid
-from indexer.mapping.meta import with_meta
+from indexer.mapping.patient import datasets_of, identify, key_of, map_patient, map_subject, name_digest
+from indexer.mapping.preset import with_meta
 from indexer.mapping.release import ENCODINGS
 from indexer.mapping.resolve import lookups
-from indexer.mapping.subject import device_subject, is_device, patient_subject
 from indexer.model import Lookup, ResourceKey
 
 if TYPE_CHECKING:
@@ -74,21 +73,20 @@ def map_study(study: Study, rules: Rules) -> Mapped:
         With the cause ``issuer_unread``.
     """
     uid = study_uid(study)
-    identity = patient.identify(study, rules)
+    identity = identify(study, rules)
     context = _context(study, rules)
-    demographics = patient.patient_evidence(study, context.issues)
-    key = patient.key_of(identity, rules)
-    resource = patient.map_patient(demographics, identity, rules)
-    of_device = is_device(identity, context.evidence.sampled, rules)
-    subject = device_subject(identity) if of_device else patient_subject(resource, key, rules)
+    of_patient = context.at(context.evidence.of_instances)
+    patient = map_patient(identity, of_patient)
+    subject = map_subject(identity, patient, of_patient)
     imaging_study = map_imaging_study(study, context, subject=subject)
+    key = key_of(identity, rules)
     return Mapped(
         source=study.source,
         imaging_study=with_meta(imaging_study, rules, context.issues),
-        patient=with_meta(resource, rules, context.issues),
+        patient=with_meta(patient, rules, context.issues),
         patient_key=key,
         basis=_basis(context.evidence, uid),
-        name_digest=patient.name_digest(demographics, rules),
+        name_digest=name_digest(of_patient),
         issues=context.issues.listed(),
         has_patient=subject["subject"].get("reference") == ResourceKey("Patient", key).reference,
         lookups=lookups(imaging_study, rules.resolve),
@@ -96,7 +94,7 @@ def map_study(study: Study, rules: Rules) -> Mapped:
 
 
 def _context(study: Study, rules: Rules) -> Context:
-    issues, datasets = Issues(), patient.datasets_of(study)
+    issues, datasets = Issues(), datasets_of(study)
     return Context(
         rules=rules,
         encoding=ENCODINGS[rules.release],

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import psutil
 import requests
 
-from indexer.sync.drain.drain import TASKS_AT_ONCE
+from indexer.sync.drain.study_reader import STUDIES_AT_ONCE
 from tests.samples.datasets import to_bytes
 from tests.servers.hapi import Hapi
 from tests.servers.orthanc import Orthanc
@@ -72,7 +72,7 @@ def store_zips(orthanc: Orthanc, parts: Iterable[Callable[[], list[Dataset]]]) -
 
 def at_once(locations: Sequence[StudyLocation]) -> list[Sequence[StudyLocation]]:
     """Studies as a reader takes them."""
-    return [locations[start : start + TASKS_AT_ONCE] for start in range(0, len(locations), TASKS_AT_ONCE)]
+    return [locations[start : start + STUDIES_AT_ONCE] for start in range(0, len(locations), STUDIES_AT_ONCE)]
 
 
 class Stopwatch:

@@ -1,4 +1,4 @@
-"""Keeps a FHIR server's ImagingStudy index true to one or more Orthanc PACS."""
+"""Keeps a FHIR server's ImagingStudy index in sync with one or more Orthanc PACS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In what an ImagingStudy that a server holds differs from what the archive says. Pure."""
+"""How an ImagingStudy on a server differs from what the archive says. Pure."""
 
 from __future__ import annotations
 
@@ -6,74 +6,59 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
 Resource = dict[str, Any]
 
 
-def differences(expected: Resource, held: Sequence[Resource]) -> tuple[str, ...]:
-    """Every difference that a reader of the index would suffer from.
+def differences(expected: Resource, present: Sequence[Resource]) -> tuple[str, ...]:
+    """Every difference that matters to a reader of the index, such as ``missing instance 1.2.3``.
 
     Parameters
     ----------
     expected
         The ImagingStudy as it would be published now.
-    held
-        Every ImagingStudy of the server that bears the study's identifier.
-
-    Returns
-    -------
-    tuple
-        One short sentence each, such as ``missing instance 1.2.3``; empty if all is well.
+    present
+        Every ImagingStudy on the server that has the study's identifier.
     """
-    mine = [one for one in held if one.get("id") == expected["id"]]
-    if not mine:
+    ours = next((study for study in present if study.get("id") == expected["id"]), None)
+    if ours is None:
         return ("missing study",)
-    doubled = (f"doubled study: also ImagingStudy/{one.get('id')}" for one in held if one.get("id") != expected["id"])
-    return (*doubled, *_of_study(expected, mine[0]), *_of_series(expected, mine[0]))
+    others = (study.get("id") for study in present if study.get("id") != expected["id"])
+    doubled = (f"doubled study: also ImagingStudy/{fhir_id}" for fhir_id in others)
+    return (*doubled, *_of_study(expected, ours), *_of_elements("series", expected.get("series"), ours.get("series")))
 
 
-def _of_study(expected: Resource, held: Resource) -> Iterator[str]:
+def _of_study(expected: Resource, present: Resource) -> Iterator[str]:
     for key in ("numberOfSeries", "numberOfInstances", "status", "started"):
-        if held.get(key) != expected.get(key):
-            yield f"wrong {key}: {held.get(key)} instead of {expected.get(key)}"
-    if _reference(held.get("subject")) != _reference(expected.get("subject")):
+        if present.get(key) != expected.get(key):
+            yield f"wrong {key}: {present.get(key)} instead of {expected.get(key)}"
+    if _reference(present.get("subject")) != _reference(expected.get("subject")):
         yield "wrong subject"
-    missing = {_reference(one) for one in expected.get("endpoint", ())} - {
-        _reference(one) for one in held.get("endpoint", ())
-    }
-    if missing:
+    if set(map(_reference, expected.get("endpoint", ()))) - set(map(_reference, present.get("endpoint", ()))):
         yield "missing endpoint"
 
 
-def _of_series(expected: Resource, held: Resource) -> Iterator[str]:
-    wanted, found = _by_uid(expected.get("series")), _by_uid(held.get("series"))
-    yield from _sets("series", wanted, found)
-    yield from _doubles("series", held.get("series"))
-    for uid in sorted(wanted.keys() & found.keys()):
-        if wanted[uid].get("numberOfInstances") != found[uid].get("numberOfInstances"):
+def _of_elements(name: str, expected: object, present: object) -> Iterator[str]:
+    """Differences of two lists of series, and of the instances in them, or of two lists of instances."""
+    wanted, elements = _by_uid(expected), _by_uid(present)
+    yield from (f"missing {name} {uid}" for uid in sorted(wanted.keys() - elements.keys()))
+    yield from (f"extra {name} {uid}" for uid in sorted(elements.keys() - wanted.keys()))
+    counts = Counter(str(element.get("uid")) for element in _list(present))
+    yield from (f"doubled {name} {uid}" for uid, count in sorted(counts.items()) if count > 1)
+    for uid in sorted(wanted.keys() & elements.keys()):
+        if wanted[uid].get("numberOfInstances") != elements[uid].get("numberOfInstances"):
             yield f"wrong numberOfInstances of series {uid}"
-        yield from _sets("instance", _by_uid(wanted[uid].get("instance")), _by_uid(found[uid].get("instance")))
-        yield from _doubles("instance", found[uid].get("instance"))
+        yield from _of_elements("instance", wanted[uid].get("instance"), elements[uid].get("instance"))
 
 
-def _sets(word: str, wanted: Mapping[str, Resource], found: Mapping[str, Resource]) -> Iterator[str]:
-    yield from (f"missing {word} {uid}" for uid in sorted(wanted.keys() - found.keys()))
-    yield from (f"extra {word} {uid}" for uid in sorted(found.keys() - wanted.keys()))
+def _by_uid(elements: object) -> dict[str, Resource]:
+    return {str(element.get("uid")): element for element in _list(elements)}
 
 
-def _doubles(word: str, held: object) -> Iterator[str]:
-    counts = Counter(str(one.get("uid")) for one in _list(held))
-    yield from (f"doubled {word} {uid}" for uid, count in sorted(counts.items()) if count > 1)
+def _list(elements: object) -> list[Resource]:
+    return [element for element in elements if isinstance(element, dict)] if isinstance(elements, list) else []
 
 
-def _by_uid(held: object) -> dict[str, Resource]:
-    return {str(one.get("uid")): one for one in _list(held)}
-
-
-def _list(held: object) -> list[Resource]:
-    return [one for one in held if isinstance(one, dict)] if isinstance(held, list) else []
-
-
-def _reference(held: object) -> object:
-    return held.get("reference") if isinstance(held, dict) else None
+def _reference(value: object) -> object:
+    return value.get("reference") if isinstance(value, dict) else None

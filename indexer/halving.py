@@ -1,4 +1,4 @@
-"""Find what spoils the whole by halving."""
+"""Find the item that makes a request fail by halving."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def by_halves(
     error: type[PeerError] | tuple[type[PeerError], ...],
     alone: Callable[[T, PeerError], R],
 ) -> list[R]:
-    """What is answered for these items; where all of them fail, each half of them is tried.
+    """The answers for these items; if they fail together, each half is tried.
 
     Parameters
     ----------
     error
-        Failures that one of the items may be to blame for.
+        Failures that a single item may cause.
     alone
-        The answer for an item that fails by itself; may raise.
+        The answer for an item that fails alone; may raise.
     """
     if not items:
         return []

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 ATTEMPTS = 5
 """Failures of a study's own before it goes to quarantine."""
 
+FIRST_S, LONGEST_S = 30.0, 6 * 3600.0
+"""First and longest delay before a study is tried again."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettlingRule:
@@ -54,7 +57,7 @@ def marks(page: FeedPage, rule: SettlingRule) -> tuple[Mark, ...]:
     )
 
 
-def backoff_s(attempt: int, *, first_s: float, most_s: float, chance: float) -> float:
+def backoff_s(attempt: int, chance: float) -> float:
     """Seconds to wait before try number `attempt` + 1: doubling, with jitter so that many do not come back at once.
 
     Parameters
@@ -62,12 +65,12 @@ def backoff_s(attempt: int, *, first_s: float, most_s: float, chance: float) -> 
     chance
         A random number from 0 to 1.
     """
-    return float(min(most_s, first_s * 2 ** min(attempt, 30))) * (0.5 + chance / 2)
+    return min(LONGEST_S, FIRST_S * 2.0 ** min(attempt, 30)) * (0.5 + chance / 2)
 
 
-def patience_s(waited_s: float, *, first_s: float, most_s: float) -> float:
-    """Seconds to wait for what somebody else has to do: a quarter of the wait so far, so that the asking grows rare."""
-    return min(most_s, max(first_s, waited_s / 4))
+def recheck_s(waited_s: float, *, first_s: float = FIRST_S) -> float:
+    """Seconds to wait for what somebody else has to do: a quarter of the wait so far, so that checks grow rarer."""
+    return min(LONGEST_S, max(first_s, waited_s / 4))
 
 
 def epoch_text(at: float) -> str:

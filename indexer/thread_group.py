@@ -1,4 +1,4 @@
-"""Threads that end together: the first failure stops all, and is raised to whoever waits for them."""
+"""Threads that end together: the first failure stops all of them and is raised by `ThreadGroup.join`."""
 
 from __future__ import annotations
 
@@ -16,14 +16,9 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class ThreadGroup:
-    """Loops that run side by side until a stop is asked for.
+    """Loops that run in parallel until `stop` is set, by anybody or because one of them failed.
 
     Threads are daemons: a request that hangs cannot keep the process from ending.
-
-    Attributes
-    ----------
-    stop
-        Set when a loop fails, is interrupted, or somebody asks for it.
     """
 
     stop: threading.Event

@@ -8,10 +8,10 @@ import rich.table  # noqa: F401
 
 import indexer
 from indexer.cli import backfill
-from indexer.sync.drain import drain, reading_pipeline
+from indexer.sync.drain import drain, source_workers
 
 for module in pkgutil.walk_packages(indexer.__path__, "indexer."):
     if "__main__" not in module.name and ".migrations" not in module.name:  # these two do something
         importlib.import_module(module.name)
 
-backfill.WATCH_S = drain.IDLE_S = reading_pipeline.IDLE_S = 0.05
+backfill.WATCH_S = drain.IDLE_S = source_workers.IDLE_S = 0.05

@@ -1,7 +1,7 @@
 """Entries and the Bundle that carries them.
 
 Source: FHIR R4 (4.0.1) "RESTful API", section 3.1.0.11 "batch/transaction": the entries of a batch are independent,
-so what others refer to goes first or in a Bundle of its own; one identity at most once per transaction.
+so what others refer to goes first or in a Bundle of its own; a resource occurs at most once per transaction.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _RANK_OF_OTHERS: Final = 2
 
 
 class BundleType(StrEnum):
-    """Whole or not at all, or each entry for itself."""
+    """All or nothing, or each entry independently."""
 
     TRANSACTION = "transaction"
     BATCH = "batch"
@@ -41,19 +41,19 @@ class Entry:
     body
         The resource as JSON bytes.
     fhir_id
-        None if the server gives it.
+        None if the server assigns it.
     lacks_id
-        Whether the body is without the id, which is then put in as it is sent.
+        Whether the body has no id yet; it is inserted when the entry is sent.
     references
-        ``Type/id`` by what stands in the body, put in as it is sent.
+        ``Type/id`` by `ResourceKey.reference`; they replace it in the body when the entry is sent.
     request
         ``Bundle.entry.request``.
     patient_key
         Keyed hash of the patient, the same on a Patient and on the studies that refer to it.
     patient_body
-        The Patient that a study refers to as JSON bytes: a server may quote that, too, when it refuses the study.
+        The Patient of a study as JSON bytes: a server may quote it when it refuses the study.
     if_match
-        Version that must still be the present one, None if any may be overwritten.
+        Version that must still be the current one, None if any may be overwritten.
     """
 
     key: ResourceKey
@@ -68,7 +68,7 @@ class Entry:
 
     @property
     def reference(self) -> str:
-        """``Type/id``, or what stands for it in a transaction as long as the server has not given an id."""
+        """``Type/id``, or a placeholder for it in a transaction until the server assigns the id."""
         return self._full_url if self.fhir_id is None else f"{self.key.type}/{self.fhir_id}"
 
     @property
@@ -83,12 +83,12 @@ class Entry:
 
     @property
     def sent(self) -> list[dict[str, object]]:
-        """The resources whose words are kept out of what is told of this entry."""
+        """The resources whose contents must not appear in what is logged or stored about this entry."""
         return [self.resource, *([orjson.loads(self.patient_body)] if self.patient_body is not None else [])]
 
     @property
     def size(self) -> int:
-        """Bytes that the entry takes in a Bundle, its comma included."""
+        """Bytes that the entry takes in a Bundle, with its comma."""
         return sum(map(len, self.pieces))
 
     @property
@@ -98,7 +98,7 @@ class Entry:
         return b",{", full_url, b'"resource":', *self._bound, b',"request":', orjson.dumps(self.request), b"}"
 
     def referring(self, references: Mapping[str, str]) -> Entry:
-        """The entry with references to resources whose id is known by now (``Type/id`` by `ResourceKey.reference`)."""
+        """The entry with references to resources whose id is now known (``Type/id`` by `ResourceKey.reference`)."""
         return replace(self, references={**references, **self.references}) if references else self
 
     @property
@@ -108,14 +108,12 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
-    """A Bundle that is ready to be sent.
+    """A Bundle that is ready to be sent; the answer to it has the order of `entries`.
 
     Attributes
     ----------
-    entries
-        In the order of the Bundle, and so of its answer.
     pieces
-        Its JSON, in which the bodies of the entries are not copied: they may have many megabytes.
+        Its JSON. The bodies of the entries are not copied, because they may have many megabytes.
     """
 
     bundle_type: BundleType
@@ -133,13 +131,7 @@ class Bundle:
 
 
 def build(entries: Iterable[Entry], bundle_type: BundleType) -> Bundle:
-    """Pack entries, what is referred to before what refers to it; bodies are joined as they are.
-
-    Raises
-    ------
-    ValueError
-        If two entries have one identity, or if there is none.
-    """
+    """Pack entries, what is referred to before what refers to it; bodies are joined as they are."""
     ordered = tuple(sorted(entries, key=_rank))
     if not ordered:
         raise ValueError("a Bundle needs an entry")
@@ -153,21 +145,16 @@ def build(entries: Iterable[Entry], bundle_type: BundleType) -> Bundle:
 
 
 def waves(entries: Iterable[Entry]) -> tuple[tuple[Entry, ...], ...]:
-    """Groups to be sent one after the other as batches: entries of a group do not refer to each other."""
+    """Groups to send one after the other as batches: entries of one group do not refer to each other."""
     ordered = sorted(entries, key=_rank)
     return tuple(tuple(group) for _, group in groupby(ordered, key=_rank))
 
 
 def halves(entries: Sequence[Entry]) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
-    """Two smaller sets to be sent one after the other, to find an entry that spoils the whole.
+    """Two smaller sets to send one after the other, to find the entry that makes the whole fail.
 
-    A study goes with the Patient that it needs; studies of one patient that are parted each take it along. A Patient
-    and its only study are parted last: the Patient is sent first.
-
-    Raises
-    ------
-    ValueError
-        If there is only one entry.
+    A study goes with the Patient that it needs; if the studies of one patient are split, both halves contain it. A
+    Patient and its only study are split last: the Patient is sent first.
     """
     if len(entries) < 2:
         raise ValueError("one entry has no halves")
@@ -181,7 +168,7 @@ def halves(entries: Sequence[Entry]) -> tuple[tuple[Entry, ...], tuple[Entry, ..
 
 
 def _groups(entries: Sequence[Entry]) -> list[list[Entry]]:
-    """Entries that belong together by their patient, in the order of a Bundle."""
+    """Entries grouped by patient, in the order of a Bundle."""
     groups: dict[str, list[Entry]] = {}
     for entry in sorted(entries, key=_rank):
         groups.setdefault(entry.patient_key or entry.key.reference, []).append(entry)

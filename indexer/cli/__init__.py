@@ -1,8 +1,8 @@
-"""The command line: reads the options, composes the objects, turns errors into sentences and exit codes.
+"""The command line: reads the options, builds the objects, turns errors into messages and exit codes.
 
-`commands` and the modules of the sub-commands (`config`, `ledger`, `quarantine`) declare what can be typed. At
-their top they import nothing but typer, `options` and `errors`; what a command works with is imported where it begins
-to work. So ``--help`` and ``status`` do not wait for the libraries of others.
+`commands` and the modules of the sub-commands (`config`, `ledger`, `quarantine`) declare the commands. At the top they
+import only typer, `options` and `errors`; each command imports what it needs when it runs, so that ``--help`` and
+``status`` start quickly.
 """
 
 from __future__ import annotations
@@ -24,20 +24,19 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-def tell_version(is_asked: bool) -> None:
-    """Print the version and end, if asked to."""
-    if is_asked:
+def print_version(is_wanted: bool) -> None:
+    """Print the version and exit, if that is what was asked for."""
+    if is_wanted:
         OUTPUT.print(f"dicom-fhir-indexer {__version__}")
         raise typer.Exit
 
 
 VersionOption = Annotated[
-    bool, typer.Option("--version", is_eager=True, callback=tell_version, help="Say which version this is.")
+    bool, typer.Option("--version", is_eager=True, callback=print_version, help="Print the version.")
 ]
 
 app = typer.Typer(
     name="dicom-fhir-indexer",
-    help="Keeps a FHIR server's ImagingStudy index true to one or more Orthanc PACS.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
     add_completion=False,
@@ -47,10 +46,8 @@ app = typer.Typer(
 
 
 @app.callback()
-def program(
-    _version: VersionOption = False,
-) -> None:
-    """Keeps a FHIR server's ImagingStudy index true to one or more Orthanc PACS."""
+def program(_version: VersionOption = False) -> None:
+    """Keeps a FHIR server's ImagingStudy index in sync with one or more Orthanc PACS."""
 
 
 app.add_typer(commands.app)

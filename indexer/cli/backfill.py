@@ -1,4 +1,4 @@
-"""``backfill``: every study that is already there."""
+"""``backfill``: publishes every study that is already in the sources."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WATCH_S = 0.5
 STOP_S = 8.0
 
 PATIENCE_S = 30.0
-"""When all that is left is put off for longer than this, it is left to the daemon or to the next call."""
+"""If everything that is left is deferred for longer than this, it is left to the daemon or to the next call."""
 
 
 def selected(
@@ -36,13 +36,7 @@ def selected(
     *,
     force: bool,
 ) -> Selection:
-    """What the options ask for.
-
-    Raises
-    ------
-    UsageError
-        If a date is none.
-    """
+    """What the options ask for; raises `UsageError` for a wrong date."""
     return Selection(
         sources=tuple(source.name for source in site.config.sources),
         since=_date(since, "--since"),
@@ -54,7 +48,7 @@ def selected(
 
 
 def backfill(site: Site, selection: Selection, rate: float | None) -> int:
-    """Mark, then drain or watch until all is settled; the exit code."""
+    """Mark, then drain or watch until all is settled; returns the exit code."""
     stop_on_signal(site.stop)
     return _Run(site, selection).carry_out(rate)
 
@@ -69,33 +63,31 @@ class _Run:
         self.seen = Seen()
 
     def carry_out(self, rate: float | None) -> int:
-        """Mark, then drain or watch until all is settled; the exit code."""
-        ledger = self.site.ledger
         run = self._begun(rate)
         marking = Backfill(
-            ledger=ledger,
+            ledger=self.site.ledger,
             sources=list(self.site.sources.values()),
             feeds=self.site.feeds,
             selection=self.selection,
-            clock=self._now,
+            clock=time.time,
             is_stopped=self.stop.is_set,
         )
         run = marking.mark(run, self.seen)
-        with Display(ledger, run) as display:
+        with Display(self.site.ledger, run) as display:
             self._drained(run, display)
-        return self._said(run)
+        return self._report(run)
 
     def _begun(self, rate: float | None) -> BackfillRun:
-        """The run of an earlier call that was cut short, if anything of it is left to do; else a new one."""
+        """The run of an earlier call, if it is not finished; otherwise a new one."""
         ledger = self.site.ledger
-        run = ledger.backfill_begin(self.selection.digest, self._now(), rate)
+        run = ledger.backfill_begin(self.selection.digest, time.time(), rate)
         if not run.is_marked or ledger.backfill_progress(run).remaining:
             return run
-        ledger.backfill_finish(run, self._now())
-        return ledger.backfill_begin(self.selection.digest, self._now(), rate)
+        ledger.backfill_finish(run, time.time())
+        return ledger.backfill_begin(self.selection.digest, time.time(), rate)
 
     def _drained(self, run: BackfillRun, display: Display) -> None:
-        """Let somebody drain: us while nobody else does."""
+        """Drain, unless another process does; then show its progress."""
         while not self.stop.is_set() and not self._is_over(run):
             try:
                 with self.site.ledger.drain_lock():
@@ -116,24 +108,24 @@ class _Run:
     def _is_over(self, run: BackfillRun) -> bool:
         if self.site.ledger.backfill_progress(run).remaining == 0:
             return True
-        dues = [self.site.ledger.next_due(self._now(), source=name) for name in self.selection.sources]
+        dues = [self.site.ledger.next_due(time.time(), source=name) for name in self.selection.sources]
         due_s = min((due_s for due_s in dues if due_s is not None), default=0.0)
         return due_s > PATIENCE_S
 
-    def _said(self, run: BackfillRun) -> int:
-        """Say how it ended; the exit code."""
+    def _report(self, run: BackfillRun) -> int:
+        """Print how it ended; returns the exit code."""
         progress = self.site.ledger.backfill_progress(run)
         done = progress.marked - progress.remaining - progress.quarantined
         OUTPUT.print(f"{done} studies ({progress.instances} instances) settled of {progress.marked}.")
         if self.seen.undated:
             OUTPUT.print(f"{self.seen.undated} studies have no StudyDate and were left out by --since/--until.")
         if not run.is_marked:
-            OUTPUT.print("Not every study was marked yet. Call again to go on.")
+            OUTPUT.print("Not every study is marked yet. Run the command again to continue.")
             return 75
         if progress.remaining:
-            OUTPUT.print(f"{progress.remaining} studies are still dirty; 'status' says why. Call again to go on.")
+            OUTPUT.print(f"{progress.remaining} studies are still dirty; 'status' says why. Run it again to continue.")
             return 75
-        self.site.ledger.backfill_finish(run, self._now())
+        self.site.ledger.backfill_finish(run, time.time())
         if not progress.quarantined:
             return 0
         OUTPUT.print(f"{progress.quarantined} studies are in quarantine:")
@@ -141,9 +133,6 @@ class _Run:
             if row.since >= run.started_at:
                 OUTPUT.print(f"  {row.study_instance_uid}  {row.cause}: {row.text}", markup=False)
         return 1
-
-    def _now(self) -> float:
-        return time.time()
 
 
 def _date(text: str | None, option: str) -> str | None:

@@ -1,4 +1,4 @@
-"""The commands as they are typed; what each one does stands in the module that it imports."""
+"""The commands and their options; each imports the module that carries it out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from indexer.cli.options import Installation, of_installation
 
 app = typer.Typer()
 
-JsonOption = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
 @app.command()
@@ -31,15 +31,15 @@ def backfill(
     installation: Installation,
     since: Annotated[str | None, typer.Option(help="First StudyDate, YYYY-MM-DD.")] = None,
     until: Annotated[str | None, typer.Option(help="Last StudyDate, YYYY-MM-DD.")] = None,
-    modality: Annotated[list[str] | None, typer.Option(help="Only studies with a series of it; repeatable.")] = None,
+    modality: Annotated[list[str] | None, typer.Option(help="Only studies with such a series; repeatable.")] = None,
     study: Annotated[list[str] | None, typer.Option(help="Only this StudyInstanceUID; repeatable.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Send even what is unchanged.")] = False,
     rate: Annotated[float | None, typer.Option(min=0.01, help="At most so many studies per second.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be written; write nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be written; write nothing.")] = False,
 ) -> int:
-    """Index every study that is already there; a call that was cut short goes on where it was.
+    """Publish every study that is already in the sources; a call that was cut short resumes where it stopped.
 
-    Beside a running daemon this marks the studies and shows the daemon's progress; alone it drains them itself.
+    While the daemon runs, this marks the studies and shows the daemon's progress; otherwise it publishes them itself.
     """
     from indexer.cli.backfill import backfill, selected
     from indexer.cli.preview import preview
@@ -52,7 +52,7 @@ def backfill(
 @app.command()
 @of_installation
 def status(installation: Installation, as_json: JsonOption = False) -> int:
-    """Say per source what is reachable, how far the feed is read, and what is dirty, published or quarantined."""
+    """Show whether each server is reachable, how far feeds are read, and what is dirty, published or quarantined."""
     from indexer.cli.status import status
 
     return status(installation.servers(), as_json=as_json)
@@ -65,7 +65,7 @@ def show(
     study_instance_uid: Annotated[str, typer.Argument(metavar="UID", help="StudyInstanceUID.")],
     resource: Annotated[bool, typer.Option("--resource", help="Print what would be sent, as JSON.")] = False,
 ) -> int:
-    """Show what the source, the ledger and the FHIR server say of one study, and where they differ."""
+    """Show what the source, the ledger and the FHIR server have for one study, and how they differ."""
     from indexer.cli.show import show
 
     return show(installation.site(), study_instance_uid, resource=resource)
@@ -76,7 +76,7 @@ def show(
 def verify(installation: Installation, as_json: JsonOption = False) -> int:
     """Compare whole sources with the FHIR server: studies, series, instances, counts, subjects, endpoints.
 
-    Exit 0 only if all is equal, except for studies in quarantine or not yet settled, which are listed apart.
+    Exits with 0 only if all are equal; studies in quarantine or not yet settled are listed apart and do not count.
     """
     from indexer.cli.verify import verify
 

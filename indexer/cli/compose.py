@@ -27,9 +27,10 @@ from indexer.sync.changes.poll import Poller
 from indexer.sync.drain.drain import Drain
 from indexer.sync.drain.endpoints import TargetSetup
 from indexer.sync.drain.publish import Publisher
-from indexer.sync.drain.read import Reader, SourcePipeline
+from indexer.sync.drain.read import Reader
 from indexer.sync.drain.resolve import Resolver
 from indexer.sync.drain.send import BundleSender
+from indexer.sync.drain.study_reader import ConfiguredSource, StudyReader
 from indexer.sync.drain.write import ResourceWriter
 from indexer.sync.preview import Preview
 from indexer.sync.target_ids import TargetIds
@@ -51,32 +52,26 @@ STRATEGIES = {"put": PutStrategy}
 """By `target.strategy`."""
 
 SWITCH_S = 0.0005
-"""A thread that maps gives way this often: the one that sends lets go at each of many short calls of the database, and
-would wait for Python's usual 5 ms each time."""
+"""Switch interval of threads, in seconds: the sending thread makes many short database calls, and after each of them it
+would wait for a mapping thread for Python's default of 5 ms."""
 
 GC_THRESHOLD = 50_000
-"""A page of instances is 20,000 objects without a cycle among them; at Python's usual 700 a seventh of all time goes
-into looking for cycles."""
+"""A page of instances is 20,000 objects without a cycle; at Python's default of 700, collecting takes a seventh of all
+time."""
 
 _SUBJECTS = {"logical": Subject.LOGICAL, "contained": Subject.CONTAINED}
 
 
 @dataclass
 class Site(Servers):
-    """One configured installation: its servers, and the flow over them.
-
-    Attributes
-    ----------
-    stop
-        Ends whatever waits or drains.
-    """
+    """One configured installation: its servers and the flow between them; `stop` ends whatever waits or drains."""
 
     stop: threading.Event = field(default_factory=threading.Event)
     _recording: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @cached_property
     def health(self) -> dict[str, ServerHealth]:
-        """Of every server, by its name: ``fhir``, ``orthanc main``, ``dicomweb main``."""
+        """By the name of the server: ``fhir``, ``orthanc main``, ``dicomweb main``."""
         retry = self.config.target.retry
         sampled = [("dicomweb", source.name) for source in self.config.sources if source.read_dicomweb]
         servers = [
@@ -87,13 +82,7 @@ class Site(Servers):
 
     @cached_property
     def release(self) -> Release:
-        """Release that is written; the FHIR server is asked once if the configuration leaves it open.
-
-        Raises
-        ------
-        ConfigError
-            If the server names a release that cannot be written.
-        """
+        """The FHIR release to write; with ``auto``, that of the server, and `ConfigError` if it is not a known one."""
         wanted = self.config.target.release
         return self._release_of_server() if wanted == "auto" else wanted
 
@@ -111,13 +100,14 @@ class Site(Servers):
         return release
 
     @cached_property
-    def pipelines(self) -> dict[str, SourcePipeline]:
-        return {source.name: self._pipeline(source) for source in self.config.sources}
+    def configured(self) -> dict[str, ConfiguredSource]:
+        """Each source as the flow reads it, by name."""
+        return {source.name: self._configured(source) for source in self.config.sources}
 
-    def _pipeline(self, source: Source) -> SourcePipeline:
+    def _configured(self, source: Source) -> ConfiguredSource:
         rules = self._rules(source)
         health = self.health[f"orthanc {source.name}"]
-        return SourcePipeline(
+        return ConfiguredSource(
             source=self.sources[source.name],
             health=health,
             samples=self._samples(source, rules),
@@ -128,19 +118,20 @@ class Site(Servers):
 
     @cached_property
     def endpoints(self) -> dict[str, Callable[[], dict[str, Any]]]:
-        """Each source's Endpoint; one that has neither 'dicomweb' nor 'dicomweb_root' is asked for its address."""
+        """Each source's Endpoint; a source with neither 'dicomweb' nor 'dicomweb_root' is asked for its address."""
         return {source.name: functools.partial(self._endpoint, source) for source in self.config.sources}
 
     def _endpoint(self, source: Source) -> dict[str, Any]:
         address = self.health[f"orthanc {source.name}"].call("connect", lambda: self._address(source), tries=1)
         identifier = self._endpoint_id(source.name)
-        return mapping.endpoint(
-            address, identifier=identifier, source=source.name, rules=self.pipelines[source.name].rules
-        )
+        rules = self.configured[source.name].rules
+        return mapping.endpoint(address, identifier=identifier, source=source.name, rules=rules)
 
     def _endpoint_id(self, name: str) -> str:
-        source = next(source for source in self.config.sources if source.name == name)
-        return self.ledger.endpoint_id(name) or endpoint_id(self._address(source))
+        return self.ledger.endpoint_id(name) or endpoint_id(self._address(self._config_of(name)))
+
+    def _config_of(self, name: str) -> Source:
+        return next(source for source in self.config.sources if source.name == name)
 
     @cached_property
     def strategy(self) -> Strategy:
@@ -185,7 +176,7 @@ class Site(Servers):
         system, is_new = self.ledger.patient_system(source)
         if is_new:
             _log.warning(
-                "no patient_id_system is configured: PatientIDs without an issuer get a system made for this source",
+                "no patient_id_system is set: PatientIDs without an issuer get a system generated for this source",
                 extra={"event": Event.PATIENT_SYSTEM_MADE, "source": source},
             )
         return system
@@ -196,15 +187,15 @@ class Site(Servers):
         cap = self.config.sampled_instances
         transport = transport_to(source, source.orthanc, f"dicomweb {source.name}")
         over_dicomweb = DicomWebSamples(transport, root=lambda: self._dicomweb_root(source), cap=cap)
-        quicker = self.archives[source.name].samples
-        return quicker(mapping.sampled_keywords(rules), over_dicomweb, cap) if quicker else over_dicomweb
+        direct = self.archives[source.name].samples
+        return direct(mapping.sampled_keywords(rules), over_dicomweb, cap) if direct else over_dicomweb
 
     def _dicomweb_root(self, source: Source) -> str:
         return source.dicomweb_root or self.archives[source.name].dicomweb_root()
 
     def poller(self, name: str) -> Poller:
         """The poller of one source."""
-        source = next(one for one in self.config.sources if one.name == name)
+        source = self._config_of(name)
         settle = self.config.settle
         quiet_s = max(source.stable_age_s, settle.quiet_s) + settle.margin_s
         return Poller(
@@ -224,32 +215,22 @@ class Site(Servers):
 
     @cached_property
     def reader(self) -> Reader:
-        return Reader(
-            pipelines=self.pipelines,
-            clock=time.time,
-            site_key=self.ledger.site_key(),
-        )
+        studies = StudyReader(sources=self.configured)
+        return Reader(studies=studies, clock=time.time, site_key=self.ledger.site_key())
 
     @cached_property
     def resolver(self) -> Resolver:
-        """Who looks into the FHIR server before studies are sent."""
         return Resolver(
             ledger=self.ledger,
             target=self.target,
             health=self.health["fhir"],
             policy=self.policy,
             strategy=self.strategy,
-            looks_for_studies=self.config.ownership == "shared",
+            searches_studies=self.config.ownership == "shared",
         )
 
     def drain(self) -> Drain:
-        """A drain whose servers are ready; waits for them as long as it takes.
-
-        Raises
-        ------
-        Interrupted
-            If a stop is asked for meanwhile.
-        """
+        """A drain, once the FHIR server is ready; waits for that as long as it takes."""
         sys.setswitchinterval(SWITCH_S)
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD)
@@ -284,7 +265,7 @@ class Site(Servers):
         )
 
     def _record_health(self) -> None:
-        """Let `status` see how the servers are doing; the lock keeps an older state from being written last."""
+        """Let `status` see the health of the servers; the lock keeps an older state from being written last."""
         with self._recording:
             self.ledger.put_health([health.state() for health in self.health.values()])
 
@@ -301,11 +282,11 @@ class Site(Servers):
 
     @cached_property
     def preview(self) -> Preview:
-        """Who says what a drain would do, for somebody who waits for the answer."""
+        """Gives up after three failures, because somebody waits for the answer."""
         return Preview(reader=self.reader, resolver=replace(self.resolver, tries=3), ids=self.ids, clock=time.time)
 
 
 def _switched(elements: frozenset[Element], switches: Mapping[str, bool]) -> frozenset[Element]:
-    """Elements of a preset, and on top of it what the site switches itself."""
+    """Elements of a preset, with those that the site switches on or off."""
     on = {Element(name) for name, is_on in switches.items() if is_on}
     return (elements | on) - {Element(name) for name, is_on in switches.items() if not is_on}

@@ -1,4 +1,4 @@
-"""``config``: check it, or see what can be set."""
+"""``config``: check the configuration file, or print its schema or an example."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ app = typer.Typer(help="The configuration file: check, schema, example.", no_arg
 
 @app.command()
 def check(config: ConfigOption = None) -> None:
-    """Read the file and name every mistake at once, by line."""
+    """Read the file and report all mistakes at once, with their lines."""
     loaded = Installation(config).load()
     for warning in loaded.warnings:
         OUTPUT.print(f"warning: {warning}", markup=False)

@@ -1,4 +1,4 @@
-"""``ledger``: care for the state."""
+"""``ledger``: back up the state, print the site key."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def backup(
     installation: Installation,
     file: Annotated[Path, typer.Argument(help="A file that does not exist yet.")],
 ) -> None:
-    """Write a consistent copy of an SQLite ledger, also while the daemon runs."""
+    """Write a consistent copy of an SQLite ledger, even while the daemon runs."""
     installation.servers().ledger.backup(file)
-    OUTPUT.print(f"The ledger was copied to {file}; it holds the site key, keep it as safe as the ledger itself.")
+    OUTPUT.print(f"The ledger was copied to {file}. It contains the site key: keep it as safe as the ledger itself.")
 
 
 @app.command("site-key")
 @of_installation
 def site_key(installation: Installation) -> None:
-    """Print the secret behind the Patient ids, to be kept apart from the ledger (64 hexadecimal digits)."""
+    """Print the secret that Patient ids are made with (64 hexadecimal digits); keep it apart from the ledger."""
     OUTPUT.print(installation.servers().ledger.site_key().hex())

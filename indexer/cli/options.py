@@ -1,4 +1,4 @@
-"""Options that all commands share, and the installation that they name."""
+"""Options that all commands share, and the installation that they select."""
 
 from __future__ import annotations
 
@@ -38,9 +38,11 @@ ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", envvar=FILE_VARIABLE, help=f"Configuration file; default {DEFAULT_FILE}."),
 ]
-OrthancOption = Annotated[str | None, typer.Option("--orthanc", help="Orthanc's REST address, for a try without file.")]
-FhirOption = Annotated[str | None, typer.Option("--fhir", help="FHIR base address, for a try without file.")]
-LedgerOption = Annotated[Path | None, typer.Option("--ledger", help="Ledger file, for a try without file.")]
+OrthancOption = Annotated[
+    str | None, typer.Option("--orthanc", help="Orthanc's REST address, to try it without a file.")
+]
+FhirOption = Annotated[str | None, typer.Option("--fhir", help="FHIR base address, to try it without a file.")]
+LedgerOption = Annotated[Path | None, typer.Option("--ledger", help="Ledger file, to try it without a file.")]
 
 R = TypeVar("R")
 
@@ -49,7 +51,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Installation:
-    """What a command is about: a configuration file, or two addresses for a try without one."""
+    """What a command works on: a configuration file, or two addresses to try it without one."""
 
     file: Path | None = None
     orthanc: str | None = None
@@ -57,15 +59,7 @@ class Installation:
     ledger: Path | None = None
 
     def load(self) -> Loaded:
-        """Read and check the configuration.
-
-        Raises
-        ------
-        UsageError
-            If the options contradict each other.
-        ConfigError
-            If the configuration is wrong.
-        """
+        """Read and check the configuration; raises `UsageError` if the options do not go together."""
         from indexer import config
 
         if self.orthanc and self.fhir:
@@ -77,19 +71,19 @@ class Installation:
         return config.load(self.file or DEFAULT_FILE, os.environ)
 
     def servers(self) -> Servers:
-        """The ledger and the servers, for commands that only ask them."""
+        """The ledger and the servers, for commands that need no more."""
         from indexer.cli.servers import Servers
 
         return Servers(self._configured())
 
     def site(self) -> Site:
-        """The whole flow."""
+        """Everything, for commands that read studies or drain."""
         from indexer.cli.compose import Site
 
         return Site(self._configured())
 
     def _configured(self) -> Config:
-        """The configuration, after logging was set up by it."""
+        """The configuration, after setting up logging by it."""
         loaded = self.load()
         log.configure(loaded.config.log.format, loaded.config.log.level)
         for warning in loaded.warnings:
@@ -98,7 +92,7 @@ class Installation:
 
 
 def of_installation(command: Callable[Concatenate[Installation, ...], R]) -> Callable[..., R]:
-    """A command whose first parameter is an installation: typed are the options that say which one."""
+    """Turn the first parameter of a command, an `Installation`, into the options that select it."""
 
     def called(
         config: ConfigOption = None,

@@ -1,4 +1,4 @@
-"""``backfill --dry-run``: what would be written, study by study, writing nothing to the FHIR server."""
+"""``backfill --dry-run``: prints what would be written for each study, and writes nothing to the FHIR server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def preview(site: Site, selection: Selection) -> int:
-    """Print a line per study that would be written and a count of each kind; the exit code."""
+    """Print a line per study that would be written and a count of each kind; returns the exit code."""
     counts: Counter[str] = Counter()
     seen = Seen()
     for source in site.sources.values():
@@ -27,17 +27,17 @@ def preview(site: Site, selection: Selection) -> int:
             for batch in batched(locations, STUDIES_AT_ONCE):
                 items = site.preview.preview([(location,) for location in batch], force=selection.force)
                 for location, item in zip(batch, items, strict=True):
-                    word = _word(item, ResourceKey("ImagingStudy", location.study_instance_uid))
-                    counts[word] += 1
-                    if word != "unchanged":
-                        OUTPUT.print(f"{word}  {location.study_instance_uid}", markup=False)
-    OUTPUT.print(", ".join(f"{count} {word}" for word, count in sorted(counts.items())) or "no studies")
+                    text = _text(item, ResourceKey("ImagingStudy", location.study_instance_uid))
+                    counts[text] += 1
+                    if text != "unchanged":
+                        OUTPUT.print(f"{text}  {location.study_instance_uid}", markup=False)
+    OUTPUT.print(", ".join(f"{count} {text}" for text, count in sorted(counts.items())) or "no studies")
     if seen.undated:
         OUTPUT.print(f"{seen.undated} studies have no StudyDate and were left out by --since/--until.")
-    return 1 if any(word.startswith("quarantine") for word in counts) else 0
+    return 1 if any(text.startswith("quarantine") for text in counts) else 0
 
 
-def _word(item: WritePlan | Settlement, study: ResourceKey) -> str:
+def _text(item: WritePlan | Settlement, study: ResourceKey) -> str:
     match item:
         case WritePlan(actions=actions) if actions[study].verb is Verb.CREATE:
             return "create"

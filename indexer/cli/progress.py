@@ -1,4 +1,4 @@
-"""How far a backfill is: a bar on a terminal, else a line every 30 seconds."""
+"""Progress of a backfill: a bar on a terminal, otherwise a line every 30 seconds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LINE_EVERY_S = 30.0
 
 
 class Display:
-    """Shows the progress of one run, whoever drains it."""
+    """Shows the progress of one run, whichever process drains it."""
 
     def __init__(self, ledger: Ledger, run: BackfillRun) -> None:
         self._ledger = ledger
@@ -49,7 +49,7 @@ class Display:
         self._bar.stop()
 
     def show(self) -> None:
-        """Bring the display up to date."""
+        """Update the display."""
         now = time.monotonic()
         if not ERRORS.is_terminal and now < self._line_at:
             return

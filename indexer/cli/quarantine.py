@@ -1,4 +1,4 @@
-"""``quarantine``: studies that could not be published."""
+"""``quarantine``: studies that cannot be published."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import typer
 from indexer.cli.options import OUTPUT, Installation, of_installation
 from indexer.errors import UsageError
 
-app = typer.Typer(help="Studies that could not be published: list, show, replay.", no_args_is_help=True)
+app = typer.Typer(help="Studies that cannot be published: list, show, replay.", no_args_is_help=True)
 
 
 @app.command("list")
 @of_installation
 def list_(installation: Installation) -> None:
-    """List them, oldest first, with cause."""
+    """List them with their cause, oldest first."""
     from indexer.schedule import epoch_text
 
     rows = installation.servers().ledger.quarantine()
@@ -31,7 +31,7 @@ def show(
     installation: Installation,
     study_instance_uid: Annotated[str, typer.Argument(metavar="UID")],
 ) -> None:
-    """Show one of them, and what to do."""
+    """Show why one of them cannot be published, and what to do."""
     from indexer.schedule import epoch_text
 
     study = installation.servers().ledger.study(study_instance_uid)
@@ -40,16 +40,18 @@ def show(
     row = study.quarantine
     OUTPUT.print(f"since {epoch_text(row.since)}\ncause {row.cause}\n{row.text}\n{row.hint}", markup=False)
     for location in row.locations:
-        OUTPUT.print(f"stands in {location.source} as {location.location_id}", markup=False)
+        OUTPUT.print(f"in {location.source} as {location.location_id}", markup=False)
 
 
 @app.command()
 @of_installation
 def replay(
     installation: Installation,
-    study_instance_uid: Annotated[list[str] | None, typer.Argument(metavar="[UID]...", help="All without one.")] = None,
+    study_instance_uid: Annotated[
+        list[str] | None, typer.Argument(metavar="[UID]...", help="All if none is given.")
+    ] = None,
 ) -> None:
-    """Mark them dirty again; the daemon or the next backfill publishes them if their cause is gone."""
+    """Mark them dirty again; the daemon or the next backfill publishes them if the cause is gone."""
     servers = installation.servers()
     sources = [source.name for source in servers.config.sources]
     count = servers.ledger.replay(study_instance_uid or (), time.time(), sources=sources)

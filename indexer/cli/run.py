@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def run(site: Site) -> None:
-    """Follow and publish until a signal comes."""
+    """Follow the sources and publish until a signal comes."""
     stop_on_signal(site.stop)
     site.ledger.wait_out(site.stop)
     followers = [

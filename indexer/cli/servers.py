@@ -1,4 +1,4 @@
-"""The ledger and the servers of one installation, built from its configuration; no flow over them."""
+"""The ledger and the servers of one installation, built from its configuration."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Servers:
-    """What commands talk to; each is built when it is first asked for."""
+    """The ledger and the servers; each is built when it is first used."""
 
     config: Config
 
@@ -41,7 +41,7 @@ class Servers:
 
     @cached_property
     def feeds(self) -> dict[str, ChangeFeed]:
-        """Feeds of the sources that have one; the others are listed only."""
+        """Feeds of the sources that have one; the others can only be listed."""
         return {name: archive.feed for name, archive in self.archives.items() if archive.feed is not None}
 
     @cached_property
@@ -52,17 +52,17 @@ class Servers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Archive:
-    """What is built of one configured source.
+    """What is built for one configured source.
 
     Attributes
     ----------
     feed
-        None for an archive that tells nothing of its changes.
+        None for an archive that does not report its changes.
     dicomweb_root
         Asks the archive for the path of its DICOMweb service.
     samples
-        Makes a quicker way to single datasets of the one over DICOMweb, for those keywords and up to that cap; None
-        where there is none.
+        Builds a cheaper way to read single datasets than DICOMweb, from the keywords to read, the way over DICOMweb to
+        fall back on, and the cap on instances; None if there is none.
     """
 
     source: StudySource
@@ -83,12 +83,12 @@ ARCHIVES: dict[str, Callable[[Source], Archive]] = {"orthanc": _orthanc}
 
 
 def transport_to(access: Access, url: str, peer: str) -> Transport:
-    """HTTP to an address, with the credentials that the configuration has for it."""
+    """HTTP to an address, with its configured credentials."""
     return Transport(url, peer=peer, auth=auth_of(access), ca_file=access.ca_file, timeout_s=access.timeout_s)
 
 
 def auth_of(access: Access) -> Auth | None:
-    """Credentials; a token in a file is read anew at each request, for it is renewed while we run."""
+    """Credentials; a token file is read at each request, because tokens are renewed while the daemon runs."""
     if access.username:
         return basic(access.username, access.password.get_secret_value() if access.password else "")
     if path := access.bearer_file:

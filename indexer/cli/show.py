@@ -1,4 +1,4 @@
-"""``show``: one study, three views."""
+"""``show``: one study as the source, the ledger and the FHIR server have it."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 
 def show(site: Site, study_instance_uid: str, *, resource: bool) -> int:
-    """Print the three views, or the resources that would be sent; the exit code."""
+    """Print the study, or the resources that would be sent; returns the exit code."""
     row = site.ledger.study(study_instance_uid)
-    locations = row.locations if row and row.locations else _found(site, study_instance_uid)
+    locations = row.locations if row and row.locations else _locations(site, study_instance_uid)
     if resource:
         return _resources(site, locations)
     mapped = _mapped(site, locations)
@@ -36,12 +36,14 @@ def show(site: Site, study_instance_uid: str, *, resource: bool) -> int:
 
 
 def _resources(site: Site, locations: tuple[StudyLocation, ...]) -> int:
-    """Print the ImagingStudy as it would be sent, and its Patient if that is ours, due or not."""
+    """Print the ImagingStudy and, if it is ours, the Patient as they would be sent, due or not."""
     (plan,) = site.preview.preview([locations], force=True)
     if not isinstance(plan, WritePlan):
         ERRORS.print(f"This study is not sent now: {_why(plan)}", markup=False)
         return 1
-    actions = sorted((action for action in plan.actions.values() if not action.is_foreign), key=lambda one: one.key)
+    actions = sorted(
+        (action for action in plan.actions.values() if not action.is_foreign), key=lambda action: action.key
+    )
     bodies = [bind(action.body, fhir_id=action.fhir_id, references=plan.references) for action in actions]
     OUTPUT.print_json(json.dumps([orjson.loads(body) for body in bodies]))
     return 0
@@ -57,7 +59,7 @@ def _why(settlement: Settlement) -> str:
             return "no source holds it"
 
 
-def _found(site: Site, uid: str) -> tuple[StudyLocation, ...]:
+def _locations(site: Site, uid: str) -> tuple[StudyLocation, ...]:
     locations = tuple(location for source in site.sources.values() for location in source.find(uid))
     if not locations:
         raise UsageError("no source holds this study, and the ledger does not know it")
@@ -66,8 +68,8 @@ def _found(site: Site, uid: str) -> tuple[StudyLocation, ...]:
 
 def _mapped(site: Site, locations: tuple[StudyLocation, ...]) -> Mapped | StudyError:
     try:
-        study, pipeline = site.reader.studies.read(locations)
-        return map_study(study, pipeline.rules)
+        study, source = site.reader.studies.read(locations)
+        return map_study(study, source.rules)
     except StudyError as error:
         return error
 
@@ -77,7 +79,7 @@ def _source(mapped: Mapped | StudyError) -> None:
         OUTPUT.print(f"Source: {mapped.message} ({mapped.cause}). {mapped.hint}", markup=False)
         return
     study = mapped.imaging_study
-    modalities = ", ".join(sorted({code for one in study.get("series", ()) for code in _codes(one["modality"])}))
+    modalities = ", ".join(sorted({code for series in study.get("series", ()) for code in _codes(series["modality"])}))
     OUTPUT.print(f"Source: {_counts(study, f' ({modalities})')}")
     for issue in mapped.issues:
         OUTPUT.print(f"  left out: {issue}", markup=False)
@@ -85,11 +87,11 @@ def _source(mapped: Mapped | StudyError) -> None:
 
 def _codes(modality: dict[str, Any]) -> list[str]:
     """Codes of a Coding (R4, R4B) or of a CodeableConcept (R5, R6)."""
-    return [one["code"] for one in modality.get("coding", [modality])]
+    return [coding["code"] for coding in modality.get("coding", [modality])]
 
 
 def _counts(study: dict[str, Any], of_series: str = "") -> str:
-    """The numbers that a study states; R6 states none of a list that is not whole."""
+    """The counts that a study states; R6 states none for a list that is not complete."""
     return f"{study.get('numberOfSeries', '?')} series{of_series}, {study.get('numberOfInstances', '?')} instances"
 
 
@@ -98,7 +100,7 @@ def _ledger(row: StudyRow | None) -> None:
         OUTPUT.print("Ledger: unknown")
         return
     for location in row.locations:
-        OUTPUT.print(f"Ledger: stands in {location.source}")
+        OUTPUT.print(f"Ledger: in {location.source}")
     if row.published:
         at = epoch_text(row.published.published_at)
         OUTPUT.print(f"Ledger: ImagingStudy/{row.published.fhir_id} confirmed at {at}")
@@ -114,15 +116,15 @@ def _ledger(row: StudyRow | None) -> None:
 
 
 def _target(site: Site, uid: str, mapped: Mapped | StudyError) -> int:
-    held = [one.resource for one in site.target.find_studies([uid]).get(uid, ())]
-    for one in held:
-        version = one.get("meta", {}).get("versionId", "?")
-        OUTPUT.print(f"FHIR: ImagingStudy/{one['id']} version {version}, {_counts(one)}")
-    if not held:
-        OUTPUT.print("FHIR: no ImagingStudy bears this UID")
+    studies = [hit.resource for hit in site.target.find_studies([uid]).get(uid, ())]
+    for study in studies:
+        version = study.get("meta", {}).get("versionId", "?")
+        OUTPUT.print(f"FHIR: ImagingStudy/{study['id']} version {version}, {_counts(study)}")
+    if not studies:
+        OUTPUT.print("FHIR: no ImagingStudy has this UID")
     if isinstance(mapped, StudyError):
-        return 0 if isinstance(mapped, StudyVanished) and not held else 1
-    found = differences(site.ids.literal({uid: mapped})[uid], held)
-    for difference in found:
-        OUTPUT.print(f"Different: {difference}", markup=False)
-    return 1 if found else 0
+        return 0 if isinstance(mapped, StudyVanished) and not studies else 1
+    texts = differences(site.ids.literal({uid: mapped})[uid], studies)
+    for text in texts:
+        OUTPUT.print(f"Different: {text}", markup=False)
+    return 1 if texts else 0

@@ -1,4 +1,4 @@
-"""Two signals: the first asks to stop, the second stops."""
+"""The first signal asks to stop, the second ends the process at once."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def stop_on_signal(stop: threading.Event) -> None:
-    """Set `stop` at the first SIGTERM or SIGINT, and give the second one its default meaning back."""
+    """Set `stop` at the first SIGTERM or SIGINT, and restore the default action for the second."""
 
     def ask(_number: int, _frame: FrameType | None) -> None:
-        for one in _SIGNALS:
-            signal.signal(one, signal.SIG_DFL)
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
         stop.set()
 
-    for one in _SIGNALS:
-        signal.signal(one, ask)
+    for number in _SIGNALS:
+        signal.signal(number, ask)

@@ -1,4 +1,4 @@
-"""``status``: how it stands."""
+"""``status``: the state of the servers, the feeds and the studies."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def status(servers: Servers, *, as_json: bool) -> int:
-    """Print the state of the servers and of the ledger; the exit code."""
+    """Print the state of the servers and of the ledger; returns the exit code."""
     is_drained = servers.ledger.drainer_alive()
     report: dict[str, Any] = {
         "target": _target(servers),
@@ -33,7 +33,7 @@ def status(servers: Servers, *, as_json: bool) -> int:
         OUTPUT.print_json(json.dumps(report))
     else:
         _print(report)
-    reachable = [report["target"]["reachable"], *(one["reachable"] for one in report["sources"])]
+    reachable = [report["target"]["reachable"], *(source["reachable"] for source in report["sources"])]
     return 0 if all(reachable) else 69
 
 
@@ -74,20 +74,20 @@ def _print(report: dict[str, Any]) -> None:
     OUTPUT.print(f"Draining: {'yes' if report['drainer'] else 'nobody, start the daemon or a backfill'}")
     for facts in report["servers"]:
         OUTPUT.print(f"  {facts['server']}: {_well(facts)}")
-    table = Table("", *(one["source"] for one in report["sources"]), box=None, pad_edge=False)
+    table = Table("", *(facts["source"] for facts in report["sources"]), box=None, pad_edge=False)
     rows: dict[str, Callable[[dict[str, Any]], str]] = {
-        "Orthanc": lambda one: f"{_reachable(one)} {one.get('version', '')}",
+        "Orthanc": lambda facts: f"{_reachable(facts)} {facts.get('version', '')}",
         "feed position": _feed_position,
-        "dirty": lambda one: f"{one['dirty']} ({one['dirty_live']} live)",
-        "waiting": lambda one: ", ".join(f"{count} {cause}" for cause, count in one["waiting"].items()) or "-",
-        "oldest dirty": lambda one: one["oldest_dirty_at"] or "-",
-        "published": lambda one: str(one["published"]),
-        "in quarantine": lambda one: str(one["quarantined"]),
-        "last poll": lambda one: one["last_poll_at"] or "never",
-        "last write": lambda one: one["last_write_at"] or "never",
+        "dirty": lambda facts: f"{facts['dirty']} ({facts['dirty_live']} live)",
+        "waiting": lambda facts: ", ".join(f"{count} {cause}" for cause, count in facts["waiting"].items()) or "-",
+        "oldest dirty": lambda facts: facts["oldest_dirty_at"] or "-",
+        "published": lambda facts: str(facts["published"]),
+        "in quarantine": lambda facts: str(facts["quarantined"]),
+        "last poll": lambda facts: facts["last_poll_at"] or "never",
+        "last write": lambda facts: facts["last_write_at"] or "never",
     }
     for title, cell in rows.items():
-        table.add_row(title, *(cell(one) for one in report["sources"]))
+        table.add_row(title, *(cell(facts) for facts in report["sources"]))
     OUTPUT.print(table)
 
 

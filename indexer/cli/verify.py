@@ -1,4 +1,4 @@
-"""``verify``: is the index true?"""
+"""``verify``: compares whole sources with the FHIR server."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 
 TRIES = 8
-"""Failures in a row of a server that end the comparison: a minute or so of an outage does not."""
+"""Failures of a server in a row that end the comparison; it survives an outage of about a minute."""
 
 
 def verify(site: Site, *, as_json: bool) -> int:
-    """Print in what the FHIR server differs from the sources; the exit code."""
+    """Print how the FHIR server differs from the sources; returns the exit code."""
     verifier = Verifier(
         ledger=site.ledger,
         target=site.target,
-        reader=replace(site.reader, tries=TRIES),
+        studies=replace(site.reader.studies, tries=TRIES),
         ids=site.ids,
         endpoints=site.endpoints,
         health=site.health["fhir"],

@@ -1,4 +1,4 @@
-"""What becomes of each resource of the FHIR server: decided once, out of what was mapped and what is known. Pure."""
+"""Decides once what becomes of each resource on the FHIR server, from what was mapped and what is known. Pure."""
 
 from __future__ import annotations
 

@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 
 class Verb(StrEnum):
-    """What is done with a resource."""
+    """What is done to a resource."""
 
     CREATE = "create"
-    """Nothing stands there."""
+    """The server does not hold it."""
     UPDATE = "update"
-    """Something stands there, or may."""
+    """The server holds it, or may hold it."""
     WITHDRAW = "withdraw"
-    """No archive holds it any more; what others wrote into it stays."""
+    """No archive has it any more; what others wrote into it stays."""
     NOTHING = "nothing"
-    """What stands there stays."""
+    """It stays as it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,29 +32,29 @@ class Action:
     Attributes
     ----------
     body
-        As mapped, in JSON: without an id, and referring to others by `ResourceKey.reference`.
+        As mapped, in JSON: without an id; references to other resources are `ResourceKey.reference`.
     references
-        ``Type/id`` of those that are known, by what stands in the body.
+        ``Type/id`` by `ResourceKey.reference`, as far as known.
     fingerprint
         SHA-256 of the body.
     identifier
-        How the server can find the resource without its id.
+        Finds the resource on the server without its id.
     fhir_id
-        None where the server gives it.
+        None if the server assigns it.
     version_id
-        Version that the server confirmed last, None if unknown.
+        Last version that the server confirmed, None if unknown.
     is_shared
-        Whether that version holds what others wrote.
+        Whether that version contains what others wrote.
     is_foreign
-        Whether others made it: a Patient of which only the demographics follow the archive.
+        Whether others created it: a Patient of which only the demographics follow the archive.
     is_abandoned
-        Whether a process died that may have sent it.
+        Whether a process that died may have sent it.
     force
-        Whether it is sent even if the server holds it already, and our values hold even where others changed them.
+        Send it even if the server holds it already, and restore our values where others changed them.
     patient_key
         Of a Patient, and of a study that refers to one.
     patient_body
-        The Patient that a study is of: a server may quote its words when it refuses the study.
+        The Patient of a study: a server may quote it when it refuses the study.
     """
 
     verb: Verb
@@ -74,7 +74,7 @@ class Action:
 
     @property
     def is_due(self) -> bool:
-        """Whether anything has to be sent."""
+        """Whether anything must be sent."""
         return self.verb is not Verb.NOTHING
 
 
@@ -85,9 +85,9 @@ class WritePlan:
     Attributes
     ----------
     references
-        ``Type/id`` by `ResourceKey.reference`, of the resources whose id is known before anything is sent.
+        ``Type/id`` by `ResourceKey.reference`, for resources whose id is known before anything is sent.
     patients
-        What the ledger knows of each Patient once all is in, by patient key.
+        What the ledger knows about each Patient once the plan is carried out, by patient key.
     """
 
     actions: Mapping[ResourceKey, Action]
@@ -99,21 +99,15 @@ class Strategy(Protocol):
     """How resources get their ids, and how a server is asked to write one."""
 
     def fhir_id(self, key: ResourceKey, existing: Sequence[str] = ()) -> str | None:
-        """Id of a resource that the ledger does not know; None if the server gives it.
+        """Id of a resource that the ledger does not know, None if the server assigns it.
 
         Parameters
         ----------
         existing
-            Ids of the resources that bear its identifier.
+            Ids of the resources on the server that have its identifier.
         """
         ...
 
     def request(self, action: Action, if_match: str | None) -> dict[str, str]:
-        """``Bundle.entry.request``.
-
-        Parameters
-        ----------
-        if_match
-            Version that must still be the present one, None if any may be overwritten.
-        """
+        """``Bundle.entry.request``; `if_match` is the version to replace, None for any."""
         ...

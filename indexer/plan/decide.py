@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def plan_writes(
     studies: Sequence[MappedStudy], state: TargetState, policy: PatientPolicy, strategy: Strategy
 ) -> WritePlan:
-    """What becomes of these studies and of their Patients, each identity once."""
+    """What becomes of these studies and their Patients; each resource is planned once."""
     by_patient: dict[str, list[MappedStudy]] = defaultdict(list)
     for study in studies:
         if study.patient is not None:
@@ -44,7 +44,7 @@ def plan_writes(
 
 
 def plan_endpoint(key: ResourceKey, body: bytes, known: EndpointState | None, strategy: Strategy) -> WritePlan:
-    """What becomes of a source's Endpoint: it is written if it is new or another than the server confirmed."""
+    """What becomes of a source's Endpoint: it is written if it is new or differs from what the server confirmed."""
     (identifier,) = orjson.loads(body)["identifier"]
     fingerprint = mapping.fingerprint(body)
     is_confirmed = known is not None and known.fingerprint == fingerprint
@@ -62,13 +62,7 @@ def plan_endpoint(key: ResourceKey, body: bytes, known: EndpointState | None, st
 
 
 def plan_withdrawal(published: Published, written: Mapping[str, object]) -> WritePlan:
-    """What becomes of a published study that no archive holds any more.
-
-    Parameters
-    ----------
-    written
-        The ImagingStudy as we wrote it last.
-    """
+    """What becomes of a published study that no archive has any more; `written` is the ImagingStudy as last sent."""
     key = ResourceKey("ImagingStudy", published.study_instance_uid)
     body = orjson.dumps(mapping.withdrawn(written))
     action = Action(
@@ -90,7 +84,7 @@ def study_lookup(study_instance_uid: str) -> Lookup:
 
 
 def bound_references(study: MappedStudy, references: Mapping[str, str]) -> str:
-    """The references of a study that are told apart from it, as they are bound: its Patient and its Endpoint."""
+    """References of a study to its Endpoint and its Patient. The ledger keeps them beside the fingerprint."""
     keys = [ResourceKey("Endpoint", study.source)]
     if study.patient is not None:
         keys.append(ResourceKey("Patient", study.patient.patient_key))
@@ -106,23 +100,23 @@ def _references(patients: Sequence[Action], state: TargetState) -> dict[str, str
 def _plan_patient(
     group: Sequence[MappedStudy], known: Patient | None, policy: PatientPolicy, strategy: Strategy
 ) -> tuple[Action, Patient]:
-    """One Patient, and what the ledger knows of it afterwards: of several studies the latest speaks for it."""
+    """One Patient, and what the ledger knows about it afterwards; the latest of its studies decides."""
     stated = [study.patient for study in group if study.patient is not None]
     latest = max(group, key=_basis)
-    spoken = max(stated, key=lambda patient: patient.basis)
-    key = ResourceKey("Patient", spoken.patient_key)
+    newest = max(stated, key=lambda patient: patient.basis)
+    key = ResourceKey("Patient", newest.patient_key)
     seen = known.names if known else ()
     names = tuple(dict.fromkeys([*seen, *(name for patient in stated for name in patient.names)]))[: Patient.MAX_NAMES]
     fhir_id = known.fhir_id if known else strategy.fhir_id(key)
-    patient = replace(known or replace(spoken, fhir_id=fhir_id or ""), names=names)
-    is_due = policy.is_due(known, spoken)
+    patient = replace(known or replace(newest, fhir_id=fhir_id or ""), names=names)
+    is_due = policy.is_due(known, newest)
     if is_due:
-        patient = replace(patient, fingerprint=spoken.fingerprint, basis=spoken.basis)
+        patient = replace(patient, fingerprint=newest.fingerprint, basis=newest.basis)
     action = Action(
         verb=_verb(is_due=is_due, is_new=known is None and policy.mode is not Mode.CREATE),
         key=key,
         body=latest.patient_body,
-        fingerprint=spoken.fingerprint,
+        fingerprint=newest.fingerprint,
         identifier=latest.patient_lookup,
         fhir_id=fhir_id,
         version_id=patient.version_id,
@@ -139,12 +133,12 @@ def _basis(study: MappedStudy) -> str:
 
 
 def _each_once(planned: Sequence[tuple[Action, Patient]]) -> list[Action]:
-    """Two numbers may lead to one Patient of others: the latest study speaks for it, and it is written once."""
+    """Two patient numbers may lead to one existing Patient: the latest study decides, and it is written once."""
     by_time = sorted((pair for pair in planned if pair[0].is_due), key=lambda pair: pair[1].basis)
-    speakers = {action.fhir_id or action.key: action.key for action, _ in by_time}
+    latest = {action.fhir_id or action.key: action.key for action, _ in by_time}
     return [
         action
-        if not action.is_due or speakers[action.fhir_id or action.key] == action.key
+        if not action.is_due or latest[action.fhir_id or action.key] == action.key
         else replace(action, verb=Verb.NOTHING)
         for action, _ in planned
     ]
@@ -152,17 +146,17 @@ def _each_once(planned: Sequence[tuple[Action, Patient]]) -> list[Action]:
 
 def _plan_study(study: MappedStudy, state: TargetState, references: Mapping[str, str], strategy: Strategy) -> Action:
     task, known = study.task, study.task.published
-    # Where the server would not look for the study, it may stand there.
-    bearers = state.found.get(study_lookup(task.study_instance_uid), ())
+    # If the server refused to search for the study, it may hold it.
+    bearers = state.hits.get(study_lookup(task.study_instance_uid), ())
     fhir_id = known.fhir_id if known else strategy.fhir_id(study.key, _ids(bearers or ()))
-    is_there = known is not None or bearers is None or f"ImagingStudy/{fhir_id}" in bearers
-    literal = {lookup: hits[0] for lookup in study.lookups if len(hits := state.found.get(lookup) or ()) == 1}
+    exists = known is not None or bearers is None or f"ImagingStudy/{fhir_id}" in bearers
+    literal = {lookup: hits[0] for lookup in study.lookups if len(hits := state.hits.get(lookup) or ()) == 1}
     body = orjson.dumps(mapping.resolved(orjson.loads(study.body), literal)) if literal else study.body
     fingerprint = mapping.fingerprint(body) if literal else study.fingerprint
     stated = (fingerprint, study.mapping_generation, bound_references(study, references))
     is_confirmed = known is not None and stated == (known.fingerprint, known.mapping_generation, known.references)
     return Action(
-        verb=_verb(is_due=task.force or not is_confirmed, is_new=not is_there),
+        verb=_verb(is_due=task.force or not is_confirmed, is_new=not exists),
         key=study.key,
         body=body,
         fingerprint=fingerprint,

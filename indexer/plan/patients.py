@@ -1,4 +1,4 @@
-"""Whose Patient a study refers to, and when it is written."""
+"""Which Patient a study refers to, and when it is written."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Mode(StrEnum):
-    """Where the Patient comes from that a study refers to."""
+    """Whether the Patient of a study is searched for, created, or both."""
 
     MATCH_OR_CREATE = "match_or_create"
     MATCH = "match"
@@ -21,22 +21,20 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PatientPolicy:
-    """How Patients are found and kept.
+    """How Patients are found and kept up to date.
 
     Attributes
     ----------
-    mode
-        Whether a Patient that is there already is looked for, and whether one is made.
     update
-        Whether name, gender and birth date follow the archive after a Patient was made: never, in the Patients that we
-        made, or in those of others, too.
+        Whether name, gender and birth date of an existing Patient follow the archive: never, if we created it, or
+        always.
     """
 
     mode: Mode = Mode.MATCH_OR_CREATE
     update: DemographicsUpdate = "when_ours"
 
     def is_due(self, known: Patient | None, stated: Patient) -> bool:
-        """Whether the Patient has to be written: it is new, or a study at least as late says something else."""
+        """Whether the Patient must be written: it is new, or a study that is not older states something else."""
         if known is None:
             return True
         follows = self.update == "always" or (self.update == "when_ours" and known.is_ours)

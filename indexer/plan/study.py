@@ -1,4 +1,4 @@
-"""What a plan is made of: mapped studies, and what is known of the FHIR server."""
+"""What a plan is made from: mapped studies, and what is known about the FHIR server."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ class MappedStudy:
     Attributes
     ----------
     source
-        Name of the source that it was read from; the study refers to that one's Endpoint.
+        Name of the source that it was read from, to whose Endpoint it refers.
     body, fingerprint
         The ImagingStudy as mapped, in JSON, and its SHA-256.
     patient
-        What the ledger would know of the Patient that we would make; None if the study refers to no such resource.
+        What the ledger would store about the Patient; None if the study does not refer to a Patient resource.
     patient_body, patient_lookup
-        That Patient as mapped, and its identifier.
+        The Patient as mapped, and its identifier.
     lookups
-        Logical references that are looked up before it is sent.
+        Logical references to look up before the study is sent.
     """
 
     task: Task
@@ -55,19 +55,19 @@ class MappedStudy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetState:
-    """What is known of the FHIR server.
+    """What is known about the FHIR server.
 
     Attributes
     ----------
     patients
         Patients that it holds, by patient key.
-    found
-        References (``Type/id``) of what bears each identifier that was looked up; None if the server would not look for
-        it.
+    hits
+        References (``Type/id``) to the resources with each identifier that was searched for; None if the server
+        refused to search for it.
     endpoints
         Ids of the Endpoints, by source.
     """
 
     patients: Mapping[str, Patient] = field(default_factory=dict)
-    found: Mapping[Lookup, tuple[str, ...] | None] = field(default_factory=dict)
+    hits: Mapping[Lookup, tuple[str, ...] | None] = field(default_factory=dict)
     endpoints: Mapping[str, str] = field(default_factory=dict)

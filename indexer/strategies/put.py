@@ -1,4 +1,4 @@
-"""PUT under ids of our own: the same study, patient or Endpoint always bears the same id."""
+"""PUT under ids of our own: the same study, patient or Endpoint always has the same id."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ class PutStrategy:
     Attributes
     ----------
     endpoint_id
-        Id of a source's Endpoint: it stays when the address changes, so that no study has to be written.
+        Id of a source's Endpoint: it stays when the address changes, so that no study must be written again.
     """
 
     endpoint_id: Callable[[str], str]
 
     def fhir_id(self, key: ResourceKey, existing: Sequence[str] = ()) -> str:
-        """Our own id, whatever else bears the identifier."""
+        """Our own id, even if other resources have the identifier."""
         if key.type == "ImagingStudy":
             return imaging_study_id(key.key)
         return patient_id(key.key) if key.type == "Patient" else self.endpoint_id(key.key)
 
     def request(self, action: Action, if_match: str | None) -> dict[str, str]:
-        """A PUT, over one version only if one is given."""
+        """A PUT, which replaces only the version `if_match` if one is given."""
         request = {"method": "PUT", "url": f"{action.key.type}/{action.fhir_id}"}
         return request if if_match is None else {**request, "ifMatch": f'W/"{if_match}"'}
 

@@ -1,4 +1,4 @@
-"""What a drain would do with a study now, without doing it."""
+"""What a drain would do with a study now, without doing it: ``show --resource`` and dry runs."""
 
 from __future__ import annotations
 
@@ -19,13 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
-    """Reads, resolves and plans, and writes nothing.
-
-    Attributes
-    ----------
-    clock
-        Epoch seconds.
-    """
+    """Reads, resolves and plans, and writes nothing."""
 
     reader: Reader
     resolver: Resolver
@@ -33,19 +27,14 @@ class Preview:
     clock: Callable[[], float]
 
     def preview(self, studies: Sequence[tuple[StudyLocation, ...]], *, force: bool) -> Iterator[WritePlan | Settlement]:
-        """What would be written of each study, or how it would end without being sent; they are read at one go.
+        """What would be written for each study, or how it would end without being sent.
 
         Parameters
         ----------
         studies
-            Where each stands, at least one place.
+            The locations of each, at least one.
         force
             Whether it would be sent even if unchanged.
-
-        Raises
-        ------
-        PeerError
-            If a server does not answer as it should.
         """
         now = self.clock()
         by_uid = [(locations[0].study_instance_uid, locations) for locations in studies]
@@ -56,7 +45,7 @@ class Preview:
                 generation=0,
                 locations=locations,
                 lane=Lane.LIVE,
-                reason="foretold",
+                reason="preview",
                 attempts=0,
                 first_event_at=now,
                 force=force,
@@ -64,7 +53,7 @@ class Preview:
             )
             for uid, locations in by_uid
         ]
-        ahead = self.reader.read_ahead(tasks)
+        ahead = self.reader.studies.read_ahead(studies)
         return (self._previewed(task, ahead, now) for task in tasks)
 
     def _previewed(self, task: Task, ahead: Mapping[StudyLocation, Study], now: float) -> WritePlan | Settlement:

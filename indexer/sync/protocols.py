@@ -1,6 +1,6 @@
-"""What the flow needs of the world. Edges implement these; tests prove each by a second implementation.
+"""What the flow needs from sources and the FHIR server. Edges implement these; tests have a second implementation each.
 
-Every method may raise the `PeerError` family. Nothing here is a base class: an implementation only has to fit.
+Every method may raise the `PeerError` family. These are not base classes: an implementation only has to match.
 """
 
 from __future__ import annotations
@@ -25,28 +25,22 @@ if TYPE_CHECKING:
 
 
 class ChangeFeed(Protocol):
-    """What a source tells of its changes; not every source has one."""
+    """The changes that a source reports; not every source has a feed."""
 
     def end(self, *, has_overlap: bool = False) -> FeedPosition:
-        """Position after the newest change.
-
-        Parameters
-        ----------
-        has_overlap
-            So far before it that no change is missed that becomes visible late.
-        """
+        """Position after the newest change; with an overlap, so far before it that no late change is missed."""
         ...
 
     def pages(self, position: FeedPosition, holds_known: Callable[[], bool]) -> Iterator[FeedPage]:
-        """What changed after a position, to the end of the feed; each page is asked for when the one before is noted.
+        """What changed after a position, to the end of the feed; a page is requested when the one before is noted.
 
-        If another database stands behind the source now, the pages begin at its first change, in a new epoch.
+        If the source's database was replaced, the pages start at the first change of the new one, in a new epoch.
 
         Parameters
         ----------
         holds_known
-            Whether the source holds any of the studies that were seen in it last; asked where the feed does not tell
-            whether it is still the same.
+            Whether the source still has any of its most recent studies; asked if the feed does not tell whether it is
+            still the same.
         """
         ...
 
@@ -64,27 +58,27 @@ class StudySource(Protocol):
         ...
 
     def list_locations(self, after: str = "") -> Iterator[StudyLocation]:
-        """All studies in the order of their location ids, those after an id alone if one is given."""
+        """All studies in the order of their location ids, or those after an id."""
         ...
 
     def find(self, study_instance_uid: str) -> tuple[StudyLocation, ...]:
-        """Where a study stands here; more than once if two patients have it."""
+        """The locations of a study; more than one if two patients have it."""
         ...
 
     def holds(self, location_id: str) -> bool:
-        """Whether the study exists; only a clear 404 says no."""
+        """Whether the study exists; only a clear 404 means that it does not."""
         ...
 
     def study_attributes(self, location_ids: Sequence[str]) -> Mapping[str, Attributes]:
-        """Study-level attributes by location id; what is gone is left out."""
+        """Study-level attributes by location id; studies that no longer exist are left out."""
         ...
 
     def modalities(self, location_ids: Sequence[str]) -> Mapping[str, frozenset[str]]:
-        """Modality values of each study's series, by location id of the study."""
+        """Modalities of each study's series, by location id."""
         ...
 
     def read(self, location: StudyLocation) -> Study:
-        """The whole study as it stands, `sampled` left empty.
+        """The whole study, without samples.
 
         Raises
         ------
@@ -96,7 +90,7 @@ class StudySource(Protocol):
         ...
 
     def read_batch(self, locations: Sequence[StudyLocation]) -> Mapping[StudyLocation, Study]:
-        """Those of these studies that are quicker read at one go; the others are for `read`, whatever is the reason."""
+        """Those of these studies that are quicker to read in one request; the others are for `read`, for any reason."""
         ...
 
 
@@ -104,17 +98,11 @@ class AttributeSource(Protocol):
     """Datasets of single instances, for attributes that no database holds."""
 
     def sample(self, study: Study) -> tuple[Series, ...]:
-        """The study's series with `sampled` filled.
-
-        Raises
-        ------
-        StudyNotReady
-            If the datasets cannot be read now.
-        """
+        """The study's series with samples; raises `StudyNotReady` if the datasets cannot be read now."""
         ...
 
     def sample_batch(self, studies: Sequence[Study]) -> Sequence[tuple[Series, ...] | None]:
-        """The same for several studies at one go, in order; None for each that is for `sample`, whatever the reason."""
+        """The same for several studies in one request, in order; None for each that is for `sample`, for any reason."""
         ...
 
 
@@ -123,38 +111,35 @@ class FhirTarget(Protocol):
 
     @property
     def base_url(self) -> str:
-        """Address without a trailing slash; names the target in the ledger."""
+        """Address without a trailing slash; identifies the server in the ledger."""
         ...
 
     def info(self) -> TargetInfo:
-        """Read ``/metadata``; a statement that nobody may read is no error, another server at the address is."""
+        """Read ``/metadata``; it is no error if that is forbidden, but it is if this is not a FHIR server."""
         ...
 
     def send(self, bundle: tuple[bytes | memoryview, ...], count: int) -> tuple[EntryResult, ...]:
         """POST one Bundle of `count` entries; one result per entry, in order.
 
-        Raises
-        ------
-        AnswerLost, Unavailable, AccessDenied, Conflict, TooLarge, Refused, ProtocolViolation
-            For the Bundle as a whole.
+        Raises `AnswerLost` if it may have been carried out, also after a success whose answer is not complete.
         """
         ...
 
     def fetch(self, references: Sequence[str]) -> tuple[Fetched | None, ...]:
-        """Read ``Type/id`` references in one request; None for each that does not exist or is deleted."""
+        """Read ``Type/id`` references, many in one request; None for each that does not exist or is deleted."""
         ...
 
     def find_studies(self, study_instance_uids: Sequence[str]) -> Mapping[str, tuple[Fetched, ...]]:
-        """Every ImagingStudy that bears one of these UIDs as its ``urn:dicom:uid`` identifier, by UID."""
+        """Every ImagingStudy with one of these UIDs as its ``urn:dicom:uid`` identifier, by UID."""
         ...
 
     def look_up(self, lookups: Sequence[Lookup]) -> Mapping[Lookup, tuple[str, ...]]:
-        """References of the resources that bear each identifier, one request for many; none is left out.
+        """References to the resources with each identifier, many in one request; raises `Refused` if it cannot search.
 
-        A Patient that names another one in whose place it stood counts as that one.
+        A Patient that was replaced by another one counts as the other one.
         """
         ...
 
     def studies_at(self, endpoint_id: str) -> Iterable[str]:
-        """Ids of every ImagingStudy that refers to this Endpoint."""
+        """Ids of every ImagingStudy that refers to this Endpoint; raises `Refused` if it cannot be searched for."""
         ...

@@ -1,4 +1,4 @@
-"""Under which ids the FHIR server holds our resources, for those who compare or show them."""
+"""The ids of our resources on the FHIR server, to compare and to show them."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetIds:
-    """Ids as the ledger knows them, else as the strategy gives them; None where neither does."""
+    """Ids that the ledger knows, else those that the strategy assigns; None if neither does."""
 
     ledger: Ledger
     strategy: Strategy
 
     def endpoints(self, sources: Iterable[str]) -> dict[str, str | None]:
-        """Of each source's Endpoint."""
+        """Id of each source's Endpoint."""
         known = {source: self.ledger.endpoint(source) for source in sources}
         return {
             source: state.fhir_id if state else self.strategy.fhir_id(ResourceKey("Endpoint", source))
@@ -31,7 +31,7 @@ class TargetIds:
         }
 
     def studies(self, study_instance_uids: Sequence[str]) -> dict[str, str | None]:
-        """Of each study's ImagingStudy."""
+        """Id of each study's ImagingStudy."""
         known = self.ledger.published(study_instance_uids)
         return {
             uid: known[uid].fhir_id if uid in known else self.strategy.fhir_id(ResourceKey("ImagingStudy", uid))
@@ -39,7 +39,7 @@ class TargetIds:
         }
 
     def patients(self, patient_keys: Sequence[str]) -> dict[str, str | None]:
-        """Of each Patient."""
+        """Id of each Patient."""
         known = self.ledger.patients(patient_keys)
         return {
             key: known[key].fhir_id if key in known else self.strategy.fhir_id(ResourceKey("Patient", key))
@@ -47,18 +47,19 @@ class TargetIds:
         }
 
     def literal(self, mapped: Mapping[str, Mapped]) -> dict[str, dict[str, Any]]:
-        """Each ImagingStudy as the server should hold it, by UID: with its id, and with literal references."""
+        """Each ImagingStudy as the server should hold it, by UID: with its id and literal references."""
         studies = self.studies(list(mapped))
-        patients = self.patients(sorted({one.patient_key for one in mapped.values() if one.has_patient}))
-        endpoints = self.endpoints({one.source for one in mapped.values()})
+        patients = self.patients(sorted({study.patient_key for study in mapped.values() if study.has_patient}))
+        endpoints = self.endpoints({study.source for study in mapped.values()})
         ids = {ResourceKey("Patient", key): fhir_id for key, fhir_id in patients.items()}
         ids |= {ResourceKey("Endpoint", source): fhir_id for source, fhir_id in endpoints.items()}
         references = {key.reference: f"{key.type}/{fhir_id}" for key, fhir_id in ids.items()}
-        return {uid: {"id": studies[uid], **_referring(one.imaging_study, references)} for uid, one in mapped.items()}
+        return {uid: _bound(studies[uid], study.imaging_study, references) for uid, study in mapped.items()}
 
 
-def _referring(study: dict[str, Any], references: Mapping[str, str]) -> dict[str, Any]:
+def _bound(fhir_id: str | None, study: dict[str, Any], references: Mapping[str, str]) -> dict[str, Any]:
     return {
+        "id": fhir_id,
         **study,
         "subject": _literal(study["subject"], references),
         "endpoint": [_literal(reference, references) for reference in study["endpoint"]],

@@ -18,7 +18,7 @@ from tests.contract.target_cases import NAMES, Case, running
 from tests.fakes.memory import study
 from tests.servers.hapi import Hapi
 from tests.servers.hapi import Release as HapiRelease
-from tests.unit.world import World, opened, pipeline
+from tests.unit.world import World, configured, opened
 
 NUMBER = {"system": "urn:others", "value": "7"}
 
@@ -42,7 +42,7 @@ def world(case: Case, strategy: Any, tmp_path: Path) -> Iterator[World]:
         made = World(ledger=ledger, target=case.server, addresses={"main": address})
         if strategy is not None:
             made.strategy = strategy
-        made.pipelines = {"main": pipeline(made.source, release=Release(case.quirks.release))}
+        made.sources = {"main": configured(made.source, release=Release(case.quirks.release))}
         made.reader = made.new_reader()
         yield made
 

@@ -11,7 +11,7 @@ import pytest
 from indexer.cli import backfill
 from indexer.ledger import database
 from indexer.orthanc import OrthancSource
-from indexer.sync.drain import drain, reading_pipeline
+from indexer.sync.drain import drain, source_workers
 from indexer.transport import Transport
 from tests.fakes.memory import MemoryTarget
 from tests.fakes.orthanc import FakeOrthanc
@@ -50,7 +50,7 @@ def target() -> MemoryTarget:
 @pytest.fixture
 def world(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> World:
     """Archive, FHIR server and ledger, all empty."""
-    for module in (drain, reading_pipeline):
+    for module in (drain, source_workers):
         monkeypatch.setattr(module, "IDLE_S", 0.01)
     monkeypatch.setattr(database, "BETWEEN_TRIES_S", (0.001, 0.01))
     return World(ledger=ledger)
@@ -89,7 +89,7 @@ def line(
 ) -> Iterator[CommandLine]:
     """The command line; signals and the environment are put back."""
     shutil.copy(empty_ledger, tmp_path / "ledger.db")
-    for module in (drain, reading_pipeline):
+    for module in (drain, source_workers):
         monkeypatch.setattr(module, "IDLE_S", 0.01)
     monkeypatch.setattr(backfill, "WATCH_S", 0.02)
     monkeypatch.setattr(backfill, "PATIENCE_S", 10.0)

@@ -143,7 +143,7 @@ def test_a_wrong_setting_ends_it(archive: CommandLine) -> None:
     archive.target.habits.refused[_endpoint(archive)] = 403
     code, _, err = archive.call("backfill")
     assert code == 69
-    assert "does not take the Endpoint of source main: status 403" in err
+    assert "refuses the Endpoint of source main: status 403" in err
     assert "may create Endpoint" in err
 
 

@@ -30,7 +30,7 @@ VERSIONS = {"4.0.1": "R4", "4.3.0": "R4B", "5.0.0": "R5", "6.0.0-ballot5": "R6"}
 def rules(line: CommandLine, **changes: Any) -> Rules:
     """The rules of the one source."""
     line.changes.update(changes)
-    return line.site(config.load(line.config, {}).config).pipelines["main"].rules
+    return line.site(config.load(line.config, {}).config).configured["main"].rules
 
 
 def source(**keys: Any) -> list[dict[str, Any]]:

@@ -140,7 +140,7 @@ def test_show_of_a_study_that_is_as_it_should_be(indexed: CommandLine) -> None:
     assert code == 0
     fhir_id = imaging_study_id("1.2.3")
     assert "Source: 2 series (CT), 4 instances" in out
-    assert "Ledger: stands in main" in out
+    assert "Ledger: in main" in out
     assert f"Ledger: ImagingStudy/{fhir_id} confirmed at 20" in out
     assert f"FHIR: ImagingStudy/{fhir_id} version ?, 2 series, 4 instances" in out
     assert "Different" not in out
@@ -164,7 +164,7 @@ def test_show_of_a_study_in_quarantine(indexed: CommandLine) -> None:
     assert code == 1
     assert "Source: The study has no patient number. (no_patient_id)." in out
     assert "Ledger: in quarantine, no_patient_id: The study has no patient number." in out
-    assert "FHIR: no ImagingStudy bears this UID" in out
+    assert "FHIR: no ImagingStudy has this UID" in out
 
 
 def test_show_of_a_study_that_the_ledger_does_not_know(indexed: CommandLine) -> None:
@@ -244,7 +244,7 @@ def test_verify_as_json(indexed: CommandLine) -> None:
     assert {"study_instance_uid": "1.2.3", "differences": ["missing study", _NO_SUBJECT]} in json.loads(out)["findings"]
 
 
-_NO_SUBJECT = "subject is missing or bears another identifier"
+_NO_SUBJECT = "subject is missing or has another identifier"
 
 
 # --- quarantine -----------------------------------------------------------------------------------------------------
@@ -259,7 +259,7 @@ def test_quarantine_lists_shows_and_replays(indexed: CommandLine) -> None:
     code, out, _ = indexed.call("quarantine", "show", "1.2.4")
     assert code == 0
     assert "cause no_patient_id" in out
-    assert "stands in main as orthanc-1.2.4" in out
+    assert "in main as orthanc-1.2.4" in out
 
     indexed.source.put(study("1.2.4", patient_id="P9"))
     assert indexed.call("quarantine", "replay", "1.2.4")[:2] == (0, "1 studies will be tried again.\n")

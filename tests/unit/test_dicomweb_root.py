@@ -91,12 +91,12 @@ def test_a_public_address_needs_no_orthanc_and_a_study_asks_for_the_root_once(
     with site(tmp_path, fake, dicomweb=PUBLIC) as made:
         assert address(made) == PUBLIC
         assert asked(fake) == 0
-        pipeline = made.pipelines["main"]
+        source = made.configured["main"]
         (location,) = made.sources["main"].list_locations()
         for _ in range(2):
             study, _ = made.reader.studies.read((location,))
             assert [len(series.sampled) for series in study.series] == [1, 1]
-        assert pipeline.samples is not None
+        assert source.samples is not None
         assert asked(fake) == 1
 
 

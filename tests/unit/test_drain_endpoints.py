@@ -10,7 +10,7 @@ from indexer.errors import Refused, Unavailable
 from indexer.model import EntryResult, Mark
 from indexer.sync.drain.read import AGAIN_S
 from tests.fakes.memory import MemorySource, MemoryTarget, study
-from tests.unit.world import pipeline, wait_until
+from tests.unit.world import configured, wait_until
 
 if TYPE_CHECKING:
     from tests.unit.world import World
@@ -69,7 +69,7 @@ def test_a_return_to_a_former_target_brings_what_changed_meanwhile(world: World)
 
 def test_an_endpoint_that_is_refused_is_told(world: World) -> None:
     world.target.habits.refused[f"Endpoint/{world.endpoint_id('main')}"] = 403
-    with pytest.raises(Refused, match="does not take the Endpoint of source main: status 403"):
+    with pytest.raises(Refused, match="refuses the Endpoint of source main: status 403"):
         world.make_ready()
 
 
@@ -86,7 +86,7 @@ def test_an_endpoint_that_is_put_off_is_no_refusal(world: World, monkeypatch: py
 
 def test_a_source_that_joins_does_not_mark_the_others(world: World) -> None:
     world.publish(study("1.2.1"))
-    world.pipelines["second"] = pipeline(world.source)
+    world.sources["second"] = configured(world.source)
     world.addresses["second"] = "http://second.example/dicom-web"
     world.make_ready()
     assert len(world.target.of_type("Endpoint")) == 2
@@ -95,7 +95,7 @@ def test_a_source_that_joins_does_not_mark_the_others(world: World) -> None:
 
 def test_a_source_that_does_not_tell_its_address_delays_no_other(world: World) -> None:
     second = MemorySource(world.clock, "second")
-    world.pipelines["second"] = pipeline(second)
+    world.sources["second"] = configured(second)
     world.source.put(study("1.2.1"))
     world.poller.poll()
     world.mark(Mark(location=second.put(study("1.2.2", patient_id="P2", source="second")), reason="backfill"))

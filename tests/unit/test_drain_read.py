@@ -22,7 +22,7 @@ from indexer.model import Deferred, Dropped, Quarantined
 from indexer.plan import MappedStudy, Verb
 from indexer.sync.drain import read
 from tests.fakes.memory import MemorySource, study
-from tests.unit.world import SITE_KEY, pipeline
+from tests.unit.world import SITE_KEY, configured
 
 if TYPE_CHECKING:
     from indexer.model import Task
@@ -129,7 +129,7 @@ def test_a_resource_that_breaks_our_own_rules_is_never_sent(world: World, monkey
 
 def test_without_samples_the_issuer_is_not_asked_for(world: World) -> None:
     task = taken(world)
-    world.pipelines["main"] = pipeline(world.source, issuer="ignore")
+    world.sources["main"] = configured(world.source, issuer="ignore")
     assert read_study(world, task)
     assert world.source.script.calls["sample"] == 0
 
@@ -199,11 +199,11 @@ def test_a_copy_that_is_gone_is_no_conflict(world: World) -> None:
 
 def test_a_study_is_read_from_the_first_source_that_holds_it(world: World) -> None:
     second = MemorySource(world.clock, "second")
-    other = pipeline(second)
-    world.pipelines["second"] = other
+    other = configured(second)
+    world.sources["second"] = other
     world.source.put(study())
     locations = (second.put(study(series=2)), world.source.find("1.2.3")[0])
-    assert world.reader.studies.read(locations)[1] is world.pipelines["main"]
+    assert world.reader.studies.read(locations)[1] is world.sources["main"]
     world.source.remove("orthanc-1.2.3")
     found, by = world.reader.studies.read(locations)
     assert (by, len(found.series)) == (other, 2)
@@ -212,7 +212,7 @@ def test_a_study_is_read_from_the_first_source_that_holds_it(world: World) -> No
 def test_a_study_of_a_source_that_is_not_configured_waits(world: World) -> None:
     """It was not heard to be gone; when the source is back, its feed does not tell of the study again."""
     task = taken(world)
-    del world.pipelines["main"]
+    del world.sources["main"]
     done = world.reader.read(task)
     assert isinstance(done, Deferred)
     assert done.cause == "source_not_configured"

@@ -13,7 +13,7 @@ from indexer.model import Deferred, Quarantined
 from indexer.plan import MappedStudy, Mode, PatientPolicy
 from indexer.strategies import patient_id
 from tests.fakes.memory import study
-from tests.unit.world import SITE_KEY, pipeline
+from tests.unit.world import SITE_KEY, configured
 
 if TYPE_CHECKING:
     from tests.unit.world import World
@@ -30,7 +30,7 @@ def theirs(fhir_id: str = "ehr-1", value: str = "P1", **elements: Any) -> dict[s
 def adopt(world: World, mode: Mode, update: Any = "when_ours", **rules: Any) -> None:
     """Give the world another policy and other rules."""
     world.policy = PatientPolicy(mode=mode, update=update)
-    world.pipelines = {"main": pipeline(world.source, **rules)}
+    world.sources = {"main": configured(world.source, **rules)}
     world.reader = world.new_reader()
 
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from indexer.errors import AccessDenied, PeerError, Unavailable
-from indexer.sync.drain import reading_pipeline
+from indexer.sync.drain import source_workers
 from indexer.sync.drain.take import Leases
 from tests.fakes.memory import Clock, MemorySource, study
-from tests.unit.world import pipeline, quick, wait_until
+from tests.unit.world import configured, quick, wait_until
 
 if TYPE_CHECKING:
     from indexer.model import Task
@@ -34,7 +34,7 @@ def second(world: World) -> MemorySource:
 
 def add(world: World, **options: Any) -> MemorySource:
     source = MemorySource(world.clock, "second")
-    world.pipelines["second"] = pipeline(source, **options)
+    world.sources["second"] = configured(source, **options)
     world.addresses["second"] = "http://second.example/dicom-web"
     return source
 
@@ -59,13 +59,13 @@ def test_a_source_that_is_down_or_refuses_us_delays_no_other(
 ) -> None:
     """It waits for an hour; the other source's study comes after its failure and is published all the same."""
     waiting = quick("orthanc", "second", world.stop, initial_s=3600, max_s=3600)
-    world.pipelines["second"] = replace(world.pipelines["second"], health=waiting)
+    world.sources["second"] = replace(world.sources["second"], health=waiting)
     second.script.always("read", error)
     with world.draining():
         wait_until(lambda: second.script.faults, "the outage to be noticed")
         mark(world, world.source, study("1.2.3"))
         wait_until(lambda: published(world, "1.2.3"), "the study of the source that is well")
-    assert second.script.calls["read"] <= world.pipelines["second"].readers
+    assert second.script.calls["read"] <= world.sources["second"].readers
     assert told(caplog) == [("peer_lost", "second")]
     assert world.ledger.quarantine() == ()
     assert world.ledger.summary("second", world.clock()).waiting.get("source_unavailable", 0) > 0
@@ -109,7 +109,7 @@ def test_a_source_that_failed_is_asked_for_one_study_before_more_are_taken(
 
     monkeypatch.setattr(Leases, "take", counted)
     waiting = quick("orthanc", "second", world.stop, initial_s=60, max_s=60, monotonic=clock)
-    world.pipelines["second"] = replace(world.pipelines["second"], health=waiting)
+    world.sources["second"] = replace(world.sources["second"], health=waiting)
     second.script.always("read", DOWN)
     with world.draining() as drain:
         wait_until(lambda: second.script.faults, "the outage to be noticed")
@@ -124,7 +124,7 @@ def test_a_source_that_failed_is_asked_for_one_study_before_more_are_taken(
 
 
 def test_each_source_has_its_own_readers(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading_pipeline, "TASKS_AT_ONCE", 1)
+    monkeypatch.setattr(source_workers, "STUDIES_AT_ONCE", 1)
     source = add(world, readers=5)
     for number in range(5):
         mark(world, source, study(f"1.9.{number}", source="second"))

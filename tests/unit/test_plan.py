@@ -140,14 +140,14 @@ def test_one_patient_of_others_under_two_numbers_is_written_once() -> None:
 
 
 def test_a_study_is_created_where_nothing_stands() -> None:
-    action = plan(mapped(), found={study_lookup("1.2.1"): ()}).actions[STUDY]
+    action = plan(mapped(), hits={study_lookup("1.2.1"): ()}).actions[STUDY]
     assert (action.verb, action.fhir_id, action.version_id) == (Verb.CREATE, study_id(), None)
     assert (action.patient_key, action.patient_body) == (KEY, b"a")
 
 
 @pytest.mark.parametrize("bearers", [None, (f"ImagingStudy/{study_id()}",)])
 def test_a_study_that_may_stand_there_is_updated(bearers: tuple[str, ...] | None) -> None:
-    assert plan(mapped(), found={study_lookup("1.2.1"): bearers}).actions[STUDY].verb is Verb.UPDATE
+    assert plan(mapped(), hits={study_lookup("1.2.1"): bearers}).actions[STUDY].verb is Verb.UPDATE
 
 
 def test_what_is_confirmed_stays() -> None:
@@ -169,7 +169,7 @@ def test_another_endpoint_is_a_difference() -> None:
 
 @pytest.mark.parametrize(("hits", "reference"), [(("S/1",), "S/1"), ((), None), (("S/1", "S/2"), None), (None, None)])
 def test_a_reference_that_one_resource_bears_is_written(hits: tuple[str, ...] | None, reference: str | None) -> None:
-    action = plan(mapped(lookups=(ORDER,)), found={ORDER: hits}).actions[STUDY]
+    action = plan(mapped(lookups=(ORDER,)), hits={ORDER: hits}).actions[STUDY]
     (order,) = orjson.loads(action.body)["basedOn"]
     assert order.get("reference") == reference
     assert (action.fingerprint == "f1") == (reference is None)

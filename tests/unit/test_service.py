@@ -24,7 +24,7 @@ class Running:
         self.world = world
         self.failure: BaseException | None = None
         world.stop.clear()
-        follower = Follower(poller=world.poller, health=world.pipelines["main"].health, interval_s=0.005)
+        follower = Follower(poller=world.poller, health=world.sources["main"].health, interval_s=0.005)
         parts = {"drain_lock": world.ledger.drain_lock, "drain": world.built_drain, **parts}
         self.service = Service(followers=[follower], stop=world.stop, **parts)
         self.thread = threading.Thread(target=self._run)

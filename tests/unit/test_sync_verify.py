@@ -89,7 +89,7 @@ def test_a_missing_patient_is_named(true_world: World) -> None:
     subject = true_world.target.imaging_study("1.2.7")["subject"]["reference"]
     del true_world.target.held[subject]
     found = findings(true_world)
-    assert found["1.2.7"] == ("subject is missing or bears another identifier",)
+    assert found["1.2.7"] == ("subject is missing or has another identifier",)
     assert found.keys() == {"1.2.7"}
 
 
@@ -97,7 +97,7 @@ def test_a_missing_patient_is_named(true_world: World) -> None:
 def test_a_patient_of_another_number_is_named(true_world: World, identifier: object) -> None:
     subject = true_world.target.imaging_study("1.2.7")["subject"]["reference"]
     true_world.target.put(true_world.target.held[subject] | {"identifier": identifier})
-    assert findings(true_world)["1.2.7"] == ("subject is missing or bears another identifier",)
+    assert findings(true_world)["1.2.7"] == ("subject is missing or has another identifier",)
 
 
 @pytest.mark.parametrize("change", [{"address": "http://elsewhere.example"}, None])

@@ -22,9 +22,10 @@ from indexer.sync.changes.poll import Poller
 from indexer.sync.drain.drain import Drain
 from indexer.sync.drain.endpoints import TargetSetup
 from indexer.sync.drain.publish import Publisher
-from indexer.sync.drain.read import Reader, SourcePipeline
+from indexer.sync.drain.read import Reader
 from indexer.sync.drain.resolve import Resolver
 from indexer.sync.drain.send import BundleSender
+from indexer.sync.drain.study_reader import ConfiguredSource, StudyReader
 from indexer.sync.drain.write import ResourceWriter
 from indexer.sync.preview import Preview
 from indexer.sync.target_ids import TargetIds
@@ -58,10 +59,10 @@ def quick(peer: str, source: str | None = None, stop: threading.Event | None = N
     return ServerHealth(peer=peer, source=source, stop=stop or threading.Event(), **timing)
 
 
-def pipeline(source: MemorySource, *, readers: int = 2, **rules: Any) -> SourcePipeline:
-    """A pipeline that samples; ``issuer="ignore"`` switches the samples off."""
+def configured(source: MemorySource, *, readers: int = 2, **rules: Any) -> ConfiguredSource:
+    """A source that samples; ``issuer="ignore"`` switches the samples off."""
     applied = Rules(**{"site_key": SITE_KEY, "patient_id_system": "urn:oid:1.2.3.4", **rules})
-    return SourcePipeline(
+    return ConfiguredSource(
         source=source,
         health=quick("orthanc", source.name),
         samples_health=quick("dicomweb", source.name),
@@ -83,7 +84,7 @@ class World:
     bundle_type: Any = "auto"
     health: ServerHealth = field(init=False)
     source: MemorySource = field(init=False)
-    pipelines: dict[str, SourcePipeline] = field(init=False)
+    sources: dict[str, ConfiguredSource] = field(init=False)
     reader: Reader = field(init=False)
     ownership: Any = "shared"
     conflict: Conflict = Conflict.OURS
@@ -97,7 +98,7 @@ class World:
         self.strategy = PutStrategy(self.endpoint_id)
         self.health = quick("fhir", stop=self.stop)
         self.source = MemorySource(self.clock)
-        self.pipelines = {"main": pipeline(self.source)}
+        self.sources = {"main": configured(self.source)}
         self.reader = self.new_reader()
         self.sender = self.new_sender()
         self.poller = self.new_poller()
@@ -112,7 +113,7 @@ class World:
         )
 
     def new_reader(self) -> Reader:
-        return Reader(pipelines=self.pipelines, clock=self.clock, site_key=SITE_KEY)
+        return Reader(studies=StudyReader(sources=self.sources), clock=self.clock, site_key=SITE_KEY)
 
     @property
     def writer(self) -> ResourceWriter:
@@ -132,7 +133,7 @@ class World:
             health=self.health,
             policy=self.policy,
             strategy=self.strategy,
-            looks_for_studies=self.ownership == "shared",
+            searches_studies=self.ownership == "shared",
         )
 
     def new_poller(self, **options: Any) -> Poller:
@@ -152,12 +153,12 @@ class World:
         if source not in self.addresses:
             raise Unavailable("down", peer=f"orthanc {source}")
         identifier = self.endpoint_id(source)
-        rules = self.pipelines[source].rules
+        rules = self.sources[source].rules
         return mapping.endpoint(self.addresses[source], identifier=identifier, source=source, rules=rules)
 
     @property
     def endpoints(self) -> dict[str, Callable[[], dict[str, Any]]]:
-        return {source: functools.partial(self.endpoint, source) for source in self.pipelines}
+        return {source: functools.partial(self.endpoint, source) for source in self.sources}
 
     @property
     def setup(self) -> TargetSetup:
@@ -215,7 +216,7 @@ class World:
 
     @property
     def is_idle(self) -> bool:
-        dues = [self.ledger.next_due(self.clock(), source=name) for name in self.pipelines]
+        dues = [self.ledger.next_due(self.clock(), source=name) for name in self.sources]
         return 0 not in dues
 
     @contextmanager
@@ -259,7 +260,7 @@ class World:
         return Verifier(
             ledger=self.ledger,
             target=self.target,
-            reader=replace(self.reader, tries=1),
+            studies=replace(self.reader.studies, tries=1),
             ids=self.ids,
             endpoints=self.endpoints,
             health=self.health,

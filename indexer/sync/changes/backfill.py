@@ -1,4 +1,4 @@
-"""Mark every study of the sources that a filter lets through; draining is the drain's business."""
+"""Mark every selected study of the sources; the drain does the rest."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Which studies a backfill is about.
+    """Which studies a backfill marks.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class Selection:
 
     @property
     def digest(self) -> str:
-        """Names the selection, so that only a like call resumes its run."""
+        """Identifies the selection, so that only a call with the same one resumes its run."""
         return hashlib.sha256(orjson.dumps(asdict(self), option=orjson.OPT_SORT_KEYS)).hexdigest()
 
     @property
@@ -55,7 +55,7 @@ class Selection:
 
 @dataclass(slots=True)
 class Seen:
-    """What a selection met: studies that were left out for want of a StudyDate."""
+    """Counts the studies that a selection left out because they have no StudyDate."""
 
     undated: int = 0
 
@@ -63,21 +63,19 @@ class Seen:
 def select(
     source: StudySource, selection: Selection, seen: Seen, *, after: str = ""
 ) -> Iterator[tuple[str, tuple[StudyLocation, ...]]]:
-    """Chosen studies of one source, chunk by chunk in the order of location ids, each chunk with its last id.
+    """Selected studies of one source, chunk by chunk in the order of location ids, each chunk with its last id.
 
     Parameters
     ----------
-    seen
-        Counts up as chunks are made.
     after
-        Location id to begin after, from an earlier run that was cut short.
+        Location id to start after, from an earlier run that was cut short.
     """
     for chunk in batched(_listed(source, selection, after), CHUNK):
         yield chunk[-1].location_id, _chosen(source, chunk, selection, seen)
 
 
 def _listed(source: StudySource, selection: Selection, after: str) -> Iterable[StudyLocation]:
-    """Studies to look at; for a few that are named the whole archive is not gone through."""
+    """Studies to filter; named ones are found without listing the whole archive."""
     if not selection.study_instance_uids:
         return source.list_locations(after)
     locations = {location for uid in selection.study_instance_uids for location in source.find(uid)}
@@ -92,15 +90,18 @@ def _chosen(
         seen.undated += sum(1 for location in locations if _date(attributes, location) is None)
         locations = tuple(location for location in locations if _is_within(_date(attributes, location), selection))
     if selection.modalities and locations:
-        found = source.modalities([location.location_id for location in locations])
-        wanted = frozenset(selection.modalities)
-        locations = tuple(location for location in locations if wanted & found.get(location.location_id, frozenset()))
+        of_studies = source.modalities([location.location_id for location in locations])
+        locations = tuple(
+            location
+            for location in locations
+            if not of_studies.get(location.location_id, frozenset()).isdisjoint(selection.modalities)
+        )
     return locations
 
 
 def _date(attributes: Mapping[str, Attributes], location: StudyLocation) -> str | None:
-    held = attributes.get(location.location_id)
-    text = held.text("StudyDate") if held else None
+    of_study = attributes.get(location.location_id)
+    text = of_study.text("StudyDate") if of_study else None
     digits = text.replace(".", "") if text else ""
     return digits if len(digits) == 8 and digits.isdigit() else None
 
@@ -111,14 +112,14 @@ def _is_within(date: str | None, selection: Selection) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backfill:
-    """Marks the selected studies of all sources for one run, resuming where an earlier one was killed.
+    """Marks the selected studies of all sources for one run, and resumes where an earlier call was killed.
 
     Attributes
     ----------
     feeds
-        By the name of their source; a source need not have one.
+        By the name of their source, for the sources that have one.
     is_stopped
-        Whether a stop was asked for; the run is then given back as far as it came.
+        Whether a stop was asked for; the marks made so far stay.
     """
 
     ledger: Ledger
@@ -129,7 +130,7 @@ class Backfill:
     is_stopped: Callable[[], bool] = field(default=lambda: False)
 
     def mark(self, run: BackfillRun, seen: Seen) -> BackfillRun:
-        """Make the marks that are still missing."""
+        """Mark the studies that the run has not marked yet."""
         if run.is_marked:
             return run
         name, _, after = run.cursor.partition("/")
@@ -156,9 +157,9 @@ class Backfill:
         return self.ledger.backfill_mark(run, marks, f"{source.name}/{last}", self.clock())
 
     def _start(self, name: str) -> FeedPosition | None:
-        """Where the daemon may follow from once all is marked, for a whole backfill covers what the feed says before.
+        """Position from which the daemon may follow once all is marked: a whole backfill covers what came before.
 
-        Not for a run that was cut short: what changed since its first marks stands in the feed alone.
+        None for a run that resumes: what changed since its first marks is only in the feed.
         """
         is_whole = not (self.selection.has_dates or self.selection.modalities or self.selection.study_instance_uids)
         if not is_whole or name not in self.feeds or self.ledger.position(name) is not None:

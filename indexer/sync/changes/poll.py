@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 CHUNK = 500
-"""Studies that are marked in one go."""
+"""Studies that are marked in one transaction."""
 
 KNOWN_STUDIES = 8
-"""Studies that must all be gone before a feed that does not tell whether it is the same is called replaced."""
+"""Studies that must all be gone before a database counts as replaced, if the feed itself does not tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,9 +34,7 @@ class Poller:
     Attributes
     ----------
     starts_now
-        Begin at the newest change instead of the first, when the source was never polled before.
-    clock
-        Epoch seconds.
+        Start at the newest change instead of the first if the source was never polled before.
     """
 
     feed: ChangeFeed
@@ -47,12 +45,9 @@ class Poller:
     starts_now: bool = False
 
     def poll(self) -> int:
-        """Read the feed to its end and note it; how many changes were new.
+        """Read the feed to its end and note it; returns how many changes were new.
 
-        Raises
-        ------
-        PeerError, LedgerError
-            Nothing of the page at hand is noted then, and the position stays.
+        If it raises, nothing of the current page is noted, and the position stays.
         """
         position = self._position()
         count = 0
@@ -78,8 +73,8 @@ class Poller:
         if marks or page.position != position:
             self.ledger.note(self.source.name, marks, page.position, self.clock())
         if page.count:
-            noted = {"event": Event.PAGE_NOTED, "source": self.source.name, "count": page.count}
-            _log.debug("page noted", extra=noted)
+            facts = {"event": Event.PAGE_NOTED, "source": self.source.name, "count": page.count}
+            _log.debug("page noted", extra=facts)
 
     def _holds_known(self) -> bool:
         known = self.ledger.locations(self.source.name, KNOWN_STUDIES)
@@ -88,7 +83,7 @@ class Poller:
     def _mark_all(self, epoch: int) -> None:
         """Mark every study of a database that was replaced; nothing is deleted."""
         _log.warning(
-            "the source's database was replaced: every study is noted again",
+            "the source's database was replaced; every study is marked again",
             extra={"event": Event.FEED_EPOCH, "source": self.source.name, "epoch": epoch},
         )
         for locations in batched(self.source.list_locations(), CHUNK):

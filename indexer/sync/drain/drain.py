@@ -1,12 +1,13 @@
 """Drain the dirty studies: take, read, map, pack, send, settle, with reading and sending overlapping.
 
-Each source has a pipeline of its own, with a thread that takes and a few that read and map; one thread looks for all of
-them, one sends. Between them stand bounded queues, so that memory stays bounded when the FHIR server is slow, and full
-Bundles form by themselves when reading is faster than writing.
+Each source has its own threads, one that takes and a few that read and map. One thread resolves for all sources, and
+one sends. Bounded queues connect them, so memory stays bounded when the FHIR server is slow, and Bundles fill up when
+reading is faster than writing.
 """
 
 from __future__ import annotations
 
+import functools
 import logging
 import queue
 import random
@@ -23,8 +24,9 @@ from indexer.plan import MappedStudy
 from indexer.sync.drain.guard import Guard
 from indexer.sync.drain.pack import Collector
 from indexer.sync.drain.queues import POLL_S, put
-from indexer.sync.drain.reading_pipeline import IDLE_S, TASKS_AT_ONCE, ReadingPipeline
 from indexer.sync.drain.report import Stats, log_settlement
+from indexer.sync.drain.source_workers import IDLE_S, SourceWorkers
+from indexer.sync.drain.study_reader import STUDIES_AT_ONCE
 from indexer.sync.drain.take import Leases
 from indexer.thread_group import ThreadGroup
 
@@ -40,17 +42,17 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 ABANDON_S = 7.0
-"""After a stop, requests under way may end for this long; then they are abandoned and their studies stay dirty."""
+"""How long requests may still run after a stop; then they are abandoned, and their studies stay dirty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """A Bundle's worth of studies that were resolved, and others that end without being sent.
+    """Studies for one Bundle that were resolved, and others that end without being sent.
 
     Attributes
     ----------
     epoch
-        How often the FHIR server had been replaced when they were resolved.
+        How often the FHIR server had been replaced by the time they were resolved.
     """
 
     settlements: Sequence[Settlement]
@@ -67,9 +69,7 @@ class Drain:
     stop
         Ends the drain; what is under way is abandoned and stays dirty.
     on_replaced
-        Called when the FHIR server turns out to be another one; makes it ready and marks what has to be sent anew.
-    clock
-        Epoch seconds.
+        Called when the FHIR server turns out to be another one; makes it ready and marks what must be sent again.
     """
 
     ledger: Ledger
@@ -82,21 +82,21 @@ class Drain:
     stats: Stats = field(default_factory=Stats)
     _leases: Leases = field(init=False)
     _guard: Guard = field(init=False)
-    _pipelines: list[ReadingPipeline] = field(init=False)
+    _workers: list[SourceWorkers] = field(init=False)
     _collector: Collector = field(init=False)
     _batches: queue.Queue[Batch] = field(init=False)
     _epoch: int = field(default=0, init=False)
     _news: threading.Event = field(default_factory=threading.Event, init=False)
 
     def __post_init__(self) -> None:
-        names = tuple(self.reader.pipelines)
+        names = tuple(self.reader.studies.sources)
         self._leases = Leases(ledger=self.ledger, sources=names, clock=self.clock)
         self._guard = Guard(site_key=self.site_key)
         self._batches = queue.Queue(maxsize=1)
-        # Small, so that reading keeps pace with sending and leaves the FHIR server its processors at the beginning.
-        ready: queue.Queue[MappedStudy | Settlement] = queue.Queue(maxsize=TASKS_AT_ONCE)
-        self._pipelines = [
-            ReadingPipeline(
+        # Small, so that reading does not run far ahead of sending and take the FHIR server's processors at the start.
+        ready: queue.Queue[MappedStudy | Settlement] = queue.Queue(maxsize=STUDIES_AT_ONCE)
+        self._workers = [
+            SourceWorkers(
                 name=name, reader=self.reader, leases=self._leases, guard=self._guard, ready=ready, stop=self.stop
             )
             for name in names
@@ -104,27 +104,21 @@ class Drain:
         self._collector = Collector(
             ready=ready,
             sender=self.publisher.sender,
-            are_more_coming=lambda: any(pipeline.is_flowing for pipeline in self._pipelines),
+            are_more_coming=lambda: any(workers.is_flowing for workers in self._workers),
             stop=self.stop,
         )
 
     def run(self, is_done: Callable[[], bool] | None = None) -> None:
-        """Drain until a stop is asked for or, with nothing under way, `is_done` says so.
-
-        Raises
-        ------
-        IndexerError
-            Whatever ended a thread; the other threads are ended too.
-        """
+        """Drain until a stop is asked for, or nothing is under way and `is_done`; raises what ended a thread."""
         sender = self.publisher.sender
         began, busy_s = time.monotonic(), sender.busy_s
-        self.ledger.defer_unconfigured(tuple(self.reader.pipelines))
+        self.ledger.defer_unconfigured(tuple(self.reader.studies.sources))
         threads = ThreadGroup(self.stop)
-        reading = [loop for pipeline in self._pipelines for loop in pipeline.loops]
+        reading = [loop for workers in self._workers for loop in workers.loops]
         for loop in (self._write_loop, self._resolve_loop, *reading):
             threads.start(loop)
         threads.keep(lambda: self._wait_for_end(is_done))
-        self._tell_end(time.monotonic() - began, sender.busy_s - busy_s)
+        self._log_end(time.monotonic() - began, sender.busy_s - busy_s)
         threads.join(ABANDON_S)
 
     def _wait_for_end(self, is_done: Callable[[], bool] | None) -> None:
@@ -134,7 +128,7 @@ class Drain:
                 return
             self._news.wait(IDLE_S)
 
-    def _tell_end(self, duration_s: float, busy_s: float) -> None:
+    def _log_end(self, duration_s: float, busy_s: float) -> None:
         facts = {
             "event": Event.DRAIN_ENDED,
             "duration_ms": round(1000 * duration_s),
@@ -175,20 +169,20 @@ class Drain:
             return []
         try:
             if batch.epoch == self._epoch:
-                return self._guard.each(lambda some: self._write(replace(resolved, studies=some)), resolved.studies)
+                return self._guard.each(functools.partial(self._write, resolved), resolved.studies)
         except TargetReplaced:
             self._epoch += 1
             self.on_replaced()
         return [Deferred(task=study.task, due_in_s=0.0, cause="target_replaced") for study in resolved.studies]
 
-    def _write(self, resolved: Resolved) -> list[Settlement]:
+    def _write(self, resolved: Resolved, studies: Sequence[MappedStudy]) -> list[Settlement]:
         chance = random.random()  # noqa: S311 - jitter, not a secret
-        return self.publisher.write(resolved, self.clock(), chance)
+        return self.publisher.write(replace(resolved, studies=studies), self.clock(), chance)
 
     def _settle(self, settlements: Sequence[Settlement]) -> None:
         self._leases.settle(settlements)
-        for pipeline in self._pipelines:
-            pipeline.wake()
+        for workers in self._workers:
+            workers.wake()
         self._news.set()
         for settlement in settlements:
             self.stats.count(settlement)

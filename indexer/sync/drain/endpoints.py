@@ -1,4 +1,4 @@
-"""Make the FHIR server ready: is it the one that we know, and does it hold our Endpoints?"""
+"""Prepare the FHIR server: check that it is the one that we know, and publish our Endpoints."""
 
 from __future__ import annotations
 
@@ -35,18 +35,13 @@ CHUNK = 1000
 class TargetSetup:
     """Publishes each source's Endpoint.
 
-    Our Endpoints are the sentinels: a server that has lost one that it confirmed is another or an emptied server, so
-    that nothing counts as sent there.
+    Our Endpoints are the sentinels: a server that lost one that it had confirmed was emptied or replaced, so nothing
+    counts as sent there.
 
     Attributes
     ----------
     endpoints
-        Each source's Endpoint as it would be written; may raise what the source raises when it is asked for its
-        address.
-    health
-        The FHIR server's.
-    clock
-        Epoch seconds.
+        Each source's Endpoint as it would be written; raises `PeerError` if the source does not tell its address.
     """
 
     ledger: Ledger
@@ -65,9 +60,9 @@ class TargetSetup:
         Raises
         ------
         Refused
-            If the server does not take an Endpoint.
+            If the server refuses an Endpoint.
         Unavailable
-            If it does not take it now.
+            If it cannot accept one now.
         """
         known = self._known(self.endpoints)
         if known and None in self.target.fetch([f"Endpoint/{fhir_id}" for fhir_id in known.values()]):
@@ -84,21 +79,13 @@ class TargetSetup:
         self.ledger.put_drained_target(self.target.base_url)
 
     def begin_anew(self) -> None:
-        """The server turned out to be another or an emptied one: nothing counts as sent there."""
+        """The server was emptied or replaced: nothing counts as sent there."""
         _log.warning("the FHIR server lost what it had confirmed", extra={"event": Event.TARGET_REPLACED})
         self.ledger.reset_target()
         self.make_ready()
 
     def endpoint_ids(self, sources: Iterable[str]) -> dict[str, str]:
-        """Id of each source's Endpoint, published if it was not yet; a source that tells no address is left out.
-
-        Raises
-        ------
-        Interrupted
-            If a stop was asked for while the server was out of reach.
-        Refused
-            If the server does not take an Endpoint.
-        """
+        """Id of each source's Endpoint, published first if needed; a source that tells no address is left out."""
         sources = sorted(sources)
         for source in sources:
             if source not in self._published:
@@ -117,13 +104,13 @@ class TargetSetup:
         try:
             resource = self.endpoints[source]()
         except PeerError:
-            return  # its health has counted it, and speaks of it
+            return  # the source's health has counted and logged it
         known = self.ledger.endpoint(source)
         key = ResourceKey("Endpoint", source)
         plan = plan_endpoint(key, orjson.dumps(resource), known, self.writer.strategy)
         action = plan.actions[key]
         if action.is_due:
-            # There is no quarantine for it: our address holds.
+            # An Endpoint cannot go to quarantine: our address wins.
             answer = replace(self.writer, conflict=Conflict.OURS).write(plan)[key]
             self.ledger.put_endpoint(
                 _confirmed(source, action, answer), action.identifier.value.removeprefix("urn:uuid:")
@@ -133,7 +120,7 @@ class TargetSetup:
         self._published.add(source)
 
     def _mark_known(self, source: str) -> None:
-        """Every study of a source that the ledger knows has to be sent to this target."""
+        """Mark every known study of a source: it must be sent to this server."""
         for locations in batched(self.ledger.locations(source), CHUNK):
             marks = [Mark(location=location, reason="target", lane=Lane.BACKFILL) for location in locations]
             self.ledger.mark(marks, self.clock())
@@ -141,12 +128,13 @@ class TargetSetup:
 
 def _confirmed(source: str, action: Action, answer: Answer) -> EndpointState:
     if not answer.is_accepted and not answer.is_final:
-        raise Unavailable("the FHIR server put the Endpoint off", peer="fhir", retry_after_s=answer.retry_after_s)
+        text = "the FHIR server does not accept the Endpoint now"
+        raise Unavailable(text, peer="fhir", retry_after_s=answer.retry_after_s)
     if not answer.is_accepted:
         raise Refused(
-            f"the FHIR server does not take the Endpoint of source {source}: {answer.text}",
+            f"the FHIR server refuses the Endpoint of source {source}: {answer.text}",
             peer="fhir",
-            hint="Check that this account may create Endpoint, Patient and ImagingStudy with ids of its own.",
+            hint="Check that this account may create Endpoint, Patient and ImagingStudy with its own ids.",
         )
     return EndpointState(
         source=source,

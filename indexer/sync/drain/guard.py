@@ -22,16 +22,16 @@ Item = TypeVar("Item", Task, MappedStudy)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guard:
-    """Puts aside the study that breaks the program."""
+    """Sends a study on which the program itself fails to quarantine."""
 
     site_key: bytes = field(repr=False)
 
     def each(self, work: Callable[[Sequence[Item]], list[T]], items: Sequence[Item]) -> list[T | Quarantined]:
-        """Do the work; what breaks the program is parted until the guilty study stands alone."""
+        """Do the work; if the program fails on it, in halves, until the study that causes it is alone."""
         try:
             return [*work(items)]
         except IndexerError:
-            raise  # a server, the ledger or the configuration: no fault of a study
+            raise  # of a server, the ledger or the configuration: not the study's fault
         except Exception as error:  # noqa: BLE001 - the per-item guard
             middle: int = len(items) // 2
             if not middle:
@@ -41,7 +41,7 @@ class Guard:
     def _quarantined(self, item: Task | MappedStudy, error: Exception) -> Quarantined:
         task = item.task if isinstance(item, MappedStudy) else item
         facts = {"event": Event.STUDY_FAILED, "study_key": study_key(self.site_key, task.study_instance_uid)}
-        _log.error("a study broke the program", extra=facts, exc_info=error)
+        _log.error("the program failed on a study", extra=facts, exc_info=error)
         return Quarantined(
             task=task,
             cause="internal_error",

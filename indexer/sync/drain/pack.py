@@ -1,4 +1,4 @@
-"""Collect a Bundle's worth of studies."""
+"""Collect the studies of one Bundle."""
 
 from __future__ import annotations
 
@@ -18,28 +18,18 @@ if TYPE_CHECKING:
     from indexer.sync.drain.send import BundleSender
 
 MOST_ITEMS = 500
-"""Studies that are settled together at the most, where nearly all of them are unchanged."""
+"""Most studies that are settled together; reached when nearly all of them are unchanged."""
 
 ENTRY_BYTES = 160
-"""Bytes that a resource takes in a Bundle beside its own."""
+"""Bytes that an entry takes in a Bundle besides its resource."""
 
 LINGER_S = 1.0
-"""A mapped study waits this long for company as long as others are being read."""
+"""A mapped study waits this long for others that are still being read."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Collector:
-    """Puts together what goes into one Bundle.
-
-    Attributes
-    ----------
-    ready
-        Studies in the order in which they were read.
-    sender
-        Knows what size of Bundle suits.
-    are_more_coming
-        Whether other studies are being read.
-    """
+    """Collects what goes into one Bundle: of `ready`, as much as suits `sender`, as long as `are_more_coming`."""
 
     ready: queue.Queue[MappedStudy | Settlement]
     sender: BundleSender
@@ -48,7 +38,7 @@ class Collector:
     _kept: MappedStudy | Settlement | None = field(default=None, init=False)
 
     def collect(self) -> list[MappedStudy | Settlement]:
-        """The next Bundle's worth: full, or nobody else is coming, or the first has waited long enough."""
+        """The items of the next Bundle: it is full, no more are coming, or the first item has waited long enough."""
         items: list[MappedStudy | Settlement] = []
         size = entries = 0
         deadline = float("inf")

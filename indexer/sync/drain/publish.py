@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 MANY_NAMES = 3
-"""A number that stands for this many names is warned about, once."""
+"""A patient number with this many names is warned about, once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publisher:
-    """Brings a Bundle's worth of studies to their end."""
+    """Plans, writes and settles the studies of one Bundle."""
 
     resolver: Resolver
     writer: ResourceWriter
@@ -39,25 +39,15 @@ class Publisher:
 
     @property
     def sender(self) -> BundleSender:
-        """Who sends, and knows what size of Bundle suits."""
         return self.writer.sender
 
     def write(self, resolved: Resolved, now: float, chance: float) -> list[Settlement]:
-        """Write what is due of studies that were resolved; how each of them ends.
+        """Write what is due of resolved studies, and say how each ends; raises as `BundleSender.deliver`.
 
         Parameters
         ----------
-        now
-            Epoch seconds.
         chance
             A random number from 0 to 1, for the jitter of retries.
-
-        Raises
-        ------
-        Interrupted
-            If a stop was asked for while the server was out of reach.
-        TargetReplaced
-            If the server refuses entries and does not hold what it confirmed before.
         """
         endpoints = self.setup.endpoint_ids({study.source for study in resolved.studies})
         studies = [study for study in resolved.studies if study.source in endpoints]
@@ -75,34 +65,34 @@ class Publisher:
         ]
 
     def _gone(self, studies: Sequence[MappedStudy], plan: WritePlan, answers: Answers) -> frozenset[str]:
-        """Keys of Patients for want of which studies were refused; the ledger forgets them, so that they are looked up.
+        """Keys of Patients whose absence made the server refuse studies: somebody deleted or merged them.
 
-        Somebody deleted them, or merged them into others, behind our back.
+        The ledger forgets them, so that they are searched for again.
         """
         suspects = sorted(
             {key for study in studies if (key := study.patient_key) and _is_suspect(study, plan, answers)}
         )
-        held = self.sender.read([f"Patient/{plan.patients[key].fhir_id}" for key in suspects])
-        gone = [key for key, present in zip(suspects, held, strict=True) if present is None]
+        current = self.sender.read([f"Patient/{plan.patients[key].fhir_id}" for key in suspects])
+        gone = [key for key, present in zip(suspects, current, strict=True) if present is None]
         if gone:
             self.resolver.ledger.forget_patients(gone)
         return frozenset(gone)
 
 
 def _is_suspect(study: MappedStudy, plan: WritePlan, answers: Answers) -> bool:
-    """Whether something was refused, and that may be for want of a Patient that we did not write just now."""
-    key = ResourceKey("Patient", study.patient_key or "")
-    if plan.actions[key].is_due and not plan.actions[key].is_foreign:
+    """Whether something was refused, perhaps because a Patient is missing that we did not write just now."""
+    patient = ResourceKey("Patient", study.patient_key or "")
+    if plan.actions[patient].is_due and not plan.actions[patient].is_foreign:
         return False
-    return any(answers[one].entry_status is EntryStatus.REFUSED for one in (key, study.key) if one in answers)
+    return any(answers[key].entry_status is EntryStatus.REFUSED for key in (patient, study.key) if key in answers)
 
 
 def warn_of_names(plan: WritePlan, state: TargetState) -> None:
-    """Say once that one patient number stands for many names."""
+    """Log once that a patient number has many names."""
     for key, patient in plan.patients.items():
         known = state.patients.get(key)
         if len(known.names if known else ()) < MANY_NAMES <= len(patient.names):
             _log.warning(
-                "one patient number stands for many names; the name of the latest study is published",
+                "one patient number has many names; the name of the latest study is published",
                 extra={"event": Event.PATIENT_NAMES_DIFFER, "count": len(patient.names)},
             )

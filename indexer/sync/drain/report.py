@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Stats:
-    """What a drain did so far."""
+    """How the studies of a drain ended so far."""
 
     published: int = 0
     unchanged: int = 0

@@ -1,4 +1,4 @@
-"""Send entries until each is judged: as a transaction, else as batches in waves, bisected where one spoils the rest."""
+"""Send entries until each has an answer: as a transaction, else in batches, bisected where one entry fails the rest."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 CONFLICTS = 8
-"""Whole-Bundle conflicts in a row after which the entries are put off instead."""
+"""Conflicts of a whole Bundle in a row after which its entries are deferred."""
 
 FAILURES = 3
-"""Times that a server may answer a Bundle with 500 before one of the entries is held to break it."""
+"""How often a server may answer a Bundle with 500 before one of its entries is taken to be the cause."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,16 +46,16 @@ class Answer:
 
     Attributes
     ----------
-    fhir_id
-        Id that the resource has there, if it landed.
     cause
-        Short word for `status` and `quarantine`, empty if the entry landed.
+        Short word for `status` and `quarantine`, empty if the entry was accepted.
     text
-        The server's words without patient data.
+        What the server said, without patient data.
     hint
-        What to do, empty if only the server's words tell it.
+        What to do, empty if only `text` says so.
+    fhir_id
+        Id on the server, if the entry was accepted.
     is_shared
-        Whether what landed holds what others wrote.
+        Whether the resource contains what others wrote.
     """
 
     entry_status: EntryStatus
@@ -73,32 +73,30 @@ class Answer:
 
     @property
     def is_final(self) -> bool:
-        """Whether sending the same again is of no use."""
+        """Whether it is no use to send the same again."""
         return self.entry_status in (EntryStatus.REFUSED, EntryStatus.TOO_LARGE)
 
 
 Answers = dict[ResourceKey, Answer]
 
 Read = Fetched | PeerError | None
-"""A resource, nothing, or why the server does not show it."""
+"""A resource, None if there is none, or why the server does not show it."""
 
 
 @dataclass(slots=True, kw_only=True)
 class BundleSender:
-    """Brings entries to one FHIR server.
+    """Sends entries to one FHIR server, and waits while it is down.
 
     Attributes
     ----------
     sizer, types
-        What size and type of Bundle suits the server, as learnt so far.
-    health
-        The server's; outages are waited out.
+        Size and type of Bundle that suit the server, as learnt so far.
     sentinel
-        References (``Endpoint/id``) that the server must hold; if it does not, it is not the server that we know.
+        References (``Endpoint/id``) that the server must hold; otherwise it is not the server that we know.
     clock
         Monotonic seconds.
     busy_s
-        Time spent inside requests that carried a Bundle.
+        Time spent in requests that carried a Bundle.
     """
 
     target: FhirTarget
@@ -111,11 +109,11 @@ class BundleSender:
 
     @property
     def max_entries(self) -> int:
-        """Most entries that the next Bundle should hold."""
+        """Most entries for the next Bundle."""
         return self.types.max_entries(self.sizer.limits.max_entries)
 
     def deliver(self, entries: Sequence[Entry]) -> Answers:
-        """Bring every entry to an answer.
+        """Send entries until each has an answer.
 
         Raises
         ------
@@ -128,7 +126,7 @@ class BundleSender:
         refused = [entry for entry in entries if answers[entry.key].entry_status is EntryStatus.REFUSED]
         if refused:
             self._check_sentinel()
-        # Some servers refuse another version with 400, and with it a whole transaction.
+        # Some servers refuse an outdated version with 400, and the whole transaction with it.
         return answers | self._stale(refused)
 
     def _answers(self, entries: Sequence[Entry]) -> Answers:
@@ -144,21 +142,15 @@ class BundleSender:
             return answers
 
     def read(self, references: Sequence[str]) -> list[Read]:
-        """What the server holds under these references, None for nothing; what it will not show stops no other.
+        """What the server holds under these references; one that it refuses to show does not stop the others."""
 
-        Raises
-        ------
-        Interrupted
-            If a stop was asked for while the server was out of reach.
-        """
-
-        def fetch(some: Sequence[str]) -> Sequence[Read]:
-            return self.health.call("read", lambda: self.target.fetch(some))
+        def fetch(references: Sequence[str]) -> Sequence[Read]:
+            return self.health.call("read", lambda: self.target.fetch(references))
 
         return by_halves(fetch, references, error=(Refused, TooLarge), alone=lambda _, error: error)
 
     def _waves(self, entries: Sequence[Entry], failures: int = FAILURES) -> Answers:
-        """What others refer to goes first; a study goes only if its Patient is in."""
+        """Batches one after the other: what others refer to first, and a study only if its Patient was accepted."""
         answers: Answers = {}
         failed: dict[str, Answer] = {}
         for wave in bundle.waves(entries):
@@ -174,7 +166,7 @@ class BundleSender:
         return answers
 
     def _batch(self, entries: Sequence[Entry], failures: int) -> Answers:
-        """One Bundle; halved as long as it is refused whole, until the guilty entry stands alone."""
+        """One batch; if it is refused as a whole, in halves, until the entry that causes it is alone."""
         if not entries:
             return {}
         try:
@@ -184,19 +176,13 @@ class BundleSender:
             _log.warning("bundle refused", extra=facts)
             self._check_sentinel()
             if len(entries) == 1:
-                self.health.succeeded("send")  # it answers; the entry is to blame
+                self.health.succeeded("send")  # the server works; the entry is to blame
                 return {entries[0].key: _refused(error, entries[0])}
             first, second = bundle.halves(entries)
             return self._batch(first, 1) | self._batch(second, 1)
 
     def _post(self, entries: Sequence[Entry], bundle_type: BundleType, failures: int = FAILURES) -> Answers:
-        """Post until the server answers for the Bundle as a whole.
-
-        Raises
-        ------
-        Refused
-            If it will not have the Bundle, or stumbled over it `failures` times.
-        """
+        """Post until the server answers; raises `Refused` if it refuses the Bundle or fails on it `failures` times."""
         answers: Answers = {}
         left = list(entries)
         conflicts = 0
@@ -219,7 +205,7 @@ class BundleSender:
             except AnswerLost as error:
                 self.sizer = self.sizer.timed_out(sum(entry.size for entry in left))
                 self.health.wait("send", error)
-                answers |= self._landed(left)
+                answers |= self._arrived(left)
                 left = [entry for entry in left if entry.key not in answers]
             except (Unavailable, AccessDenied, ProtocolViolation) as error:
                 failures -= error.status == _FAILED
@@ -249,23 +235,23 @@ class BundleSender:
         first, second = bundle.halves(entries)
         return self._post(first, bundle_type) | self._post(second, bundle_type)
 
-    def _landed(self, entries: Sequence[Entry]) -> Answers:
-        """Which entries arrived, though no answer came back; what did not, or cannot be read, is sent again.
+    def _arrived(self, entries: Sequence[Entry]) -> Answers:
+        """Answers to the entries that arrived, though no answer came back; the others are sent again.
 
-        An entry without an id may be sent twice: its request says to make nothing that is there.
+        An entry without an id may be sent twice: its request does not create what exists.
         """
         named = [entry for entry in entries if entry.fhir_id is not None]
-        held = self.read([entry.reference for entry in named])
-        answers = ((entry, _arrived(entry, present)) for entry, present in zip(named, held, strict=True))
-        return {entry.key: answer for entry, answer in answers if answer is not None}
+        current = self.read([entry.reference for entry in named])
+        answers = {entry.key: _arrived(entry, present) for entry, present in zip(named, current, strict=True)}
+        return {key: answer for key, answer in answers.items() if answer is not None}
 
     def _stale(self, entries: Sequence[Entry]) -> Answers:
-        """Those entries that somebody overtook: the version that they replace is not seen to be the present one."""
-        bound = [entry for entry in entries if entry.if_match is not None]
-        held = self.read([entry.reference for entry in bound])
+        """Answers to the entries that replace a version which is no longer the current one, or cannot be read."""
+        versioned = [entry for entry in entries if entry.if_match is not None]
+        current = self.read([entry.reference for entry in versioned])
         return {
-            entry.key: _OVERTAKEN
-            for entry, present in zip(bound, held, strict=True)
+            entry.key: _STALE
+            for entry, present in zip(versioned, current, strict=True)
             if not isinstance(present, Fetched) or present.version_id != entry.if_match
         }
 
@@ -278,7 +264,7 @@ _FAILED = 500
 
 _CONFLICT = Answer(entry_status=EntryStatus.RETRY, cause="conflict")
 
-_OVERTAKEN = Answer(entry_status=EntryStatus.CONFLICT, cause="conflict")
+_STALE = Answer(entry_status=EntryStatus.CONFLICT, cause="conflict")
 
 
 def _answer(result: EntryResult, entry: Entry) -> Answer:
@@ -295,28 +281,28 @@ def _answer(result: EntryResult, entry: Entry) -> Answer:
 
 
 def _refused(error: Refused, entry: Entry) -> Answer:
-    said = bundle.strip(error.outcome, entry.sent)
+    text = f"status {error.status}: {bundle.strip(error.outcome, entry.sent)}"
     if error.status == _FAILED:
-        return Answer(entry_status=EntryStatus.RETRY, cause="server_error", text=f"status {error.status}: {said}")
-    return Answer(entry_status=EntryStatus.REFUSED, cause="invalid", text=f"status {error.status}: {said}")
+        return Answer(entry_status=EntryStatus.RETRY, cause="server_error", text=text)
+    return Answer(entry_status=EntryStatus.REFUSED, cause="invalid", text=text)
 
 
-def _arrived(entry: Entry, held: Read) -> Answer | None:
-    """What the present version says of an entry whose answer was lost; None if it did not arrive.
+def _arrived(entry: Entry, present: Read) -> Answer | None:
+    """The answer to an entry whose answer was lost, judged by the current version; None if it did not arrive.
 
-    Others may have written since, also what is not compared here: that version counts as shared. One that is neither
-    the former nor ours is another's, or ours with the words of others: it has to be merged.
+    Others may have written since, even what is not compared here, so the version counts as shared. A version that is
+    neither the former one nor ours must be merged.
     """
-    if not isinstance(held, Fetched) or (entry.if_match is not None and held.version_id == entry.if_match):
+    if not isinstance(present, Fetched) or (entry.if_match is not None and present.version_id == entry.if_match):
         return None
-    if is_alike(entry.resource, held.resource):
+    if is_alike(entry.resource, present.resource):
         return Answer(
-            entry_status=EntryStatus.ACCEPTED, fhir_id=entry.fhir_id, version_id=held.version_id, is_shared=True
+            entry_status=EntryStatus.ACCEPTED, fhir_id=entry.fhir_id, version_id=present.version_id, is_shared=True
         )
-    return _OVERTAKEN
+    return _STALE
 
 
-def is_alike(sent: dict[str, Any], held: dict[str, Any]) -> bool:
-    """Whether the server holds a resource as it was sent; it adds to ``meta`` and may make the narrative."""
-    names = (sent.keys() | held.keys()) - {"meta", "text"}
-    return all(sent.get(name) == held.get(name) for name in names)
+def is_alike(sent: dict[str, Any], present: dict[str, Any]) -> bool:
+    """Whether the server holds a resource as it was sent; it adds to ``meta`` and may generate the narrative."""
+    names = (sent.keys() | present.keys()) - {"meta", "text"}
+    return all(sent.get(name) == present.get(name) for name in names)

@@ -1,4 +1,4 @@
-"""How studies end by the answers to what was sent for them."""
+"""Settle studies by the answers to what was sent for them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from indexer import schedule
 from indexer.model import Deferred, Published, Quarantined, ResourceKey, Settled
 from indexer.plan import bound_references
-from indexer.sync.drain.read import WAIT_S
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -27,9 +26,9 @@ class Outcome:
     answers
         To every action that was due.
     gone
-        Keys of Patients that the server turned out to hold no longer.
+        Keys of Patients that the server no longer holds.
     now
-        Epoch seconds, the time of publication.
+        Time of publication, epoch seconds.
     chance
         A random number from 0 to 1, for the jitter of retries.
     """
@@ -43,17 +42,17 @@ class Outcome:
     def of(self, study: MappedStudy) -> Settlement:
         """How one study ends."""
         answers = {key: self.answers[key] for key in _keys(study) if key in self.answers}
-        bad = next((answer for answer in answers.values() if not answer.is_accepted), None)
+        failure = next((answer for answer in answers.values() if not answer.is_accepted), None)
         written = tuple(key for key, answer in answers.items() if answer.is_accepted)
         patient = None if study.patient_key in self.gone else self._patient(study)
-        if bad is None:
+        if failure is None:
             published = self._published(study, answers[study.key]) if study.key in answers else None
             return Settled(task=study.task, published=published, patient=patient, written=written)
-        is_patient_in = any(key.type == "Patient" for key in written)
-        return replace(self._failed(study, bad), patient=patient if is_patient_in else None, written=written)
+        is_patient_written = any(key.type == "Patient" for key in written)
+        return replace(self._failed(study, failure), patient=patient if is_patient_written else None, written=written)
 
     def _patient(self, study: MappedStudy) -> Patient | None:
-        """What the ledger knows of the Patient by now."""
+        """What the ledger knows about the Patient now."""
         if study.patient_key is None:
             return None
         patient = self.plan.patients[study.patient_key]
@@ -81,7 +80,7 @@ class Outcome:
         )
 
     def _references(self) -> dict[str, str]:
-        """References as they were sent; ids that the server gave are known now."""
+        """References as they were sent, with the ids that the server assigned."""
         given = {
             key.reference: f"{key.type}/{answer.fhir_id}" for key, answer in self.answers.items() if answer.fhir_id
         }
@@ -89,25 +88,24 @@ class Outcome:
 
     def _failed(self, study: MappedStudy, answer: Answer) -> Quarantined | Deferred:
         if study.patient_key in self.gone:
-            again = _put_off(study, replace(answer, cause="patient_gone"), self.chance)
-            return again if study.task.attempts else replace(again, due_in_s=0.0)
-        return _refused(study, answer) if answer.is_final else _put_off(study, answer, self.chance)
+            deferred = _deferred(study, replace(answer, cause="patient_gone"), self.chance)
+            return deferred if study.task.attempts else replace(deferred, due_in_s=0.0)
+        return _refused(study, answer) if answer.is_final else _deferred(study, answer, self.chance)
 
 
 def _keys(study: MappedStudy) -> list[ResourceKey]:
-    """Of the resources that a study is made of, what is referred to first."""
+    """Keys of the resources of a study, the Patient first."""
     patients = [] if study.patient_key is None else [ResourceKey("Patient", study.patient_key)]
     return [*patients, study.key]
 
 
 def _refused(study: MappedStudy, answer: Answer) -> Quarantined:
-    hint = "See what the FHIR server says above; when the cause is gone, 'quarantine replay' this study."
+    hint = "See the FHIR server's answer above. When the cause is gone, 'quarantine replay' this study."
     return Quarantined(task=study.task, cause=answer.cause, text=answer.text, hint=answer.hint or hint)
 
 
-def _put_off(study: MappedStudy, answer: Answer, chance: float) -> Deferred:
-    first_s, most_s = WAIT_S
+def _deferred(study: MappedStudy, answer: Answer, chance: float) -> Deferred:
     delay_s = answer.retry_after_s
     if delay_s is None:
-        delay_s = schedule.backoff_s(study.task.attempts, first_s=first_s, most_s=most_s, chance=chance)
+        delay_s = schedule.backoff_s(study.task.attempts, chance)
     return Deferred(task=study.task, due_in_s=delay_s, cause=answer.cause, counts=True)

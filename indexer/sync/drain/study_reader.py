@@ -1,4 +1,4 @@
-"""Read whole studies with their samples, many at one go where the source can; drain, verify and preview all do so."""
+"""Read whole studies with their samples, many in one request where the source can. Drain, verify and preview do so."""
 
 from __future__ import annotations
 
@@ -19,101 +19,133 @@ from indexer.errors import (
 from indexer.health import FAILURES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from indexer.health import ServerHealth
+    from indexer.mapping import Rules
     from indexer.model import Series, Study, StudyLocation
-    from indexer.sync.drain.read import SourcePipeline
+    from indexer.sync.protocols import AttributeSource, StudySource
 
 T = TypeVar("T")
 
 STUDIES_AT_ONCE = 32
-"""Studies that are read together: what reading costs an archive is shared by all of them, and they are held at once."""
+"""Studies that are read together: they share what reading costs an archive, and are in memory at the same time."""
 
 NOTHING: Final[Mapping[StudyLocation, Study]] = MappingProxyType({})
 """Where nothing was read ahead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StudyReader:
-    """Reads studies from the first source that holds them.
+class ConfiguredSource:
+    """A source, the health of its servers, and the rules by which its studies are mapped.
 
     Attributes
     ----------
-    pipelines
-        By the name of the source; their order decides which copy of a study is read.
-    tries
-        Failures of a server after which the last is raised, for somebody waits for the answer; None asks once, and
-        finds out whether the study is to blame.
+    samples
+        None where reading single datasets is switched off.
+    samples_health
+        That of the server that `samples` asks.
+    readers
+        Threads that read it at a time.
     """
 
-    pipelines: Mapping[str, SourcePipeline]
+    source: StudySource
+    health: ServerHealth
+    samples: AttributeSource | None
+    samples_health: ServerHealth
+    readers: int
+    rules: Rules
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether one of its servers failed when it was read last."""
+        return self.health.is_failing("read") or self.samples_health.is_failing("read")
+
+    @property
+    def wait_s(self) -> float:
+        """Seconds until it may be read again; 0.0 if it may be read now."""
+        return max(self.health.wait_s("read"), self.samples_health.wait_s("read"))
+
+    @property
+    def servers(self) -> tuple[str, str]:
+        """Names of its servers, as in `PeerError.peer`."""
+        return self.health.server, self.samples_health.server
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyReader:
+    """Reads studies from the first source that has them.
+
+    Attributes
+    ----------
+    sources
+        By name; their order decides which copy of a study is read.
+    tries
+        Failures of a server after which the last one is raised, because somebody waits for the answer. None asks once,
+        and finds out whether the study is to blame.
+    """
+
+    sources: Mapping[str, ConfiguredSource]
     tries: int | None = None
 
-    def read_ahead(self, studies: Iterable[Sequence[StudyLocation]]) -> dict[StudyLocation, Study]:
-        """What the sources could read at one go of these studies; what is not in it is read alone.
+    def read_ahead(self, studies: Sequence[Sequence[StudyLocation]]) -> dict[StudyLocation, Study]:
+        """What the sources could read of these studies in one request; `read` gets the others.
 
-        A server that fails here fails there, too, where it shows on which study.
+        A server that fails here fails in `read` as well, which finds out on which study.
 
         Parameters
         ----------
         studies
             The locations of each.
         """
-        asked = list(studies)
         ahead: dict[StudyLocation, Study] = {}
-        for name, pipeline in self.pipelines.items():
-            here = [[location for location in locations if location.source == name] for locations in asked]
+        for name, configured in self.sources.items():
+            here = [[location for location in locations if location.source == name] for locations in studies]
             alone = [locations[0] for locations in here if len(locations) == 1]
             if len(alone) > 1:
                 with suppress(PeerError):
-                    ahead |= pipeline.source.read_batch(alone)
+                    ahead |= configured.source.read_batch(alone)
         return {**ahead, **self._sampled_ahead(ahead)}
 
     def _sampled_ahead(self, ahead: Mapping[StudyLocation, Study]) -> dict[StudyLocation, Study]:
         sampled: dict[StudyLocation, Study] = {}
-        for name, pipeline in self.pipelines.items():
+        for name, configured in self.sources.items():
             here = [location for location in ahead if location.source == name]
-            if pipeline.samples is not None and here:
+            if configured.samples is not None and here:
                 with suppress(PeerError):
-                    each = pipeline.samples.sample_batch([ahead[location] for location in here])
+                    batch = configured.samples.sample_batch([ahead[location] for location in here])
                     sampled |= {
                         location: _with_samples(ahead[location], series)
-                        for location, series in zip(here, each, strict=True)
+                        for location, series in zip(here, batch, strict=True)
                         if series is not None
                     }
         return sampled
 
     def read(
         self, locations: Sequence[StudyLocation], ahead: Mapping[StudyLocation, Study] = NOTHING
-    ) -> tuple[Study, SourcePipeline]:
-        """The study from the first source that holds it, with its samples.
-
-        Parameters
-        ----------
-        ahead
-            What of it was read already.
+    ) -> tuple[Study, ConfiguredSource]:
+        """The study from the first source that has it, with its samples; `ahead` is what `read_ahead` returned.
 
         Raises
         ------
         StudyVanished
-            If no source holds it.
+            If no source has it.
         StudyInvalid
-            If one source holds it twice, under two patients.
+            If one source has it twice, under two patients.
         StudyNotReady
-            If it stands in a source only that is not configured now.
+            If only a source has it that is not configured now.
         StudyUnreadable
-            If the source fails on it, though it answers otherwise.
+            If the source fails on it and answers otherwise.
         PeerError
             If a server as a whole does not do what it is asked; its health has counted that.
         """
-        for name, pipeline in self.pipelines.items():
-            location = self._location(pipeline, [location for location in locations if location.source == name])
+        for name, configured in self.sources.items():
+            location = self._location(configured, [location for location in locations if location.source == name])
             if location is not None:
                 with suppress(StudyVanished):
-                    study = ahead.get(location) or self._read(pipeline, location)
-                    return self._sampled(pipeline, study), pipeline
-        if any(location.source not in self.pipelines for location in locations):
+                    study = ahead.get(location) or self._read(configured, location)
+                    return self._sampled(configured, study), configured
+        if any(location.source not in self.sources for location in locations):
             raise StudyNotReady(
                 "the source of this study is not configured",
                 cause="source_not_configured",
@@ -121,13 +153,13 @@ class StudyReader:
             )
         raise StudyVanished("no source holds this study", cause="vanished")
 
-    def _location(self, pipeline: SourcePipeline, locations: Sequence[StudyLocation]) -> StudyLocation | None:
-        """Where a study stands in one source; of several places those are left out that it left."""
+    def _location(self, configured: ConfiguredSource, locations: Sequence[StudyLocation]) -> StudyLocation | None:
+        """The location of a study in one source; of several, those that no longer exist are left out."""
         if len(locations) > 1:
-            holds = pipeline.source.holds
+            holds = configured.source.holds
             locations = self._asked(
-                pipeline,
-                pipeline.health,
+                configured,
+                configured.health,
                 lambda: [location for location in locations if holds(location.location_id)],
             )
         if len(locations) > 1:
@@ -138,47 +170,47 @@ class StudyReader:
             )
         return locations[0] if locations else None
 
-    def _read(self, pipeline: SourcePipeline, location: StudyLocation) -> Study:
-        return self._asked(pipeline, pipeline.health, lambda: pipeline.source.read(location))
+    def _read(self, configured: ConfiguredSource, location: StudyLocation) -> Study:
+        return self._asked(configured, configured.health, lambda: configured.source.read(location))
 
-    def _sampled(self, pipeline: SourcePipeline, study: Study) -> Study:
-        samples = pipeline.samples
+    def _sampled(self, configured: ConfiguredSource, study: Study) -> Study:
+        samples = configured.samples
         if samples is None or study.is_sampled:
             return study
-        return _with_samples(study, self._asked(pipeline, pipeline.samples_health, lambda: samples.sample(study)))
+        return _with_samples(study, self._asked(configured, configured.samples_health, lambda: samples.sample(study)))
 
-    def _asked(self, pipeline: SourcePipeline, health: ServerHealth, ask: Callable[[], T]) -> T:
+    def _asked(self, configured: ConfiguredSource, health: ServerHealth, ask: Callable[[], T]) -> T:
         if self.tries is not None:
             return health.call("read", ask, tries=self.tries)
-        return health.call("read", lambda: _blaming(pipeline, ask), tries=1)
+        return health.call("read", lambda: _blaming(configured, ask), tries=1)
 
 
 def _with_samples(study: Study, series: tuple[Series, ...]) -> Study:
     return replace(study, series=series, is_sampled=True)
 
 
-def _blaming(pipeline: SourcePipeline, ask: Callable[[], T]) -> T:
-    """What a source answers; whose fault a failure is shows in whether the source still answers another question."""
+def _blaming(configured: ConfiguredSource, ask: Callable[[], T]) -> T:
+    """What a source answers. If it fails, but still answers a ping, the study is to blame."""
     try:
         return ask()
     except PeerError as error:
         if isinstance(error, AccessDenied) or _is_outage(error):
             raise
-        if _answers(pipeline):
+        if _answers(configured.source):
             raise StudyUnreadable(error.message, status=error.status) from None
         if isinstance(error, FAILURES):
             raise
         raise Unavailable(error.message, peer=error.peer, status=error.status, hint=error.hint) from None
 
 
-def _answers(pipeline: SourcePipeline) -> bool:
+def _answers(source: StudySource) -> bool:
     try:
-        pipeline.source.ping()
+        source.ping()
     except PeerError:
         return False
     return True
 
 
 def _is_outage(error: PeerError) -> bool:
-    """Nobody answered at all, or a proxy did in the server's stead."""
+    """Whether nobody answered, or a proxy did instead of the server."""
     return isinstance(error, Unavailable) and error.status in (None, 429, 502, 503, 504)

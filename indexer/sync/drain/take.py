@@ -1,4 +1,4 @@
-"""Take due studies under a lease, for all sources of a drain together: who is under way, and how many may be taken."""
+"""Take due studies under a lease, for all sources of a drain together."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ LEASE_S = 900.0
 
 @dataclass(slots=True)
 class RateLimiter:
-    """Holds backfill marks back to a rate; live changes are never held back."""
+    """Limits how fast backfill marks are taken; live changes are not limited."""
 
     clock: Callable[[], float]
     _tokens: float = 1.0
     _at: float | None = None
 
     def allowed(self, rate: float | None) -> float:
-        """How many studies may be taken now, for a rate in studies per second; without a rate any number."""
+        """How many studies may be taken now at a rate in studies per second; any number without a rate."""
         now = self.clock()
         passed = now - self._at if self._at is not None else 0.0
         self._at = now
@@ -42,14 +42,12 @@ class RateLimiter:
 
 @dataclass(slots=True, kw_only=True)
 class Leases:
-    """What a drain has taken and not yet settled, of all its sources: they share one rate, and the drain ends with all.
+    """What a drain has taken from all its sources and not yet settled.
 
     Attributes
     ----------
     sources
-        Names in their configured order: the first one that has a study is the one that reads it.
-    clock
-        Epoch seconds.
+        Names in configured order: the first that has a study reads it.
     """
 
     ledger: Ledger
@@ -78,7 +76,7 @@ class Leases:
         return self.ledger.next_due(self.clock(), source=source)
 
     def settle(self, settlements: Sequence[Settlement]) -> None:
-        """Record how studies ended; nothing is taken meanwhile, or it would be held to be under way still."""
+        """Record how studies ended. Nothing is taken meanwhile: a study that is marked again must count as new."""
         with self._lock:
             self.ledger.settle(settlements, self.clock())
             self._under_way.difference_update(settlement.task.study_instance_uid for settlement in settlements)

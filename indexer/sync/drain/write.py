@@ -1,4 +1,4 @@
-"""We own only what we write: updates go over the version that we know, or are merged into the one that is there."""
+"""Carry out a plan. We own only what we write: updates replace the version that we know, or are merged into others."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
     from indexer.sync.drain.send import Answers, Read
 
 ROUNDS = 4
-"""Times that a resource is read and merged anew because somebody wrote meanwhile."""
+"""How often a resource is read and merged again because somebody else wrote it meanwhile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceWriter:
-    """Carries out a plan so that what others wrote stays.
+    """Carries out a plan and keeps what others wrote.
 
     Attributes
     ----------
     ownership
-        ``exclusive``: our resources are replaced whole, whatever stands there.
+        ``exclusive`` replaces our resources whole, whatever others wrote.
     conflict
-        What holds where both changed one element.
+        Whose value wins if both changed an element.
     """
 
     ledger: Ledger
@@ -47,15 +47,7 @@ class ResourceWriter:
     conflict: Conflict = Conflict.OURS
 
     def write(self, plan: WritePlan) -> Answers:
-        """Bring every action that is due to an answer.
-
-        Raises
-        ------
-        Interrupted
-            If a stop was asked for while the server was out of reach.
-        TargetReplaced
-            If the server refuses entries and does not hold what it confirmed before.
-        """
+        """Carry out every action that is due; raises as `BundleSender.deliver`."""
         due = {
             action.key: replace(action, references=plan.references) for action in plan.actions.values() if action.is_due
         }
@@ -72,13 +64,7 @@ class ResourceWriter:
         return answers
 
     def _record_pending(self, actions: Iterable[Action]) -> Mapping[ResourceKey, Written]:
-        """Remember what is written before it is sent, for a process may die before it can tell that it arrived.
-
-        Returns
-        -------
-        Mapping
-            What was written before.
-        """
+        """Record what will be written before it is sent: a process may die before the answer. Returns the former."""
         if self.ownership == "exclusive":
             return {}
         bodies = {
@@ -115,24 +101,24 @@ class ResourceWriter:
     def _write(
         self, entries: Sequence[Entry], to_read: Sequence[Action], before: Mapping[ResourceKey, Written]
     ) -> Answers:
-        """Deliver these entries, and those actions merged into what the server holds."""
+        """Deliver `entries` as they are, and the actions `to_read` merged into what the server holds."""
         answers: Answers = {}
         shared: set[ResourceKey] = set()
         merged: list[Entry] = []
-        held = self.sender.read([f"{action.key.type}/{action.fhir_id}" for action in to_read])
-        for action, present in zip(to_read, held, strict=True):
-            done = self._over_present(action, present, before.get(action.key, Written()), shared)
-            if isinstance(done, Entry):
-                merged.append(done)
+        current = self.sender.read([f"{action.key.type}/{action.fhir_id}" for action in to_read])
+        for action, present in zip(to_read, current, strict=True):
+            result = self._over_present(action, present, before.get(action.key, Written()), shared)
+            if isinstance(result, Entry):
+                merged.append(result)
             else:
-                answers[action.key] = done
+                answers[action.key] = result
         answers |= self.sender.deliver([*entries, *merged])
         return {key: replace(answer, is_shared=answer.is_shared or key in shared) for key, answer in answers.items()}
 
     def _over_present(
         self, action: Action, present: Read, written: Written, shared: set[ResourceKey]
     ) -> Entry | Answer:
-        """The entry that is sent over what the server holds, or what came of it if nothing is."""
+        """The entry that replaces what the server holds, or the answer if nothing needs to be sent."""
         if isinstance(present, PeerError):
             return Answer(entry_status=EntryStatus.RETRY, cause="unreadable", text=present.message)
         if present is None:
@@ -148,26 +134,26 @@ class ResourceWriter:
         return _accepted(action, present.version_id)
 
     def _absent(self, action: Action) -> Entry | Answer:
-        """Nothing stands there (any more): ours is created; what others made is theirs to create."""
+        """The server does not hold it (any more): ours is created; what others created is left to them."""
         if action.is_foreign:
             return Answer(entry_status=EntryStatus.REFUSED, cause="patient_gone", text="not there any more")
         if action.verb is Verb.WITHDRAW:
             return _accepted(action, None)
         return self._entry(replace(action, fhir_id=self.strategy.fhir_id(action.key)), None)
 
-    def _merged(self, action: Action, held: dict[str, Any], written: Written) -> Merged:
+    def _merged(self, action: Action, present: dict[str, Any], written: Written) -> Merged:
         ours = orjson.loads(bind(action.body, fhir_id=action.fhir_id, references=action.references))
         if action.is_foreign:
-            changed = mapping.with_demographics(held, ours)
-            return Merged(changed, is_changed=changed != held, is_shared=True)
+            changed = mapping.with_demographics(present, ours)
+            return Merged(changed, is_changed=changed != present, is_shared=True)
         if self.ownership == "exclusive":
-            return Merged(ours, is_changed=not is_alike(ours, held), is_shared=False)
-        before = merge.last_written(written, held, self.conflict)
+            return Merged(ours, is_changed=not is_alike(ours, present), is_shared=False)
+        before = merge.last_written(written, present, self.conflict)
         if action.force:
-            # Somebody wants our values back: nothing that others changed of them holds, what they added does.
-            restored = merge.merge(before, ours, held, Conflict.OURS).resource
+            # Somebody wants our values back: what others changed is reset, what they added stays.
+            restored = merge.merge(before, ours, present, Conflict.OURS).resource
             return merge.merge(None, ours, restored, Conflict.OURS)
-        return merge.merge(before, ours, held, self.conflict)
+        return merge.merge(before, ours, present, self.conflict)
 
 
 def _accepted(action: Action, version_id: str | None) -> Answer:

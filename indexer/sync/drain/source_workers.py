@@ -1,4 +1,4 @@
-"""The reading half of a drain, for one source: its own tasks, its own readers, so that no source waits for another."""
+"""The threads that take, read and map the studies of one source, so that no source waits for another."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from indexer.model import Deferred
 from indexer.sync.drain.pack import LINGER_S
 from indexer.sync.drain.queues import POLL_S, put
 from indexer.sync.drain.read import AGAIN_S
+from indexer.sync.drain.study_reader import STUDIES_AT_ONCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -21,27 +22,25 @@ if TYPE_CHECKING:
     from indexer.model import Settlement, Study, StudyLocation, Task
     from indexer.plan import MappedStudy
     from indexer.sync.drain.guard import Guard
-    from indexer.sync.drain.read import Reader, SourcePipeline
+    from indexer.sync.drain.read import Reader
+    from indexer.sync.drain.study_reader import ConfiguredSource
     from indexer.sync.drain.take import Leases
 
 IDLE_S = 0.5
-"""Longest sleep of an idle loop; a new mark of another process is seen after this long at the latest."""
-
-TASKS_AT_ONCE = 32
-"""Studies that a reader takes at a time: what reading together costs an archive is shared by all of them."""
+"""Longest sleep of an idle loop: a mark by another process is seen this late at most."""
 
 
 @dataclass(slots=True, kw_only=True)
-class ReadingPipeline:
+class SourceWorkers:
     """Takes, reads and maps the studies of one source.
 
-    A source that failed is left alone until its health says so, and is then asked for one study only, to see whether
-    it is back. What was taken meanwhile is given back.
+    A source that failed is not asked again until its health allows it, and then for one study only, to see whether it
+    is back. Studies that were taken meanwhile are given back.
 
     Attributes
     ----------
     ready
-        Where the studies of all sources go that are read.
+        Mapped studies of all sources, and those that end without being sent.
     """
 
     name: str
@@ -57,25 +56,25 @@ class ReadingPipeline:
     _news: threading.Event = field(default_factory=threading.Event, init=False)
 
     def __post_init__(self) -> None:
-        self._tasks = queue.Queue(maxsize=TASKS_AT_ONCE)
+        self._tasks = queue.Queue(maxsize=STUDIES_AT_ONCE)
 
     @property
     def loops(self) -> list[Callable[[], None]]:
-        """What runs in threads of its own."""
+        """One thread takes, the others read."""
         return [self._take_loop, *[self._read_loop] * self._source.readers]
 
     @property
     def is_flowing(self) -> bool:
-        """Whether studies are being read, and one moved a moment ago: nobody waits for a source that hangs."""
+        """Whether studies are being read, and one got ahead a moment ago: nobody waits for a source that hangs."""
         return self._being_read > 0 and time.monotonic() < self._moved_at + LINGER_S
 
     def wake(self) -> None:
-        """Something may be due, or there is room again."""
+        """Take again: something may be due, or there is room."""
         self._news.set()
 
     @property
-    def _source(self) -> SourcePipeline:
-        return self.reader.pipelines[self.name]
+    def _source(self) -> ConfiguredSource:
+        return self.reader.studies.sources[self.name]
 
     # --- take -----------------------------------------------------------------------------------------------------
 
@@ -117,14 +116,14 @@ class ReadingPipeline:
     def _next_tasks(self) -> list[Task]:
         tasks = [self._tasks.get(timeout=POLL_S)]
         with suppress(queue.Empty):
-            while len(tasks) < TASKS_AT_ONCE:
+            while len(tasks) < STUDIES_AT_ONCE:
                 tasks.append(self._tasks.get_nowait())
         self.wake()
         return tasks
 
     def _read(self, tasks: Sequence[Task]) -> None:
         ahead: dict[StudyLocation, Study] = {}
-        for studies in self.guard.each(lambda tasks: [self.reader.read_ahead(tasks)], tasks):
+        for studies in self.guard.each(self._read_ahead, tasks):
             if isinstance(studies, dict):
                 ahead |= studies
         for task in tasks:
@@ -132,6 +131,9 @@ class ReadingPipeline:
                 put(self.ready, item, self.stop)
                 self._move(-1)
         self.wake()
+
+    def _read_ahead(self, tasks: Sequence[Task]) -> list[dict[StudyLocation, Study]]:
+        return [self.reader.studies.read_ahead([task.locations for task in tasks])]
 
     def _mapped(self, task: Task, ahead: Mapping[StudyLocation, Study]) -> MappedStudy | Settlement:
         if self.stop.is_set():
@@ -141,10 +143,10 @@ class ReadingPipeline:
         try:
             return self.reader.read(task, ahead)
         except PeerError as error:
-            # Where another source is down that has the study, too, this one goes on with others meanwhile.
+            # If it is another source of the study that is down, this one goes on with its other studies.
             due_in_s = AGAIN_S if self._is_elsewhere(error) else 0.0
             return Deferred(task=task, due_in_s=due_in_s, cause="source_unavailable")
 
     def _is_elsewhere(self, error: PeerError) -> bool:
-        others = (source for name, source in self.reader.pipelines.items() if name != self.name)
+        others = (source for name, source in self.reader.studies.sources.items() if name != self.name)
         return any(error.peer in source.servers for source in others)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from bench import giant, mapping, merging, naive, own_cost, reading, start, throughput
+from bench import giant, mapping, merging, naive, own_cost, own_profile, reading, start, throughput
 
 BENCHMARKS = {
     "mapping": mapping.main,
@@ -12,6 +12,7 @@ BENCHMARKS = {
     "naive": naive.main,
     "reading": reading.main,
     "own-cost": own_cost.main,
+    "own-profile": own_profile.main,
     "start": start.main,
     "throughput": throughput.main,
     "giant": giant.main,

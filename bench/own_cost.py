@@ -53,18 +53,10 @@ def measure(title: str, checkout: Path, counts: Sequence[int], source: dict[str,
         orthanc, archive = stack.enter_context(serving("json", lambda: NullArchive(counts)))
         fhir, target = stack.enter_context(serving("fhir+json", lambda: null_fhir.answer))
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-        config = home / "config.yaml"
-        source = {"name": "main", "orthanc": orthanc, "patient_id_system": "urn:oid:2.25.99", **source}
-        config.write_text(
-            yaml.safe_dump({"sources": [source], "target": {"fhir": fhir}, "ledger": f"sqlite:///{home}/l.db"})
-        )
-        config.chmod(0o600)
-        command = [checkout / ".venv/bin/python", "-m", "indexer", "backfill", "--config", config]
+        call = [checkout / ".venv/bin/python", "-m", "indexer", *command(home, orthanc, fhir, source)]
         begun = [sum(server.cpu_times()[:2]) for server in (archive, target)]
         with Stopwatch() as watch:
-            process = subprocess.Popen(
-                command, cwd=checkout, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-            )
+            process = subprocess.Popen(call, cwd=checkout, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
             said = process.stdout.read() if process.stdout else ""
             _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -81,3 +73,14 @@ def measure(title: str, checkout: Path, counts: Sequence[int], source: dict[str,
         f"{usage.ru_nivcsw} forced; the servers' own CPU {servers[0]:.1f} and {servers[1]:.1f} s",
         flush=True,
     )
+
+
+def command(home: Path, orthanc: str, fhir: str, source: dict[str, Any]) -> list[str]:
+    """Arguments of ``backfill`` between two servers, with its configuration in a file."""
+    config = home / "config.yaml"
+    source = {"name": "main", "orthanc": orthanc, "patient_id_system": "urn:oid:2.25.99", **source}
+    config.write_text(
+        yaml.safe_dump({"sources": [source], "target": {"fhir": fhir}, "ledger": f"sqlite:///{home}/ledger.db"})
+    )
+    config.chmod(0o600)
+    return ["backfill", "--config", str(config)]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from indexer.http_status import Meaning, meaning
+
 if TYPE_CHECKING:
     from indexer.model import EntryResult
 
@@ -51,16 +53,17 @@ class Verdict:
 
 
 def judge(result: EntryResult) -> Verdict:
-    """Judge one entry by its status (RFC 9110, section 15; FHIR R4 "RESTful API", section 3.1.0.4)."""
+    """Judge one entry by its status (FHIR R4 "RESTful API", section 3.1.0.4)."""
     status = result.status
+    found = meaning(status)
     # 304: some servers answer so to a PUT of what they hold already.
-    if 200 <= status < 300 or status == 304:
+    if found is Meaning.DONE or status == 304:
         return Verdict(EntryStatus.ACCEPTED)
-    if status in (408, 425, 429) or (status >= 500 and status != 501) or _is_throttled(status, result.outcome):
+    if found is Meaning.LATER or _is_throttled(status, result.outcome):
         return Verdict(EntryStatus.RETRY, retry_after_s=result.retry_after_s)
-    if status in (409, 412):
+    if found is Meaning.CONFLICT:
         return Verdict(EntryStatus.CONFLICT)
-    if status == 413:
+    if found is Meaning.TOO_LARGE:
         return Verdict(EntryStatus.TOO_LARGE)
     return Verdict(EntryStatus.REFUSED, cause=_CAUSES.get(status, "refused"))
 

@@ -23,6 +23,7 @@ from indexer.errors import (
     TooLarge,
     Unavailable,
 )
+from indexer.http_status import Meaning, meaning
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -105,6 +106,12 @@ FAULTS: Final[Mapping[type[BaseException], Fault]] = {
     ValueError: Fault.SETTINGS,
 }
 
+_REFUSALS: Final[Mapping[Meaning, type[PeerError]]] = {
+    Meaning.DENIED: AccessDenied,
+    Meaning.CONFLICT: Conflict,
+    Meaning.TOO_LARGE: TooLarge,
+}
+
 
 def failure(method: str, peer: str, error: Exception, is_safe: bool) -> IndexerError:
     """Translate an exception of requests, urllib3 or the standard library; a safe request may be sent twice."""
@@ -139,23 +146,20 @@ def is_dropped(error: BaseException) -> bool:
 
 
 def refusal(method: str, response: Response, is_safe: bool) -> PeerError:
-    """Translate a status that is no success (RFC 9110, section 15; RFC 6585 for 429)."""
+    """Translate a status that is no success."""
     status, peer = response.status, response.peer
     text = f"{method} to {peer}: status {status}"
-    if status in (401, 403):
-        return AccessDenied(text, peer=peer, status=status)
-    if status in (409, 412):
-        return Conflict(text, peer=peer, status=status)
-    if status == 413:
-        return TooLarge(text, peer=peer, status=status)
-    if status in (408, 425, 429) or (status >= 500 and status != 501):
+    found = meaning(status)
+    if found is Meaning.LATER:
         # A gateway that gave up waiting says nothing about the server behind it.
         kind = AnswerLost if status in (502, 504) and not is_safe else Unavailable
         return kind(text, peer=peer, status=status, retry_after_s=_retry_after_s(response.headers))
-    if status < 400:
+    if found is Meaning.ELSEWHERE:
         hint = "Redirects are never followed: set the address that the server redirects to."
         return ProtocolViolation(text, peer=peer, status=status, hint=hint)
-    return Refused(text, peer=peer, status=status, outcome=_outcome(response))
+    if found is Meaning.REFUSED:
+        return Refused(text, peer=peer, status=status, outcome=_outcome(response))
+    return _REFUSALS[found](text, peer=peer, status=status)
 
 
 def _outcome(response: Response) -> dict[str, object] | None:

@@ -14,7 +14,7 @@ import indexer
 ROOT = Path(indexer.__file__).parent
 
 PURE = frozenset({"schedule", "difference", "bundle", "mapping", "merge", "sampling", "plan", "strategies"})
-PURE_PARTS = frozenset({"batched.py", "halving.py", "orthanc/position.py"})
+PURE_PARTS = frozenset({"batched.py", "halving.py", "http_status.py", "orthanc/position.py"})
 """Pure modules outside of the pure layers."""
 
 SOURCES = frozenset({"orthanc", "dicomweb"})
@@ -22,16 +22,18 @@ SOURCES = frozenset({"orthanc", "dicomweb"})
 MAY_IMPORT: dict[str, frozenset[str]] = {
     "errors": frozenset(),
     "batched": frozenset(),
+    "http_status": frozenset(),
     "halving": frozenset({"errors"}),
     "model": frozenset({"errors"}),
     **dict.fromkeys(PURE - {"plan", "strategies"}, frozenset({"errors", "model"})),
+    "bundle": frozenset({"errors", "model", "http_status"}),
     "plan": frozenset({"errors", "model", "mapping"}),
     "strategies": frozenset({"errors", "model", "plan"}),
     "log": frozenset({"errors"}),
     "config": frozenset({"errors", "model"}),
     "thread_group": frozenset({"errors"}),
     "health": frozenset({"errors", "log", "model"}),
-    "transport": frozenset({"errors"}),
+    "transport": frozenset({"errors", "http_status"}),
     **dict.fromkeys(SOURCES, frozenset({"errors", "batched", "model", "transport", "sampling"})),
     # The one reading of a status of a FHIR entry stands in `bundle`; what it means is no matter of HTTP.
     "fhir": frozenset({"errors", "halving", "model", "transport", "bundle"}),

@@ -10,6 +10,7 @@ import uuid
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from indexer.errors import StudyInvalid
 from indexer.mapping.syntax import OID, URI
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from indexer.mapping.rules import Rules
     from indexer.model import Attributes
 
+_NO_IDENTIFIER = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffd-\uffff]")
 _WEB_URI = re.compile(r"(urn:|https?://)[^\s<>\"{}|\\^`]+")
 
 
@@ -27,9 +29,9 @@ def patient_id_system(dataset: Attributes, rules: Rules) -> str | None:
     An issuer that is neither configured nor worldwide unique still keeps patients apart: its system is a ``urn:uuid:``
     made from the source's own system and the issuer's text (UUIDv5; RFC 9562, section 5.5).
     """
-    local = dataset.text("IssuerOfPatientID")
+    local = next(iter(stated_identifiers(dataset, "IssuerOfPatientID")), None)
     qualifiers = dataset.item("IssuerOfPatientIDQualifiersSequence")
-    universal = qualifiers.text("UniversalEntityID")
+    universal = next(iter(stated_identifiers(qualifiers, "UniversalEntityID")), None)
     known = _known(local, universal, rules.issuer_systems)
     if known or not (local or universal):
         return known
@@ -37,6 +39,24 @@ def patient_id_system(dataset: Attributes, rules: Rules) -> str | None:
     if worldwide:
         return worldwide
     return local if local and _WEB_URI.fullmatch(local) else _own(rules, local or universal or "")
+
+
+def stated_identifiers(dataset: Attributes, keyword: str) -> tuple[str, ...]:
+    """Values by which a patient is told from others, nothing but padding dropped: else two people may become one.
+
+    Raises
+    ------
+    StudyInvalid
+        With ``bad_patient_id``, for a value with characters that no identifier can have.
+    """
+    texts = dataset.stated(keyword)
+    if any(_NO_IDENTIFIER.search(text) or text.isspace() for text in texts):
+        raise StudyInvalid(
+            f"The study's {keyword} has control characters or unreadable ones, or only white space.",
+            cause="bad_patient_id",
+            hint="Correct it in the archive; the study is then indexed by itself.",
+        )
+    return texts
 
 
 def designated_system(issuer: Attributes, systems: Mapping[str, str] = MappingProxyType({})) -> str | None:

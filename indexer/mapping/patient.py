@@ -13,7 +13,7 @@ from indexer.errors import StudyInvalid, StudyNotReady
 from indexer.mapping import coding
 from indexer.mapping.context import Cause
 from indexer.mapping.dates import FIRST_BIRTH_YEAR, parse_date
-from indexer.mapping.issuer import patient_id_system
+from indexer.mapping.issuer import patient_id_system, stated_identifiers
 from indexer.mapping.people import human_names
 from indexer.mapping.rules import Element, Subject
 from indexer.mapping.syntax import filled
@@ -52,7 +52,7 @@ def identify(study: Study, rules: Rules) -> Identity:
     Raises
     ------
     StudyInvalid
-        With ``no_patient_id`` or ``identity_conflict``.
+        With ``no_patient_id``, ``bad_patient_id`` or ``identity_conflict``.
     StudyNotReady
         With ``issuer_unread``, where the issuer matters and no dataset was read.
     """
@@ -149,7 +149,7 @@ def _is_device(identity: Identity, context: Context) -> bool:
 
 
 def _only_value(datasets: tuple[Attributes, ...]) -> str:
-    stated = {text for dataset in datasets for text in dataset.texts("PatientID")}
+    stated = {text for dataset in datasets for text in stated_identifiers(dataset, "PatientID")}
     if not stated:
         raise StudyInvalid(
             "The study has no patient number.",

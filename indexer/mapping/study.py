@@ -68,7 +68,7 @@ def map_study(study: Study, rules: Rules) -> Mapped:
     Raises
     ------
     StudyInvalid
-        With the cause ``bad_study_uid``, ``no_patient_id`` or ``identity_conflict``.
+        With the cause ``bad_study_uid``, ``no_patient_id``, ``bad_patient_id`` or ``identity_conflict``.
     StudyNotReady
         With the cause ``issuer_unread``.
     """

@@ -69,6 +69,14 @@ class Attributes:
         """Every value that is text or a number, cleaned; empty ones left out."""
         return tuple(text for text in map(_text, self.values(keyword)) if text)
 
+    def stated(self, keyword: str) -> tuple[str, ...]:
+        """Every value of an identifying text as it stands, without the padding at its ends; empty ones left out.
+
+        Source: PS3.5 2024e, section 6.2: text is padded with spaces, in some implementations with NUL.
+        """
+        stated = (str(value).strip(" \0") for value in self.values(keyword) if isinstance(value, str | int))
+        return tuple(text for text in stated if text)
+
     def text(self, keyword: str) -> str | None:
         """First value as text, or None."""
         for value in self.values(keyword):

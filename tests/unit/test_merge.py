@@ -316,17 +316,14 @@ class TestServersOwnElements:
     def test_versions_are_not_written_and_the_narrative_stays(self) -> None:
         theirs = study({"meta": {"versionId": "3", "tag": [LOCAL]}, "text": {"div": "<div/>"}})
         found = merge(study({}), study({"status": "available"}), theirs, Conflict.OURS)
-        expected = {"status": "available", "meta": {"tag": [LOCAL]}, "text": {"div": "<div/>"}}
-        assert found.resource == study(expected)
+        assert found.resource == study({"status": "available", "meta": {"tag": [LOCAL]}, "text": {"div": "<div/>"}})
 
     def test_our_narrative_stands_only_where_there_is_none(self) -> None:
         ours, other = study({"text": {"div": "ours"}}), study({"text": {"div": "theirs"}})
         assert not merge(study({}), ours, other, Conflict.QUARANTINE).is_changed
-        found = merge(study({}), ours | {"status": "available"}, other, Conflict.QUARANTINE)
-        assert found.resource == other | {"status": "available"}
-        assert (
-            merge(study({}), ours | {"status": "available"}, study({}), Conflict.OURS).resource["text"] == ours["text"]
-        )
+        new = ours | {"status": "available"}
+        assert merge(study({}), new, other, Conflict.QUARANTINE).resource == other | {"status": "available"}
+        assert merge(study({}), new, study({}), Conflict.OURS).resource["text"] == ours["text"]
 
     def test_the_id_is_that_of_the_resource_that_is_there(self) -> None:
         ours = study({"status": "available"})

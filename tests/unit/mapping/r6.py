@@ -118,16 +118,12 @@ def _ist_5(study: dict[str, Any]) -> bool:
 
 
 def _ist_6(study: dict[str, Any]) -> bool:
-    return all(
-        "numberOfInstances" not in one or "instance" not in one or one["numberOfInstances"] == len(one["instance"])
-        for one in _series(study)
-    )
+    both = (one for one in _series(study) if one.keys() >= {"numberOfInstances", "instance"})
+    return all(one["numberOfInstances"] == len(one["instance"]) for one in both)
 
 
-def _codings(concepts: list[dict[str, Any]]) -> set[str]:
-    return {
-        f"{one.get('system', '')}|{one.get('code', '')}" for concept in concepts for one in concept.get("coding", [])
-    }
+def _codings(concepts: list[dict[str, Any]]) -> set[tuple[Any, Any]]:
+    return {(one.get("system"), one.get("code")) for concept in concepts for one in concept.get("coding", [])}
 
 
 def _ist_8(study: dict[str, Any]) -> bool:

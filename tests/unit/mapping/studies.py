@@ -88,5 +88,16 @@ def mapped(one: Study | None = None, **changes: Any) -> mapping.Mapped:
     return found
 
 
+def first_series(one: Study | None = None, **changes: Any) -> dict[str, Any]:
+    """The first series of a study as it is mapped."""
+    element: dict[str, Any] = mapped(one, **changes).imaging_study["series"][0]
+    return element
+
+
+def coded(system: str, value: str, display: str) -> dict[str, Any]:
+    """A Coding as it is expected."""
+    return {"system": system, "code": value, "display": display}
+
+
 def issues(found: mapping.Mapped) -> set[tuple[str, str]]:
     return {(issue.keyword, issue.cause.value) for issue in found.issues}

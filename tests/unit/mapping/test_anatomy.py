@@ -6,18 +6,26 @@ import pytest
 
 from indexer.mapping import DEFAULT_ELEMENTS, Element, Release
 from indexer.mapping.coding import SNOMED_CT, rows
-from tests.unit.mapping.studies import PATIENT, code, dataset, instance, issues, mapped, sampled_study, series, study
+from tests.unit.mapping.studies import (
+    PATIENT,
+    code,
+    coded,
+    dataset,
+    first_series,
+    instance,
+    issues,
+    mapped,
+    sampled_study,
+    series,
+    study,
+)
 
 if TYPE_CHECKING:
     from indexer.model import Attributes
 
 
-def first_series(one: Any, **changes: Any) -> dict[str, Any]:
-    element: dict[str, Any] = mapped(one, **changes).imaging_study["series"][0]
-    return element
-
-
-CHEST = {"system": SNOMED_CT, "code": "816094009", "display": "Chest"}
+CHEST = coded(SNOMED_CT, "816094009", "Chest")
+BREAST = coded(SNOMED_CT, "76752008", "Breast")
 
 
 @pytest.mark.parametrize("text", ["CHEST", "chest", "C h_e-s.t", "THORAX"])
@@ -53,7 +61,7 @@ def region(*modifiers: Attributes, value: str = "76752008", meaning: str = "Brea
 
 def test_anatomic_region_goes_first() -> None:
     one = sampled_study(dataset({"BodyPartExamined": "CHEST"}, AnatomicRegionSequence=[region()]))
-    assert first_series(one)["bodySite"] == {"system": SNOMED_CT, "code": "76752008", "display": "Breast"}
+    assert first_series(one)["bodySite"] == BREAST
 
 
 def test_anatomic_region_of_frames() -> None:
@@ -70,15 +78,15 @@ def test_regions_that_disagree_are_none() -> None:
     assert ("AnatomicRegionSequence", "disagrees") in issues(mapped(one))
 
 
-RIGHT = {"system": SNOMED_CT, "code": "24028007", "display": "Right"}
-LEFT = {"system": SNOMED_CT, "code": "7771000", "display": "Left"}
+RIGHT = coded(SNOMED_CT, "24028007", "Right")
+LEFT = coded(SNOMED_CT, "7771000", "Left")
 
 
 @pytest.mark.parametrize(
     ("sample", "expected", "issue"),
     [
         (dataset({"Laterality": "R"}), RIGHT, None),
-        (dataset({"Laterality": "B"}), {"system": SNOMED_CT, "code": "51440002", "display": "Right and left"}, None),
+        (dataset({"Laterality": "B"}), coded(SNOMED_CT, "51440002", "Right and left"), None),
         (dataset({"Laterality": "U"}), None, None),
         (dataset({"Laterality": "X"}), None, ("Laterality", "unknown_code")),
         (dataset({"ImageLaterality": "L"}), LEFT, None),
@@ -114,35 +122,12 @@ def test_side_of_images_only_where_all_agree(second: str, expected: dict[str, st
 @pytest.mark.parametrize(
     ("release", "expected"),
     [
-        (
-            Release.R4B,
-            {"bodySite": {"system": SNOMED_CT, "code": "76752008", "display": "Breast"}, "laterality": RIGHT},
-        ),
+        (Release.R4B, {"bodySite": BREAST, "laterality": RIGHT}),
         (
             Release.R5,
-            {
-                "bodySite": {
-                    "concept": {
-                        "coding": [{"system": SNOMED_CT, "code": "76752008", "display": "Breast"}],
-                        "text": "Breast",
-                    }
-                },
-                "laterality": {"coding": [RIGHT]},
-            },
+            {"bodySite": {"concept": {"coding": [BREAST], "text": "Breast"}}, "laterality": {"coding": [RIGHT]}},
         ),
-        (
-            Release.R6,
-            {
-                "bodySite": [
-                    {
-                        "concept": {
-                            "coding": [{"system": SNOMED_CT, "code": "76752008", "display": "Breast"}],
-                            "text": "Breast, Right",
-                        }
-                    }
-                ]
-            },
-        ),
+        (Release.R6, {"bodySite": [{"concept": {"coding": [BREAST], "text": "Breast, Right"}}]}),
     ],
 )
 def test_releases(release: Release, expected: dict[str, Any]) -> None:

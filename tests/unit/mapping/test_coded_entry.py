@@ -7,7 +7,7 @@ import pytest
 from indexer.mapping import DEFAULT_ELEMENTS, Element, Release
 from indexer.mapping.coding import column
 from tests.fakes.attributes import over
-from tests.unit.mapping.studies import code, dataset, issues, mapped, sampled_study
+from tests.unit.mapping.studies import code, coded, dataset, issues, mapped, sampled_study
 
 if TYPE_CHECKING:
     from indexer.model import Attributes
@@ -24,12 +24,12 @@ def procedure_codes(*items: Attributes, more: Attributes | None = None, **change
     [
         (
             code("24627-2", "LN", "Chest CT"),
-            {"coding": [{"system": "http://loinc.org", "code": "24627-2", "display": "Chest CT"}], "text": "Chest CT"},
+            {"coding": [coded("http://loinc.org", "24627-2", "Chest CT")], "text": "Chest CT"},
         ),
         (
             code("P5-0808E", "SRT", "Ultrasonic guidance"),
             {
-                "coding": [{"system": "http://snomed.info/sct", "code": "399331006", "display": "Ultrasonic guidance"}],
+                "coding": [coded("http://snomed.info/sct", "399331006", "Ultrasonic guidance")],
                 "text": "Ultrasonic guidance",
             },
         ),
@@ -42,23 +42,13 @@ def procedure_codes(*items: Attributes, more: Attributes | None = None, **change
         ),
         (
             dataset({"URNCodeValue": "urn:lex:us:federal", "CodeMeaning": "law"}),
-            {
-                "coding": [{"system": "urn:ietf:rfc:3986", "code": "urn:lex:us:federal", "display": "law"}],
-                "text": "law",
-            },
+            {"coding": [coded("urn:ietf:rfc:3986", "urn:lex:us:federal", "law")], "text": "law"},
         ),
         (dataset({"URNCodeValue": "no urn", "CodeMeaning": "law"}), {"text": "law"}),
         (
             code("R07.4", "I10C", "Chest pain", CodingSchemeVersion="2024"),
             {
-                "coding": [
-                    {
-                        "system": "http://hl7.org/fhir/sid/icd-10-cm",
-                        "code": "R07.4",
-                        "display": "Chest pain",
-                        "version": "2024",
-                    }
-                ],
+                "coding": [coded("http://hl7.org/fhir/sid/icd-10-cm", "R07.4", "Chest pain") | {"version": "2024"}],
                 "text": "Chest pain",
             },
         ),

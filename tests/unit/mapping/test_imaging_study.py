@@ -7,7 +7,19 @@ from indexer import mapping
 from indexer.errors import StudyInvalid
 from indexer.strategies import endpoint_id, imaging_study_id
 from tests.resources import with_id
-from tests.unit.mapping.studies import STUDY_UID, code, dataset, instance, issues, mapped, sampled_study, series, study
+from tests.unit.mapping.studies import (
+    CT,
+    STUDY_UID,
+    code,
+    coded,
+    dataset,
+    instance,
+    issues,
+    mapped,
+    sampled_study,
+    series,
+    study,
+)
 
 
 def test_whole_resource() -> None:
@@ -23,15 +35,7 @@ def test_whole_resource() -> None:
         "identifier": [
             {
                 "use": "official",
-                "type": {
-                    "coding": [
-                        {
-                            "system": "http://dicom.nema.org/resources/ontology/DCM",
-                            "code": "110180",
-                            "display": "Study Instance UID",
-                        }
-                    ]
-                },
+                "type": {"coding": [coded(DCM, "110180", "Study Instance UID")]},
                 "system": "urn:dicom:uid",
                 "value": f"urn:oid:{STUDY_UID}",
             },
@@ -56,11 +60,7 @@ def test_whole_resource() -> None:
                 "instance": [
                     {
                         "uid": "1.2.826.0.1.3680043.8.498.3",
-                        "sopClass": {
-                            "system": "urn:ietf:rfc:3986",
-                            "code": "urn:oid:1.2.840.10008.5.1.4.1.1.2",
-                            "display": "CT Image Storage",
-                        },
+                        "sopClass": coded("urn:ietf:rfc:3986", f"urn:oid:{CT}", "CT Image Storage"),
                         "number": 1,
                     }
                 ],
@@ -70,10 +70,9 @@ def test_whole_resource() -> None:
     assert found.issues == ()
 
 
-CT_CODING = {"system": "http://dicom.nema.org/resources/ontology/DCM", "code": "CT", "display": "Computed Tomography"}
-ACCESSION_TYPE = {
-    "coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "ACSN", "display": "Accession ID"}]
-}
+DCM = "http://dicom.nema.org/resources/ontology/DCM"
+CT_CODING = coded(DCM, "CT", "Computed Tomography")
+ACCESSION_TYPE = {"coding": [coded("http://terminology.hl7.org/CodeSystem/v2-0203", "ACSN", "Accession ID")]}
 
 
 @pytest.mark.parametrize("uid", ["", "1.2.X", "1." + "2" * 63, "../1.2", "1..2", ".", "1.2.", "1.2/3"])
@@ -90,15 +89,9 @@ def test_padded_uid_is_cleaned_and_leading_zeros_stay() -> None:
 
 
 def test_acquisition_modalities_only() -> None:
-    found = mapped(
-        study(None, series({"Modality": "SR"}, uid="1.1"), series({"Modality": "mr"}, uid="1.2", sampled={}))
-    ).imaging_study
-    assert [one["code"] for one in found["modality"]] == ["MR"]
-
-
-def test_study_of_documents_keeps_its_modalities() -> None:
-    found = mapped(study(None, series({"Modality": "SR"}), series({"Modality": "KO"}, uid="1.2", sampled={})))
-    assert [one["code"] for one in found.imaging_study["modality"]] == ["KO", "SR"]
+    for others, expected in (("mr", ["MR"]), ("KO", ["KO", "SR"])):
+        one = study(None, series({"Modality": "SR"}, uid="1.1"), series({"Modality": others}, uid="1.2", sampled={}))
+        assert [coding["code"] for coding in mapped(one).imaging_study["modality"]] == expected
 
 
 def test_description_by_procedure_code() -> None:
@@ -140,34 +133,21 @@ def test_every_order_is_referred_to_once() -> None:
 
 
 def test_orders_can_be_left_out() -> None:
-    found = mapped(
-        study({"AccessionNumber": "A1"}), elements=mapping.DEFAULT_ELEMENTS - {mapping.Element.BASED_ON}
-    ).imaging_study
+    without = mapping.DEFAULT_ELEMENTS - {mapping.Element.BASED_ON}
+    found = mapped(study({"AccessionNumber": "A1"}), elements=without).imaging_study
     assert "basedOn" not in found
     assert found["identifier"][1]["value"] == "A1"
 
 
 def test_series_are_ordered_by_number_then_uid() -> None:
-    found = mapped(
-        study(
-            None,
-            series({"SeriesNumber": "10"}, uid="1.4"),
-            series({"SeriesNumber": "2"}, uid="1.9", sampled={}),
-            series({"SeriesNumber": "2"}, uid="1.3", sampled={}),
-            series({}, uid="1.1", sampled={}),
-        )
-    ).imaging_study
+    numbers = {"1.4": {"SeriesNumber": "10"}, "1.9": {"SeriesNumber": "2"}, "1.3": {"SeriesNumber": "2"}, "1.1": {}}
+    found = mapped(study(None, *(series(number, uid=uid) for uid, number in numbers.items()))).imaging_study
     assert [one["uid"] for one in found["series"]] == ["1.3", "1.9", "1.4", "1.1"]
 
 
 def test_series_of_one_uid_are_one() -> None:
-    found = mapped(
-        study(
-            None,
-            series(instances=(instance(1, uid="1.1"), instance(2, uid="1.2"))),
-            series(instances=(instance(2, uid="1.2"), instance(3, uid="1.3")), sampled={}),
-        )
-    )
+    first, second = ((instance(one, uid=f"1.{one}"), instance(one + 1, uid=f"1.{one + 1}")) for one in (1, 2))
+    found = mapped(study(None, series(instances=first), series(instances=second, sampled={})))
     assert found.imaging_study["numberOfSeries"] == 1
     assert [one["uid"] for one in found.imaging_study["series"][0]["instance"]] == ["1.1", "1.2", "1.3"]
     assert ("SOPInstanceUID", "duplicate") in issues(found)
@@ -209,11 +189,9 @@ def test_endpoint() -> None:
         "identifier": [{"use": "official", "system": "urn:ietf:rfc:3986", "value": f"urn:uuid:{fhir_id}"}],
         "status": "active",
         "name": "main",
-        "connectionType": {
-            "system": "http://terminology.hl7.org/CodeSystem/endpoint-connection-type",
-            "code": "dicom-wado-rs",
-            "display": "DICOM WADO-RS",
-        },
+        "connectionType": coded(
+            "http://terminology.hl7.org/CodeSystem/endpoint-connection-type", "dicom-wado-rs", "DICOM WADO-RS"
+        ),
         "payloadType": [{"text": "DICOM WADO-RS"}],
         "payloadMimeType": ["application/dicom"],
         "address": "https://pacs.example.org/dicom-web",

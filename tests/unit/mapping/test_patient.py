@@ -11,7 +11,7 @@ from indexer.mapping.people import human_names, shown
 from indexer.model import Attributes, PersonName
 from indexer.strategies import patient_id
 from tests.fakes.attributes import over
-from tests.unit.mapping.studies import PATIENT, dataset, issues, mapped, rules, sampled_study, series, study
+from tests.unit.mapping.studies import PATIENT, coded, dataset, issues, mapped, rules, sampled_study, series, study
 
 
 def identifier(found: mapping.Mapped) -> dict[str, Any]:
@@ -30,13 +30,7 @@ def test_whole_resource() -> None:
             {
                 "use": "usual",
                 "type": {
-                    "coding": [
-                        {
-                            "system": "http://terminology.hl7.org/CodeSystem/v2-0203",
-                            "code": "MR",
-                            "display": "Medical record number",
-                        }
-                    ]
+                    "coding": [coded("http://terminology.hl7.org/CodeSystem/v2-0203", "MR", "Medical record number")]
                 },
                 "system": "urn:oid:1.2.3.4",
                 "value": "0042",
@@ -179,17 +173,16 @@ def test_birth_date_that_is_none() -> None:
 
 
 def test_name_digest_is_of_the_name_not_its_spelling() -> None:
-    digests = [
-        mapped(sampled_study(dataset({"PatientName": name}))).name_digest
-        for name in ("DOE^JANE", "Doe^Jane^^", "Roe^Jane")
-    ]
-    assert digests[0] == digests[1] != digests[2]
-    assert len(digests[0]) == 16
-    keyed = mapped(sampled_study(dataset({"PatientName": "DOE^JANE"})), site_key=b"other").name_digest
-    assert keyed != digests[0]
+    def digest(name: str, **changes: bytes) -> str:
+        return mapped(sampled_study(dataset({"PatientName": name})), **changes).name_digest
+
+    assert digest("DOE^JANE") == digest("Doe^Jane^^") != digest("Roe^Jane")
+    assert digest("DOE^JANE", site_key=b"other") != digest("DOE^JANE")
+    assert len(digest("DOE^JANE")) == 16
 
 
 REPRESENTATION = "http://hl7.org/fhir/StructureDefinition/iso21090-EN-representation"
+IDEOGRAPHIC = {"url": REPRESENTATION, "valueCode": "IDE"}
 
 
 def test_component_groups() -> None:
@@ -199,16 +192,11 @@ def test_component_groups() -> None:
     assert [one["family"] for one in names] == ["Yamada", "山田", "やまだ"]
 
 
-def test_a_lone_ideographic_group_is_marked() -> None:
-    assert human_names(PersonName("", "山田", "")) == [
-        {"extension": [{"url": REPRESENTATION, "valueCode": "IDE"}], "text": "山田", "family": "山田"}
-    ]
-
-
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
         (PersonName("^^^^"), []),
+        (PersonName("", "山田", ""), [{"extension": [IDEOGRAPHIC], "text": "山田", "family": "山田"}]),
         (PersonName("A\r\nB^ C  D "), [{"text": "C D A B", "family": "A B", "given": ["C D"]}]),
         (PersonName("BRAINIX"), [{"text": "BRAINIX", "family": "BRAINIX"}]),
         (

@@ -11,6 +11,7 @@ from tests.unit.mapping.studies import (
     PATIENT,
     code,
     dataset,
+    first_series,
     instance,
     issues,
     mapped,
@@ -20,53 +21,34 @@ from tests.unit.mapping.studies import (
 )
 
 if TYPE_CHECKING:
-    from indexer.mapping import Mapped
-    from indexer.model import Attributes
+    from indexer.model import Attributes, Study
 
 
-def first_series(found: Mapped) -> dict[str, object]:
-    element: dict[str, object] = found.imaging_study["series"][0]
-    return element
+def numbered(text: str) -> Study:
+    return study(None, series({"SeriesNumber": text}, instances=(instance(text),)))
 
 
-@pytest.mark.parametrize(
-    ("text", "number"),
-    [("0", 0), ("7", 7), (" +007 ", 7), ("2147483647", 2147483647)],
-)
+@pytest.mark.parametrize(("text", "number"), [("0", 0), ("7", 7), (" +007 ", 7), ("2147483647", 2147483647)])
 def test_numbers_as_received(text: str, number: int) -> None:
-    found = mapped(study(None, series({"SeriesNumber": text}, instances=(instance(text),))))
-    assert first_series(found)["number"] == number
-    assert found.imaging_study["series"][0]["instance"][0]["number"] == number
+    element = first_series(numbered(text))
+    assert element["number"] == element["instance"][0]["number"] == number
 
 
 @pytest.mark.parametrize("text", ["-1", "1.0", "2147483648", "junk", "١", "1_0", "9" * 5000])
 def test_numbers_that_fhir_cannot_hold_are_left_out(text: str) -> None:
-    found = mapped(study(None, series({"SeriesNumber": text}, instances=(instance(text),))))
-    assert "number" not in first_series(found)
-    assert "number" not in found.imaging_study["series"][0]["instance"][0]
-    assert issues(found) >= {("SeriesNumber", "out_of_range"), ("InstanceNumber", "out_of_range")}
+    element = first_series(numbered(text))
+    assert "number" not in element
+    assert "number" not in element["instance"][0]
+    assert issues(mapped(numbered(text))) >= {("SeriesNumber", "out_of_range"), ("InstanceNumber", "out_of_range")}
 
 
 def test_numbers_come_from_the_database_alone() -> None:
-    found = mapped(sampled_study(dataset({"SeriesNumber": "5"})))
-    assert "number" not in first_series(found)
+    assert "number" not in first_series(sampled_study(dataset({"SeriesNumber": "5"})))
 
 
 def test_instances_are_ordered_and_duplicates_collapse() -> None:
-    found = mapped(
-        study(
-            None,
-            series(
-                instances=(
-                    instance(2, uid="1.3"),
-                    instance(None, uid="1.1"),
-                    instance(1, uid="1.9"),
-                    instance(1, uid="1.5"),
-                    instance(8, uid="1.9"),
-                )
-            ),
-        )
-    )
+    uids = ((2, "1.3"), (None, "1.1"), (1, "1.9"), (1, "1.5"), (8, "1.9"))
+    found = mapped(study(None, series(instances=tuple(instance(number, uid=uid) for number, uid in uids))))
     assert [one["uid"] for one in found.imaging_study["series"][0]["instance"]] == ["1.5", "1.9", "1.3", "1.1"]
     assert found.imaging_study["numberOfInstances"] == 4
     assert [(one.keyword, one.cause.value, one.count) for one in found.issues if one.cause == "duplicate"] == [
@@ -75,30 +57,18 @@ def test_instances_are_ordered_and_duplicates_collapse() -> None:
 
 
 def test_instances_that_cannot_be_listed_are_counted() -> None:
-    found = mapped(
-        study(
-            None,
-            series(
-                instances=(
-                    instance(1, uid="1.1\0"),
-                    instance(2, uid="1.X"),
-                    instance(3, uid="1.3", sop_class=None),
-                    instance(4, uid="1.4", sop_class="no class"),
-                )
-            ),
-        )
-    )
+    bad_uid = (instance(1, uid="1.1\0"), instance(2, uid="1.X"))
+    bad_class = (instance(3, uid="1.3", sop_class=None), instance(4, uid="1.4", sop_class="no class"))
+    found = mapped(study(None, series(instances=(*bad_uid, *bad_class))))
     assert [one["uid"] for one in found.imaging_study["series"][0]["instance"]] == ["1.1"]
     assert found.imaging_study["numberOfInstances"] == 4
     assert issues(found) >= {("SOPInstanceUID", "not_listed"), ("SOPClassUID", "not_listed")}
 
 
 def test_private_class_has_no_name() -> None:
-    found = mapped(study(None, series(instances=(instance(sop_class="1.3.12.2.1107.5.9.1"),))))
-    assert found.imaging_study["series"][0]["instance"][0]["sopClass"] == {
-        "system": "urn:ietf:rfc:3986",
-        "code": "urn:oid:1.3.12.2.1107.5.9.1",
-    }
+    element = first_series(study(None, series(instances=(instance(sop_class="1.3.12.2.1107.5.9.1"),))))
+    code = {"system": "urn:ietf:rfc:3986", "code": "urn:oid:1.3.12.2.1107.5.9.1"}
+    assert element["instance"][0]["sopClass"] == code
 
 
 @pytest.mark.parametrize(
@@ -121,8 +91,7 @@ def test_modality(stated: str, sop_class: str | None, expected: str, issue: tupl
 
 
 def test_unknown_modality_bears_no_system() -> None:
-    found = mapped(study(None, series({"Modality": "MYOWN"})))
-    assert found.imaging_study["series"][0]["modality"] == {"code": "MYOWN"}
+    assert first_series(study(None, series({"Modality": "MYOWN"})))["modality"] == {"code": "MYOWN"}
 
 
 @pytest.mark.parametrize(
@@ -137,10 +106,10 @@ def test_unknown_modality_bears_no_system() -> None:
 )
 def test_description(database: dict[str, str], sample: Attributes, expected: str | None) -> None:
     one = series(database, sampled={"1.1": over(sample, dataset(PATIENT))})
-    assert first_series(mapped(study(None, one))).get("description") == expected
+    assert first_series(study(None, one)).get("description") == expected
 
 
 def test_samples_that_disagree_say_nothing() -> None:
-    found = mapped(sampled_study(dataset({"SeriesDescription": "one"}), dataset({"SeriesDescription": "other"})))
-    assert "description" not in first_series(found)
-    assert ("SeriesDescription", "disagrees") in issues(found)
+    one = sampled_study(dataset({"SeriesDescription": "one"}), dataset({"SeriesDescription": "other"}))
+    assert "description" not in first_series(one)
+    assert ("SeriesDescription", "disagrees") in issues(mapped(one))

@@ -13,6 +13,7 @@ from tests.unit.mapping.studies import (
     CT,
     PATIENT,
     code,
+    coded,
     dataset,
     instance,
     issues,
@@ -49,7 +50,19 @@ EVERYTHING = dataset(
         "ImageType": "ORIGINAL\\PRIMARY\\AXIAL",
     }
 )
+HOUSE = {"system": "http://loinc.org", "value": "0815"}
 PERSONAL = {"referrer", "interpreter", "location", "encounter", "note"}
+
+
+SCANNER = {"Manufacturer": "ACME", "ManufacturerModelName": "Scan 3", "StationName": "CT1", "DeviceSerialNumber": "77"}
+SERIAL_NUMBER = {
+    "type": {"coding": [coded("http://terminology.hl7.org/CodeSystem/v2-0203", "SNO", "Serial Number")]},
+    "value": "77",
+}
+
+
+def function(value: str, display: str) -> dict[str, Any]:
+    return {"coding": [coded("http://terminology.hl7.org/CodeSystem/v3-ParticipationType", value, display)]}
 
 
 def test_off_unless_wanted() -> None:
@@ -76,16 +89,8 @@ def test_r5_has_no_interpreter() -> None:
 @pytest.mark.parametrize(
     ("name", "items", "expected"),
     [
-        (
-            "House^G",
-            [identified("0815", "LN")],
-            {"identifier": {"system": "http://loinc.org", "value": "0815"}, "display": "G House"},
-        ),
-        (
-            "",
-            [identified("0815", "LN")],
-            {"identifier": {"system": "http://loinc.org", "value": "0815"}, "display": "Dr. House"},
-        ),
+        ("House^G", [identified("0815", "LN")], {"identifier": HOUSE, "display": "G House"}),
+        ("", [identified("0815", "LN")], {"identifier": HOUSE, "display": "Dr. House"}),
         ("", [identified("0815", "99L")], {"display": "Dr. House"}),
         ("House^G", [identified("1", "LN"), identified("2", "LN")], {"display": "G House"}),
         ("", [dataset({})], None),
@@ -101,20 +106,8 @@ def test_referrer_with_an_identification(name: str, items: list[Attributes], exp
 def test_place_and_institution() -> None:
     found = whole(sampled_study(EVERYTHING), Element.LOCATION, Element.ORGANIZATION)
     assert found["location"] == {"type": "Location", "display": "Radiology"}
-    assert found["series"][0]["performer"] == [
-        {
-            "function": {
-                "coding": [
-                    {
-                        "system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType",
-                        "code": "CST",
-                        "display": "custodian",
-                    }
-                ]
-            },
-            "actor": {"type": "Organization", "display": "General Hospital"},
-        }
-    ]
+    institution = {"type": "Organization", "display": "General Hospital"}
+    assert found["series"][0]["performer"] == [{"function": function("CST", "custodian"), "actor": institution}]
     nowhere = whole(study(), Element.LOCATION, Element.ORGANIZATION)
     assert "location" not in nowhere
 
@@ -122,49 +115,15 @@ def test_place_and_institution() -> None:
 @pytest.mark.parametrize(
     ("values", "actor"),
     [
-        (
-            {
-                "Manufacturer": "ACME",
-                "ManufacturerModelName": "Scan 3",
-                "StationName": "CT1",
-                "DeviceSerialNumber": "77",
-            },
-            {
-                "type": "Device",
-                "identifier": {
-                    "type": {
-                        "coding": [
-                            {
-                                "system": "http://terminology.hl7.org/CodeSystem/v2-0203",
-                                "code": "SNO",
-                                "display": "Serial Number",
-                            }
-                        ]
-                    },
-                    "value": "77",
-                },
-                "display": "ACME Scan 3 (CT1)",
-            },
-        ),
+        (SCANNER, {"type": "Device", "identifier": SERIAL_NUMBER, "display": "ACME Scan 3 (CT1)"}),
         ({"StationName": "CT1"}, {"type": "Device", "display": "CT1"}),
         ({}, None),
     ],
 )
 def test_device(values: dict[str, str], actor: dict[str, Any] | None) -> None:
     performer = whole(study(None, series(values)))["series"][0].get("performer")
-    assert performer == (actor and [{"function": DEVICE, "actor": actor}])
+    assert performer == (actor and [{"function": function("DEV", "device"), "actor": actor}])
     assert "performer" not in mapped(study(None, series(values)), elements=frozenset()).imaging_study["series"][0]
-
-
-DEVICE = {
-    "coding": [
-        {
-            "system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType",
-            "code": "DEV",
-            "display": "device",
-        }
-    ]
-}
 
 
 @pytest.mark.parametrize(

@@ -1,29 +1,23 @@
 """The command line over an archive and a FHIR server in memory."""
 
-from __future__ import annotations
-
 import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+import pytest
 import yaml
 
 from indexer import cli
 from indexer.cli.compose import Site
 from indexer.cli.servers import Archive
 from indexer.ledger import Ledger, open_ledger
+from indexer.mapping import Rules
+from tests.fakes.listing import ListedArchive
 from tests.fakes.memory import MemorySource, MemoryTarget
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from contextlib import AbstractContextManager
-    from pathlib import Path
-
-    import pytest
-
-    from indexer.mapping import Rules
-    from tests.fakes.listing import ListedArchive
 
 
 @dataclass(kw_only=True)

@@ -1,28 +1,22 @@
 """Fixtures that several unit tests share."""
 
-from __future__ import annotations
-
 import shutil
 import signal
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from indexer.cli import backfill
-from indexer.ledger import database
+from indexer.ledger import Ledger, database
 from indexer.orthanc import OrthancSource
-from indexer.sync.drain import drain, source_workers
+from indexer.sync.drain import drain, pack, queues, source_workers
 from indexer.transport import Transport
 from tests.fakes.memory import MemoryTarget
 from tests.fakes.orthanc import FakeOrthanc
 from tests.unit.cli_site import CommandLine, command_line
 from tests.unit.world import World, opened
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from indexer.ledger import Ledger
 
 
 @pytest.fixture(scope="session")
@@ -48,10 +42,17 @@ def target() -> MemoryTarget:
 
 
 @pytest.fixture
-def world(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> World:
-    """Archive, FHIR server and ledger, all empty."""
+def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A drain sees news and its end at once."""
+    for module in (drain, pack, queues, source_workers):
+        monkeypatch.setattr(module, "POLL_S", 0.01)
     for module in (drain, source_workers):
         monkeypatch.setattr(module, "IDLE_S", 0.01)
+
+
+@pytest.fixture
+def world(ledger: Ledger, monkeypatch: pytest.MonkeyPatch, _short_waits: None) -> World:
+    """Archive, FHIR server and ledger, all empty."""
     monkeypatch.setattr(database, "BETWEEN_TRIES_S", (0.001, 0.01))
     return World(ledger=ledger)
 
@@ -85,12 +86,14 @@ def source(fake: FakeOrthanc, connect: Callable[..., OrthancSource]) -> OrthancS
 
 @pytest.fixture
 def line(
-    tmp_path: Path, empty_ledger: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    empty_ledger: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    _short_waits: None,
 ) -> Iterator[CommandLine]:
     """The command line; signals and the environment are put back."""
     shutil.copy(empty_ledger, tmp_path / "ledger.db")
-    for module in (drain, source_workers):
-        monkeypatch.setattr(module, "IDLE_S", 0.01)
     monkeypatch.setattr(backfill, "WATCH_S", 0.02)
     monkeypatch.setattr(backfill, "PATIENCE_S", 10.0)
     monkeypatch.delenv("DICOM_FHIR_INDEXER_CONFIG", raising=False)

@@ -1,21 +1,16 @@
 """Entries to deliver, and who delivers them."""
 
-from __future__ import annotations
-
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from indexer.bundle import Entry, Limits, Sizer, TypePolicy
 from indexer.errors import Conflict, Unavailable
 from indexer.model import ResourceKey
+from indexer.sync.drain import send
 from indexer.sync.drain.send import BundleSender
+from tests.fakes.memory import MemoryTarget
 from tests.resources import put_entry
 from tests.unit.world import quick
-
-if TYPE_CHECKING:
-    from indexer.sync.drain import send
-    from tests.fakes.memory import MemoryTarget
-
 
 DOWN = Unavailable("down", peer="fhir", status=503)
 BROKEN = Unavailable("broken", peer="fhir", status=500)

@@ -1,7 +1,5 @@
 """Mapped studies as a plan is made of, by hand."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from indexer.model import EndpointState, Lane, Lookup, Patient, StudyLocation, Task

@@ -1,7 +1,5 @@
 """The command line as such: options, exit codes, errors as sentences, and the small commands."""
 
-from __future__ import annotations
-
 import json
 import logging
 import os
@@ -10,7 +8,6 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 import typer
@@ -18,11 +15,8 @@ import typer
 from indexer import cli, config, errors, log
 from indexer.cli import signals
 from tests.fakes.memory import study
+from tests.unit.cli_site import CommandLine
 from tests.unit.world import wait_until
-
-if TYPE_CHECKING:
-    from tests.unit.cli_site import CommandLine
-
 
 # --- exit codes and errors ------------------------------------------------------------------------------------------
 

@@ -1,13 +1,10 @@
 """``backfill``: alone, beside a daemon, cut short, tried out."""
 
-from __future__ import annotations
-
 import io
 import os
 import signal
 import threading
 import time
-from typing import TYPE_CHECKING
 
 import pytest
 from rich.console import Console
@@ -17,10 +14,8 @@ from indexer.errors import StudyNotReady, Unavailable
 from indexer.model import Lane, Mark, Settled
 from indexer.strategies import imaging_study_id
 from tests.fakes.memory import study
+from tests.unit.cli_site import CommandLine
 from tests.unit.world import wait_until
-
-if TYPE_CHECKING:
-    from tests.unit.cli_site import CommandLine
 
 DOWN = Unavailable("down", peer="fhir", status=503)
 

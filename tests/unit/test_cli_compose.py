@@ -1,9 +1,7 @@
 """What the configuration chooses is what the mapping is told, and what is sent."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 import pytest
 import requests
@@ -14,13 +12,10 @@ from indexer.cli.servers import auth_of
 from indexer.config.mapping import Elements, Preset
 from indexer.config.model import Target
 from indexer.errors import ConfigError, ProtocolViolation
-from indexer.mapping import DEFAULT_ELEMENTS, Element, Release
+from indexer.mapping import DEFAULT_ELEMENTS, Element, Release, Rules
 from indexer.model import TargetInfo
 from tests.fakes.memory import study
-
-if TYPE_CHECKING:
-    from indexer.mapping import Rules
-    from tests.unit.cli_site import CommandLine
+from tests.unit.cli_site import CommandLine
 
 # A phantom's study has no Patient, which the flow cannot send yet.
 NOT_OFFERED = {Element.DEVICE_SUBJECT}

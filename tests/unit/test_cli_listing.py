@@ -1,17 +1,12 @@
 """An archive that can only be listed, from `backfill` to `verify`: it has no feed, and DICOM's own ids alone."""
 
-from __future__ import annotations
-
 import json
 import time
-from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.fakes.listing import ListedArchive, study
-
-if TYPE_CHECKING:
-    from tests.unit.cli_site import CommandLine
+from tests.unit.cli_site import CommandLine
 
 
 @pytest.fixture

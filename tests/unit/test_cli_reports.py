@@ -1,10 +1,8 @@
 """``status``, ``show``, ``verify`` and ``quarantine``: what they say and how they end."""
 
-from __future__ import annotations
-
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -13,9 +11,7 @@ from indexer.model import Mark, TargetInfo
 from indexer.model.ledger import HealthState
 from indexer.strategies import imaging_study_id
 from tests.fakes.memory import study
-
-if TYPE_CHECKING:
-    from tests.unit.cli_site import CommandLine
+from tests.unit.cli_site import CommandLine
 
 DOWN = Unavailable("GET to orthanc: cannot connect", peer="orthanc")
 

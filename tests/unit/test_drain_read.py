@@ -1,9 +1,7 @@
 """Reading and mapping one study: what is sent, what waits, what is kept aside."""
 
-from __future__ import annotations
-
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 import pytest
@@ -15,27 +13,22 @@ from indexer.errors import (
     ProtocolViolation,
     Refused,
     StudyChanging,
+    StudyError,
     StudyNotReady,
     Unavailable,
 )
-from indexer.model import Deferred, Dropped, Quarantined
+from indexer.model import Deferred, Dropped, Quarantined, Task
 from indexer.plan import MappedStudy, Verb
 from indexer.sync.drain import read
-from tests.fakes.memory import MemorySource, study
-from tests.unit.world import SITE_KEY, configured
+from tests.fakes.memory import study
+from tests.unit.world import BROKEN, DOWN, World, configured
 
-if TYPE_CHECKING:
-    from indexer.model import Task
-    from tests.unit.world import World
-
-BROKEN = Unavailable("a file is missing", peer="orthanc", status=500)
-DOWN = Unavailable("down", peer="orthanc")
+CREATE, UPDATE, NOTHING = Verb.CREATE, Verb.UPDATE, Verb.NOTHING
 
 
 def taken(world: World, one: Any = None, **options: Any) -> Task:
     """A stored study's task."""
-    world.source.put(one or study(), **options)
-    world.poller.poll()
+    world.store(one or study(), **options)
     (task,) = world.take()
     return task
 
@@ -46,9 +39,15 @@ def read_study(world: World, task: Task) -> MappedStudy:
     return mapped
 
 
-def verbs(world: World, task: Task) -> dict[str, Verb]:
-    """What would be done, by resource type."""
-    return {key.type: action.verb for key, action in world.plan(task).actions.items()}
+def quarantined(world: World, task: Task) -> Quarantined:
+    done = world.reader.read(task)
+    assert isinstance(done, Quarantined)
+    return done
+
+
+def verbs(world: World, task: Task) -> tuple[Verb, ...]:
+    """What would be done with the Patient and the ImagingStudy."""
+    return tuple(action.verb for action in world.plan(task).actions.values())
 
 
 def test_a_study_becomes_resources_ready_to_be_sent(world: World) -> None:
@@ -60,32 +59,28 @@ def test_a_study_becomes_resources_ready_to_be_sent(world: World) -> None:
     assert resource["subject"]["reference"] == f"Patient/{mapped.patient_key}"
     assert resource["endpoint"] == [{"reference": "Endpoint/main"}]
     assert "id" not in resource
-    assert verbs(world, task) == {"Patient": Verb.CREATE, "ImagingStudy": Verb.CREATE}
+    assert [key.type for key in world.plan(task).actions] == ["Patient", "ImagingStudy"]
+    assert verbs(world, task) == (CREATE, CREATE)
 
 
-def test_what_is_confirmed_is_not_sent(world: World) -> None:
+@pytest.mark.parametrize(
+    ("keywords", "force", "generations", "expected"),
+    [
+        ({}, False, 0, (NOTHING, NOTHING)),
+        ({}, True, 0, (NOTHING, UPDATE)),
+        ({}, False, 1, (NOTHING, UPDATE)),
+        ({"PatientSex": "F"}, False, 0, (UPDATE, NOTHING)),
+    ],
+    ids=["confirmed", "forced", "mapped otherwise", "another patient"],
+)
+def test_what_is_confirmed_is_not_sent(
+    world: World, monkeypatch: pytest.MonkeyPatch, keywords: Any, force: bool, generations: int, expected: Any
+) -> None:
     world.publish(study())
-    task = taken(world)
+    monkeypatch.setattr(mapping, "MAPPING_GENERATION", mapping.MAPPING_GENERATION + generations)
+    task = replace(taken(world, study(**keywords)), force=force)
     assert task.published is not None
-    assert verbs(world, task) == {"Patient": Verb.NOTHING, "ImagingStudy": Verb.NOTHING}
-
-
-def test_force_sends_what_is_confirmed(world: World) -> None:
-    world.publish(study())
-    task = replace(taken(world), force=True)
-    assert verbs(world, task) == {"Patient": Verb.NOTHING, "ImagingStudy": Verb.UPDATE}
-
-
-def test_a_new_generation_of_the_mapping_sends_all_anew(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    world.publish(study())
-    monkeypatch.setattr(mapping, "MAPPING_GENERATION", mapping.MAPPING_GENERATION + 1)
-    assert verbs(world, taken(world))["ImagingStudy"] is Verb.UPDATE
-
-
-def test_only_the_patient_changed(world: World) -> None:
-    world.publish(study())
-    task = taken(world, study(PatientSex="F"))
-    assert verbs(world, task) == {"Patient": Verb.UPDATE, "ImagingStudy": Verb.NOTHING}
+    assert verbs(world, task) == expected
 
 
 def test_a_study_that_is_gone_is_dropped(world: World) -> None:
@@ -94,37 +89,35 @@ def test_a_study_that_is_gone_is_dropped(world: World) -> None:
     assert world.reader.read(task) == Dropped(task=task)
 
 
-def test_a_study_that_changes_is_read_again_soon(world: World) -> None:
-    task = taken(world)
-    world.source.script.next("read", StudyChanging("moved", cause="changing"))
-    assert world.reader.read(task) == Deferred(task=task, due_in_s=read.AGAIN_S, cause="changing")
-
-
-@pytest.mark.parametrize(("waited_s", "due_in_s"), [(0, 30), (100, 30), (4000, 1000), (10**6, 6 * 3600)])
-def test_a_study_whose_issuer_cannot_be_read_waits_and_is_asked_for_ever_more_rarely(
-    world: World, waited_s: float, due_in_s: float
+@pytest.mark.parametrize(
+    ("step", "error", "waited_s", "due_in_s"),
+    [
+        ("read", StudyChanging("moved", cause="changing"), 0, read.AGAIN_S),
+        *(
+            ("sample", StudyNotReady("DICOMweb is away", cause="issuer_unread"), waited_s, due_in_s)
+            for waited_s, due_in_s in [(0, 30), (100, 30), (4000, 1000), (10**6, 6 * 3600)]
+        ),
+    ],
+)
+def test_a_study_that_changes_is_read_soon_and_one_whose_issuer_is_not_read_ever_more_rarely(
+    world: World, step: str, error: StudyError, waited_s: float, due_in_s: float
 ) -> None:
     task = taken(world)
-    world.source.script.next("sample", StudyNotReady("DICOMweb is away", cause="issuer_unread"))
+    world.source.script.next(step, error)
     world.clock.pass_by(waited_s)
-    assert world.reader.read(task) == Deferred(task=task, due_in_s=due_in_s, cause="issuer_unread")
+    assert world.reader.read(task) == Deferred(task=task, due_in_s=due_in_s, cause=error.cause)
 
 
 def test_a_study_without_a_patient_number_goes_to_quarantine(world: World) -> None:
-    done = world.reader.read(taken(world, study(patient_id=None)))
-    assert isinstance(done, Quarantined)
+    done = quarantined(world, taken(world, study(patient_id=None)))
     assert (done.cause, bool(done.hint)) == ("no_patient_id", True)
 
 
 def test_a_resource_that_breaks_our_own_rules_is_never_sent(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    task = taken(world)
     monkeypatch.setattr(mapping, "check", lambda resource, release: ("ImagingStudy.status: missing",))
-    done = world.reader.read(task)
-    assert isinstance(done, Quarantined)
-    assert (done.cause, done.text) == (
-        "invalid_resource",
-        "ImagingStudy.status: missing; ImagingStudy.status: missing",
-    )
+    done = quarantined(world, taken(world))
+    assert done.cause == "invalid_resource"
+    assert done.text == "ImagingStudy.status: missing; ImagingStudy.status: missing"
 
 
 def test_without_samples_the_issuer_is_not_asked_for(world: World) -> None:
@@ -163,9 +156,7 @@ def test_a_study_that_the_source_fails_on_is_tried_again_then_quarantined(world:
     assert isinstance(done, Deferred)
     assert (done.cause, done.counts) == ("source_error", True)
     assert 15 <= done.due_in_s <= 30
-    done = world.reader.read(replace(task, attempts=schedule.ATTEMPTS - 1))
-    assert isinstance(done, Quarantined)
-    assert done.cause == "source_error"
+    assert quarantined(world, replace(task, attempts=schedule.ATTEMPTS - 1)).cause == "source_error"
 
 
 @pytest.mark.parametrize("error", [BROKEN, ProtocolViolation("a login page", peer="orthanc", status=200)])
@@ -181,32 +172,23 @@ def test_a_source_that_fails_on_everything_is_an_outage(world: World, error: Pee
 # --- locations ----------------------------------------
 
 
-def test_one_study_under_two_patients_is_an_identity_conflict(world: World) -> None:
+def test_one_study_under_two_patients_is_an_identity_conflict_until_one_copy_is_gone(world: World) -> None:
     world.source.put(study())
     task = taken(world, study(patient_id="P2"), location_id="second")
     assert len(task.locations) == 2
-    done = world.reader.read(task)
-    assert isinstance(done, Quarantined)
-    assert done.cause == "identity_conflict"
-
-
-def test_a_copy_that_is_gone_is_no_conflict(world: World) -> None:
-    world.source.put(study())
-    task = taken(world, study(patient_id="P2"), location_id="second")
+    assert quarantined(world, task).cause == "identity_conflict"
     world.source.remove("orthanc-1.2.3")
     assert b'"P2"' in read_study(world, task).patient_body
 
 
 def test_a_study_is_read_from_the_first_source_that_holds_it(world: World) -> None:
-    second = MemorySource(world.clock, "second")
-    other = configured(second)
-    world.sources["second"] = other
+    second = world.add_source()
     world.source.put(study())
     locations = (second.put(study(series=2)), world.source.find("1.2.3")[0])
     assert world.reader.studies.read(locations)[1] is world.sources["main"]
     world.source.remove("orthanc-1.2.3")
     found, by = world.reader.studies.read(locations)
-    assert (by, len(found.series)) == (other, 2)
+    assert (by, len(found.series)) == (world.sources["second"], 2)
 
 
 def test_a_study_of_a_source_that_is_not_configured_waits(world: World) -> None:
@@ -216,7 +198,3 @@ def test_a_study_of_a_source_that_is_not_configured_waits(world: World) -> None:
     done = world.reader.read(task)
     assert isinstance(done, Deferred)
     assert done.cause == "source_not_configured"
-
-
-def test_the_key_is_not_shown(world: World) -> None:
-    assert repr(SITE_KEY) not in repr(world.reader)

@@ -1,9 +1,7 @@
 """Delivering: whatever the server answers, each entry comes to an answer, and nothing is sent for nothing."""
 
-from __future__ import annotations
-
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import pytest
 
@@ -18,12 +16,8 @@ from indexer.errors import (
 )
 from indexer.model import EntryResult
 from indexer.sync.drain import send
+from tests.fakes.memory import MemoryTarget
 from tests.unit.delivery import CONFLICT, DOWN, imaging, key, landed, pairs, patient, references, sender
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.fakes.memory import MemoryTarget
 
 # --- types ----------------------------------------------------------------------------------------------------------
 

@@ -1,9 +1,6 @@
 """Delivering to a server that stumbles, loses its answers, or was replaced."""
 
-from __future__ import annotations
-
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import orjson
 import pytest
@@ -14,13 +11,11 @@ from indexer.errors import (
     Refused,
     TargetReplaced,
 )
+from indexer.model import EntryResult
 from indexer.sync.drain import send
+from indexer.sync.drain.send import BundleSender
+from tests.fakes.memory import MemoryTarget
 from tests.unit.delivery import BROKEN, CONFLICT, DOWN, imaging, key, landed, pairs, patient, references, sender
-
-if TYPE_CHECKING:
-    from indexer.model import EntryResult
-    from indexer.sync.drain.send import BundleSender
-    from tests.fakes.memory import MemoryTarget
 
 # --- a server that stumbles -----------------------------------------------------------------------------------------
 

@@ -1,25 +1,19 @@
 """How studies end by the answers to what was sent for them."""
 
-from __future__ import annotations
-
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from indexer.bundle import EntryStatus
-from indexer.model import Deferred, Quarantined, ResourceKey, Settled
-from indexer.plan import PatientPolicy, TargetState, WritePlan, plan_writes
+from indexer.model import Deferred, Patient, Quarantined, ResourceKey, Settled
+from indexer.plan import MappedStudy, PatientPolicy, TargetState, WritePlan, plan_writes
 from indexer.strategies import patient_id
 from indexer.sync.drain.publish import MANY_NAMES, warn_of_names
 from indexer.sync.drain.send import Answer
 from indexer.sync.drain.settle import Outcome
 from tests.resources import put_strategy
 from tests.unit.mapped_studies import KEY, known, mapped, patient
-
-if TYPE_CHECKING:
-    from indexer.model import Patient
-    from indexer.plan import MappedStudy
 
 ACCEPTED = Answer(entry_status=EntryStatus.ACCEPTED, fhir_id="s1", version_id="4")
 REFUSED = Answer(entry_status=EntryStatus.REFUSED, cause="invalid", text="status 422: error")

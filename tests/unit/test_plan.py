@@ -1,16 +1,16 @@
 """What becomes of each resource."""
 
-from __future__ import annotations
-
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 import pytest
 
 from indexer import mapping
-from indexer.model import Lookup, Published, ResourceKey
+from indexer.model import Lookup, Patient, Published, ResourceKey
 from indexer.plan import (
+    Action,
+    MappedStudy,
     Mode,
     PatientPolicy,
     TargetState,
@@ -25,10 +25,6 @@ from indexer.plan import (
 from indexer.strategies import patient_id
 from tests.resources import put_strategy
 from tests.unit.mapped_studies import KEY, endpoint, known, mapped, patient, study_id
-
-if TYPE_CHECKING:
-    from indexer.model import Patient
-    from indexer.plan import Action, MappedStudy
 
 STUDY, PATIENT = ResourceKey("ImagingStudy", "1.2.1"), ResourceKey("Patient", KEY)
 ORDER = Lookup("ServiceRequest", None, "A1")

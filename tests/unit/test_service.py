@@ -1,57 +1,19 @@
 """The daemon's loops: they start, wait outages out, and end together."""
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
 
 from indexer import service
-from indexer.errors import ConfigError, Interrupted, LedgerBusy, LedgerError, Unavailable
+from indexer.errors import ConfigError, Interrupted, LedgerBusy, LedgerError
 from indexer.service import Follower, Service
 from tests.fakes.ledger_faults import BUSY, FULL, failing
 from tests.fakes.memory import study
-from tests.unit.world import DEADLINE_S, World, wait_until
-
-DOWN = Unavailable("down", peer="orthanc")
-
-
-class Running:
-    """A service in a thread."""
-
-    def __init__(self, world: World, **parts: Any) -> None:
-        self.world = world
-        self.failure: BaseException | None = None
-        world.stop.clear()
-        follower = Follower(poller=world.poller, health=world.sources["main"].health, interval_s=0.005)
-        parts = {"drain_lock": world.ledger.drain_lock, "drain": world.built_drain, **parts}
-        self.service = Service(followers=[follower], stop=world.stop, **parts)
-        self.thread = threading.Thread(target=self._run)
-
-    def _run(self) -> None:
-        try:
-            self.service.run()
-        except BaseException as error:  # noqa: BLE001 - looked at by the test
-            self.failure = error
-
-    def ended(self) -> BaseException | None:
-        """Wait for its end; what it raised."""
-        self.thread.join(DEADLINE_S)
-        assert not self.thread.is_alive()
-        return self.failure
-
-
-@contextmanager
-def running(world: World, **parts: Any) -> Iterator[Running]:
-    one = Running(world, **parts)
-    one.thread.start()
-    try:
-        yield one
-    finally:
-        world.stop.set()
-        one.thread.join(DEADLINE_S)
-        assert not one.thread.is_alive()
+from tests.unit.world import DEADLINE_S, DOWN, World, wait_until
 
 
 @pytest.fixture(autouse=True)
@@ -59,18 +21,31 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "LOCK_AGAIN_S", 0.01)
 
 
-def arrived(world: World, count: int) -> Callable[[], bool]:
-    return lambda: len(world.target.of_type("ImagingStudy")) == count
+@contextmanager
+def running(world: World, **parts: Any) -> Iterator[Future[None]]:
+    """A service in a thread; what it raises is raised at the end of the block."""
+    world.stop.clear()
+    follower = Follower(poller=world.poller(), health=world.sources["main"].health, interval_s=0.005)
+    parts = {"drain_lock": world.ledger.drain_lock, "drain": world.built_drain, **parts}
+    with ThreadPoolExecutor(1) as pool:
+        one = pool.submit(Service(followers=[follower], stop=world.stop, **parts).run)
+        try:
+            yield one
+        finally:
+            world.stop.set()
+    one.result(DEADLINE_S)
+
+
+def wait_for_studies(world: World, count: int) -> None:
+    wait_until(lambda: len(world.studies) == count, f"study {count}")
 
 
 def test_it_follows_until_it_is_stopped(world: World, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    with running(world) as one:
-        world.source.put(study("1.2.1"))
-        wait_until(arrived(world, 1), "the first study")
-        world.source.put(study("1.2.2"))
-        wait_until(arrived(world, 2), "the second study")
-    assert one.failure is None
+    with running(world):
+        for number in (1, 2):
+            world.source.put(study(f"1.2.{number}"))
+            wait_for_studies(world, number)
     assert world.verify().is_equal
     events = [record.event for record in caplog.records if record.name == "indexer.service"]
     assert events == ["started", "drain_started", "stop_requested", "stopped"]
@@ -79,46 +54,38 @@ def test_it_follows_until_it_is_stopped(world: World, caplog: pytest.LogCaptureF
 def test_an_outage_of_the_source_is_waited_out(world: World) -> None:
     world.source.script.next("changes", *[DOWN] * 10)
     world.source.put(study())
-    with running(world) as one:
-        wait_until(arrived(world, 1), "the study after the outage")
-    assert one.failure is None
+    with running(world):
+        wait_for_studies(world, 1)
     assert world.source.script.faults == 10
 
 
 @pytest.mark.parametrize("fault", [BUSY, FULL])
 def test_a_ledger_that_cannot_be_written_for_a_while_is_waited_for(world: World, fault: str) -> None:
     world.source.put(study())
-    with failing(world.ledger, fault, times=3) as faults, running(world) as one:
-        wait_until(arrived(world, 1), "the study")
-    assert one.failure is None
+    with failing(world.ledger, fault, times=3) as faults, running(world):
+        wait_for_studies(world, 1)
     assert faults.left == 0
 
 
-def test_a_damaged_ledger_ends_everything(world: World) -> None:
-    world.source.script.next("changes", LedgerError("damaged"))
-    with running(world) as one:
-        assert isinstance(one.ended(), LedgerError)
+@pytest.mark.parametrize("error", [LedgerError("damaged"), ValueError("a bug")])
+def test_a_damaged_ledger_or_a_bug_ends_everything(world: World, error: Exception) -> None:
+    world.source.script.next("changes", error)
+    with pytest.raises(type(error)), running(world) as one:
+        one.exception(DEADLINE_S)
 
 
 def test_a_drain_that_cannot_be_built_ends_everything(world: World) -> None:
     def build() -> Any:
         raise ConfigError(["target.release: unknown"])
 
-    with running(world, drain=build) as one:
-        assert isinstance(one.ended(), ConfigError)
-
-
-def test_a_bug_in_a_loop_ends_everything(world: World) -> None:
-    world.source.script.next("changes", ValueError("a bug"))
-    with running(world) as one:
-        assert isinstance(one.ended(), ValueError)
+    with pytest.raises(ConfigError), running(world, drain=build) as one:
+        one.exception(DEADLINE_S)
 
 
 def test_a_stop_during_an_outage_is_a_normal_end(world: World) -> None:
     world.source.script.always("changes", DOWN)
-    with running(world) as one:
+    with running(world):
         wait_until(lambda: world.source.script.faults >= 3, "the outage")
-    assert one.failure is None
 
 
 def test_a_stop_while_the_server_is_waited_for_is_a_normal_end(world: World) -> None:
@@ -126,22 +93,20 @@ def test_a_stop_while_the_server_is_waited_for_is_a_normal_end(world: World) -> 
         world.stop.wait()
         raise Interrupted("a stop was asked for")
 
-    with running(world, drain=build) as one:
+    with running(world, drain=build):
         world.source.put(study())
-        wait_until(lambda: world.ledger.study("1.2.3") is not None, "polling to go on meanwhile")
-    assert one.failure is None
+        wait_until(world.dirty, "polling to go on meanwhile")
 
 
 def test_it_polls_while_another_process_drains_and_drains_when_that_one_ends(world: World) -> None:
     world.source.put(study())
-    with world.ledger.drain_lock():
-        one = Running(world)
-        one.thread.start()
-        wait_until(lambda: world.ledger.study("1.2.3") is not None, "the mark")
-        assert world.target.of_type("ImagingStudy") == []
-    wait_until(arrived(world, 1), "the study once the lock is free")
-    world.stop.set()
-    assert one.ended() is None
+    with ExitStack() as other:
+        other.enter_context(world.ledger.drain_lock())
+        with running(world):
+            wait_until(world.dirty, "the mark")
+            assert world.studies == []
+            other.close()
+            wait_for_studies(world, 1)
 
 
 def test_a_lock_that_stays_taken_is_asked_for_again(world: World) -> None:
@@ -155,9 +120,8 @@ def test_a_lock_that_stays_taken_is_asked_for_again(world: World) -> None:
             yield
 
     world.source.put(study())
-    with running(world, drain_lock=lock) as one:
-        wait_until(arrived(world, 1), "the study once the lock is free")
-    assert one.failure is None
+    with running(world, drain_lock=lock):
+        wait_for_studies(world, 1)
     assert taken == []
 
 
@@ -173,5 +137,5 @@ def test_a_stop_abandons_a_loop_that_hangs(world: World, monkeypatch: pytest.Mon
     with running(world) as one:
         wait_until(hangs.is_set, "the request to hang")
         world.stop.set()
-        assert one.ended() is None
+        assert one.exception(DEADLINE_S / 2) is None
         goes_on.set()

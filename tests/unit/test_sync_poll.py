@@ -1,9 +1,6 @@
 """Polling: marks and position move together, and another database is marked whole."""
 
-from __future__ import annotations
-
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Any
 
 import pytest
 
@@ -11,11 +8,7 @@ from indexer.errors import LedgerFull, Unavailable
 from indexer.model import FeedPosition, Lane
 from indexer.sync.changes import poll
 from tests.fakes.memory import study
-
-if TYPE_CHECKING:
-    from tests.unit.world import World
-
-DOWN = Unavailable("down", peer="orthanc")
+from tests.unit.world import DOWN, World
 
 
 def reached(world: World) -> tuple[int, int]:
@@ -27,18 +20,15 @@ def reached(world: World) -> tuple[int, int]:
 
 def test_what_changed_becomes_dirty_and_the_position_moves(world: World) -> None:
     world.source.put(study("1.2.3"))
-    assert world.poller.poll() == 1
-    row = world.ledger.study("1.2.3")
-    assert row is not None
-    assert row.dirty is not None
-    assert (row.dirty.lane, row.dirty.reason, row.dirty.due_at) == (Lane.LIVE, "quiet", world.clock.now)
+    assert world.poll() == 1
+    row = world.dirty()
+    assert (row.lane, row.reason, row.due_at) == (Lane.LIVE, "quiet", world.clock.now)
     assert reached(world) == (1, 1)
     assert world.ledger.summary("main", world.clock()).last_poll_at == world.clock.now
 
 
 def test_a_study_that_is_not_said_to_be_quiet_is_due_when_it_was(world: World) -> None:
-    world.source.put(study(), stable=False)
-    world.poller.poll()
+    world.store(study(), stable=False)
     assert world.take() == ()
     world.clock.pass_by(70)
     assert [task.study_instance_uid for task in world.take()] == ["1.2.3"]
@@ -47,33 +37,27 @@ def test_a_study_that_is_not_said_to_be_quiet_is_due_when_it_was(world: World) -
 def test_a_restless_study_is_due_after_the_longest_wait(world: World) -> None:
     began = world.clock.now
     while world.clock.now < began + 900:
-        world.source.put(study(), stable=False)
-        world.poller.poll()
+        world.store(study(), stable=False)
         assert world.take() == ()
         world.clock.pass_by(60)
-    world.source.put(study(), stable=False)
-    world.poller.poll()
+    world.store(study(), stable=False)
     assert len(world.take()) == 1
 
 
 def test_old_history_goes_behind_live_changes(world: World) -> None:
     world.source.put(study("1.2.1"))
     world.clock.pass_by(901)
-    world.poller.poll()
-    world.source.put(study("1.2.2"))
-    world.poller.poll()
-    assert [(task.study_instance_uid, task.lane) for task in world.take()] == [
-        ("1.2.2", Lane.LIVE),
-        ("1.2.1", Lane.BACKFILL),
-    ]
+    world.poll()
+    world.store(study("1.2.2"))
+    tasks = [(task.study_instance_uid, task.lane) for task in world.take()]
+    assert tasks == [("1.2.2", Lane.LIVE), ("1.2.1", Lane.BACKFILL)]
 
 
 def test_a_poll_without_news_notes_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    world.source.put(study())
-    world.poller.poll()
+    world.store(study())
     monkeypatch.setattr(type(world.ledger), "note", None)
     world.clock.pass_by(5)
-    assert world.poller.poll() == 0
+    assert world.poll() == 0
     assert reached(world) == (1, 1)
     assert world.ledger.summary("main", world.clock()).last_poll_at == world.clock.now
 
@@ -84,42 +68,32 @@ def test_all_pages_are_read_each_noted_for_itself(world: World) -> None:
     world.source.page_size = 4
     world.source.script.next("changes", None, None, DOWN)
     with pytest.raises(Unavailable):
-        world.poller.poll()
+        world.poll()
     assert reached(world) == (8, 1)
-    assert world.poller.poll() == 2
+    assert world.poll() == 2
     assert len(world.take()) == 10
 
 
-class FullLedger:
-    """A ledger whose disk is full at the first note of marks."""
+def test_a_note_that_fails_leaves_the_position(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    note, errors = world.ledger.note, [LedgerFull("full")]
 
-    def __init__(self, world: World) -> None:
-        self._ledger = world.ledger
-        self.is_full = True
+    def full(source: str, marks: tuple[object, ...], *rest: Any) -> None:
+        if marks and errors:
+            raise errors.pop()
+        note(source, marks, *rest)
 
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._ledger, name)
-
-    def note(self, source: str, marks: tuple[object, ...], *rest: object) -> None:
-        if marks and self.is_full:
-            self.is_full = False
-            raise LedgerFull("full")
-        self._ledger.note(source, marks, *rest)
-
-
-def test_a_note_that_fails_leaves_the_position(world: World) -> None:
+    monkeypatch.setattr(world.ledger, "note", full)
     world.source.put(study())
-    poller = replace(world.poller, ledger=FullLedger(world))
     with pytest.raises(LedgerFull):
-        poller.poll()
+        world.poll()
     assert world.ledger.position("main") == FeedPosition()
-    assert poller.poll() == 1
+    assert world.poll() == 1
     assert len(world.take()) == 1
 
 
 def test_starting_now_skips_history(world: World) -> None:
     world.source.put(study("1.2.1"))
-    poller = world.new_poller(starts_now=True)
+    poller = world.poller(starts_now=True)
     assert poller.poll() == 0
     world.source.put(study("1.2.2"))
     assert poller.poll() == 1
@@ -144,15 +118,15 @@ def test_every_study_of_another_database_is_marked(chunk: int, settled: World, m
     for uid in ("1.2.3", "1.2.8", "1.2.9"):
         settled.source.put(study(uid))
     settled.source.rows = settled.source.rows[:1]
-    assert settled.poller.poll() == 1
+    assert settled.poll() == 1
     assert reached(settled) == (1, 2)
     assert settled.dirty_uids(["1.2.1", "1.2.2", "1.2.3", "1.2.8", "1.2.9"]) == ["1.2.3", "1.2.8", "1.2.9"]
-    assert len(settled.target.of_type("ImagingStudy")) == 3, "nothing is deleted"
+    assert len(settled.studies) == 3, "nothing is deleted"
 
 
 def test_an_empty_database_begins_an_epoch_too(settled: World) -> None:
     settled.source.replace_database()
-    assert settled.poller.poll() == 0
+    assert settled.poll() == 0
     assert reached(settled) == (0, 2)
 
 
@@ -161,9 +135,9 @@ def test_an_epoch_that_was_cut_short_is_begun_again(settled: World) -> None:
     settled.source.put(study("1.2.3"))
     settled.source.script.next("list_locations", DOWN)
     with pytest.raises(Unavailable):
-        settled.poller.poll()
+        settled.poll()
     assert reached(settled)[1] == 1
-    settled.poller.poll()
+    settled.poll()
     assert reached(settled)[1] == 2
 
 
@@ -173,5 +147,5 @@ def test_a_feed_in_doubt_is_told_whether_a_known_study_stands(left: list[str], e
     for number in range(1, 4):
         if f"1.2.{number}" not in left:
             settled.source.remove(f"orthanc-1.2.{number}")
-    settled.poller.poll()
+    settled.poll()
     assert reached(settled)[1] == epoch

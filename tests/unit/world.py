@@ -1,13 +1,14 @@
 """One installation in memory: archive, FHIR server and the real ledger, with everything between them as composed."""
 
-from __future__ import annotations
-
 import functools
 import threading
 import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
 
 from indexer import mapping, schedule
 from indexer.bundle import Limits, Sizer, TypePolicy
@@ -16,6 +17,8 @@ from indexer.health import ServerHealth
 from indexer.ledger import Ledger, open_ledger
 from indexer.mapping import Rules
 from indexer.merge import Conflict
+from indexer.model import Mark, Task
+from indexer.model.ledger import DirtyRow
 from indexer.plan import PatientPolicy, Strategy, WritePlan
 from indexer.strategies import PutStrategy, endpoint_id
 from indexer.sync.changes.poll import Poller
@@ -29,19 +32,15 @@ from indexer.sync.drain.study_reader import ConfiguredSource, StudyReader
 from indexer.sync.drain.write import ResourceWriter
 from indexer.sync.preview import Preview
 from indexer.sync.target_ids import TargetIds
-from indexer.sync.verify import Verifier
-from tests.fakes.memory import Clock, MemorySource, MemoryTarget
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
-
-    from indexer.model import Mark, Task
-    from indexer.sync.verify import Report
+from indexer.sync.verify import Report, Verifier
+from tests.fakes.memory import Clock, MemorySource, MemoryTarget, study
 
 ADDRESS = "http://pacs.example/dicom-web"
 DEADLINE_S = 20.0
 SITE_KEY = b"k" * 32
+Part = TypeVar("Part")
+DOWN = Unavailable("down", peer="orthanc")
+BROKEN = Unavailable("a file is missing", peer="orthanc", status=500)
 
 
 def wait_until(condition: Callable[[], object], what: str) -> None:
@@ -82,68 +81,68 @@ class World:
     stop: threading.Event = field(default_factory=threading.Event)
     limits: Limits = field(default_factory=Limits)
     bundle_type: Any = "auto"
-    health: ServerHealth = field(init=False)
-    source: MemorySource = field(init=False)
-    sources: dict[str, ConfiguredSource] = field(init=False)
-    reader: Reader = field(init=False)
     ownership: Any = "shared"
     conflict: Conflict = Conflict.OURS
     policy: PatientPolicy = field(default_factory=PatientPolicy)
+    addresses: dict[str, str] = field(default_factory=lambda: {"main": ADDRESS})
+    site_key: bytes = field(default=SITE_KEY, repr=False)
+    health: ServerHealth = field(init=False)
+    source: MemorySource = field(init=False)
+    sources: dict[str, ConfiguredSource] = field(init=False)
     sender: BundleSender = field(init=False)
     strategy: Strategy = field(init=False)
-    addresses: dict[str, str] = field(default_factory=lambda: {"main": ADDRESS})
-    poller: Poller = field(init=False)
 
     def __post_init__(self) -> None:
         self.strategy = PutStrategy(self.endpoint_id)
         self.health = quick("fhir", stop=self.stop)
         self.source = MemorySource(self.clock)
         self.sources = {"main": configured(self.source)}
-        self.reader = self.new_reader()
-        self.sender = self.new_sender()
-        self.poller = self.new_poller()
+        self.send_by()
 
-    def new_sender(self) -> BundleSender:
-        return BundleSender(
-            target=self.target,
-            sizer=Sizer.begin(self.limits, 1.0),
-            types=TypePolicy(wanted=self.bundle_type),
-            health=self.health,
-            clock=time.monotonic,
-        )
+    # --- the parts ----------------------------------------------------------------------------------------------------
 
-    def new_reader(self) -> Reader:
-        return Reader(studies=StudyReader(sources=self.sources), clock=self.clock, site_key=SITE_KEY)
+    def part(self, kind: type[Part], **options: Any) -> Part:
+        """A part of the flow; what it needs is what we have of that name."""
+        names = {one.name for one in fields(kind) if one.init} - options.keys()  # type: ignore[arg-type]
+        return kind(**{name: getattr(self, name) for name in names if hasattr(self, name)}, **options)
+
+    def send_by(self, **options: Any) -> None:
+        """A new sender, which has learnt nothing, with other `limits`, `bundle_type` or `target`."""
+        for name, value in options.items():
+            setattr(self, name, value)
+        sizer, types = Sizer.begin(self.limits, 1.0), TypePolicy(wanted=self.bundle_type)
+        self.sender = self.part(BundleSender, sizer=sizer, types=types, clock=time.monotonic)
+
+    def add_source(self, name: str = "second", **options: Any) -> MemorySource:
+        """Another source with a public address."""
+        source = MemorySource(self.clock, name)
+        self.sources[name] = configured(source, **options)
+        self.addresses[name] = f"http://{name}.example/dicom-web"
+        return source
+
+    @property
+    def reader(self) -> Reader:
+        return self.part(Reader, studies=StudyReader(sources=self.sources))
 
     @property
     def writer(self) -> ResourceWriter:
-        return ResourceWriter(
-            ledger=self.ledger,
-            sender=self.sender,
-            strategy=self.strategy,
-            ownership=self.ownership,
-            conflict=self.conflict,
-        )
+        return self.part(ResourceWriter)
 
     @property
     def resolver(self) -> Resolver:
-        return Resolver(
-            ledger=self.ledger,
-            target=self.target,
-            health=self.health,
-            policy=self.policy,
-            strategy=self.strategy,
-            searches_studies=self.ownership == "shared",
-        )
+        return self.part(Resolver, searches_studies=self.ownership == "shared")
 
-    def new_poller(self, **options: Any) -> Poller:
+    @property
+    def ids(self) -> TargetIds:
+        return self.part(TargetIds)
+
+    @property
+    def setup(self) -> TargetSetup:
+        return self.part(TargetSetup)
+
+    def poller(self, **options: Any) -> Poller:
         rule = schedule.SettlingRule(quiet_s=70, max_wait_s=900)
-        parts: dict[str, Any] = {"feed": self.source, "source": self.source, "ledger": self.ledger, "rule": rule}
-        return Poller(**{**parts, "clock": self.clock, **options})
-
-    def move_endpoint(self, address: str) -> None:
-        """Another public address of the source; the id of its Endpoint stays, as the ledger keeps it."""
-        self.addresses["main"] = address
+        return self.part(Poller, **{"feed": self.source, "rule": rule, **options})
 
     def endpoint_id(self, source: str) -> str:
         return self.ledger.endpoint_id(source) or endpoint_id(self.addresses[source])
@@ -160,31 +159,6 @@ class World:
     def endpoints(self) -> dict[str, Callable[[], dict[str, Any]]]:
         return {source: functools.partial(self.endpoint, source) for source in self.sources}
 
-    @property
-    def setup(self) -> TargetSetup:
-        return TargetSetup(
-            ledger=self.ledger,
-            target=self.target,
-            writer=self.writer,
-            health=self.health,
-            endpoints=self.endpoints,
-            clock=self.clock,
-        )
-
-    def plan(self, task: Task) -> WritePlan:
-        """What a drain would write of a task."""
-        (plan,) = self.preview.preview([task.locations], force=task.force)
-        assert isinstance(plan, WritePlan)
-        return plan
-
-    @property
-    def preview(self) -> Preview:
-        return Preview(reader=self.reader, resolver=self.resolver, ids=self.ids, clock=self.clock)
-
-    @property
-    def ids(self) -> TargetIds:
-        return TargetIds(ledger=self.ledger, strategy=self.strategy)
-
     def new_drain(self) -> Drain:
         """A drain whose server is ready; an earlier stop is forgotten."""
         self.stop.clear()
@@ -194,83 +168,120 @@ class World:
         """The same, as the daemon builds it: a stop stays one."""
         setup = self.setup
         setup.make_ready()
-        return Drain(
-            ledger=self.ledger,
-            reader=self.reader,
-            publisher=Publisher(resolver=self.resolver, writer=setup.writer, setup=setup),
-            stop=self.stop,
-            on_replaced=setup.begin_anew,
-            clock=self.clock,
-            site_key=SITE_KEY,
-        )
+        publisher = self.part(Publisher, setup=setup, writer=setup.writer)
+        return self.part(Drain, publisher=publisher, on_replaced=setup.begin_anew)
+
+    # --- what is done -------------------------------------------------------------------------------------------------
 
     def make_ready(self) -> None:
         self.setup.make_ready()
 
-    def drain(self) -> Drain:
+    def store(self, *studies: Any, source: MemorySource | None = None, **options: Any) -> None:
+        """Store studies and poll, so that they are dirty."""
+        source = source or self.source
+        for one in studies:
+            source.put(one, **options)
+        self.poller(feed=source, source=source).poll()
+
+    def drain(self, drain: Drain | None = None) -> Drain:
         """Drain until nothing is due; the ended drain."""
-        drain = self.new_drain()
+        drain = drain or self.new_drain()
         with self.ledger.drain_lock():
             drain.run(lambda: self.is_idle)
         return drain
 
+    def publish(self, *studies: Any) -> None:
+        """Store studies and drain."""
+        self.store(*studies)
+        self.drain()
+
     @property
     def is_idle(self) -> bool:
-        dues = [self.ledger.next_due(self.clock(), source=name) for name in self.sources]
-        return 0 not in dues
+        return 0 not in [self.ledger.next_due(self.clock(), source=name) for name in self.sources]
 
     @contextmanager
     def draining(self) -> Iterator[Drain]:
         """A drain in a thread for as long as the block lasts; its failure is raised at the end."""
         drain = self.new_drain()
-        failures: list[BaseException] = []
 
         def run() -> None:
+            with self.ledger.drain_lock():
+                drain.run()
+
+        with ThreadPoolExecutor(1) as pool:
+            running = pool.submit(run)
             try:
-                with self.ledger.drain_lock():
-                    drain.run()
-            except BaseException as error:  # noqa: BLE001 - raised again below
-                failures.append(error)
+                yield drain
+            finally:
+                self.stop.set()
+                running.exception(DEADLINE_S)
+        running.result()
 
-        thread = threading.Thread(target=run)
-        thread.start()
-        try:
-            yield drain
-        finally:
-            self.stop.set()
-            thread.join(DEADLINE_S)
-            assert not thread.is_alive()
-        if failures:
-            raise failures[0]
+    def mark(self, *uids: str, source: MemorySource | None = None, **options: Any) -> None:
+        """Mark stored studies."""
+        options = {"reason": "backfill", **options}
+        locations = [(source or self.source).find(uid)[0] for uid in uids]
+        self.ledger.mark([Mark(location=location, **options) for location in locations], self.clock())
 
-    def mark(self, *marks: Mark) -> None:
-        self.ledger.mark(marks, self.clock())
+    def poll(self) -> int:
+        return self.poller().poll()
 
     def take(self, limit: int = 100) -> tuple[Task, ...]:
         return self.ledger.take(self.clock(), limit, 900.0, source="main", sources=["main"])
 
-    def publish(self, *studies: Any) -> None:
-        """Store studies, poll and drain."""
-        for one in studies:
-            self.source.put(one)
-        self.poller.poll()
-        self.drain()
+    def plan(self, task: Task) -> WritePlan:
+        """What a drain would write of a task."""
+        (plan,) = self.part(Preview).preview([task.locations], force=task.force)
+        assert isinstance(plan, WritePlan)
+        return plan
 
     def verify(self) -> Report:
-        return Verifier(
-            ledger=self.ledger,
-            target=self.target,
-            studies=replace(self.reader.studies, tries=1),
-            ids=self.ids,
-            endpoints=self.endpoints,
-            health=self.health,
-            tries=1,
-        ).verify()
+        return self.part(Verifier, studies=StudyReader(sources=self.sources, tries=1), tries=1).verify()
+
+    def break_at(self, method: str, is_guilty: Callable[[Any], bool], error: Exception) -> None:
+        """The FHIR server fails at whatever is asked of it together with something guilty."""
+        ask = getattr(self.target, method)
+
+        def breaking(asked: Sequence[Any]) -> Any:
+            if any(map(is_guilty, asked)):
+                raise error
+            return ask(asked)
+
+        setattr(self.target, method, breaking)
+
+    # --- what came of it ----------------------------------------------------------------------------------------------
+
+    def study(self, uid: str = "1.2.3") -> dict[str, Any]:
+        """The only ImagingStudy of the FHIR server that bears a UID."""
+        (held,) = self.target.find_studies([uid])[uid]
+        return held.resource
+
+    @property
+    def studies(self) -> list[dict[str, Any]]:
+        return self.target.of_type("ImagingStudy")
+
+    def dirty(self, uid: str = "1.2.3") -> DirtyRow | None:
+        row = self.ledger.study(uid)
+        return row.dirty if row else None
+
+    def cause(self, uid: str = "1.2.3") -> str | None:
+        """Why a study waits, if it is dirty."""
+        dirty = self.dirty(uid)
+        return dirty.last_cause if dirty else None
 
     def dirty_uids(self, uids: Sequence[str]) -> list[str]:
         """Those of these studies that are dirty."""
-        rows = {uid: self.ledger.study(uid) for uid in uids}
-        return [uid for uid, row in rows.items() if row is not None and row.dirty is not None]
+        return [uid for uid in uids if self.dirty(uid)]
+
+    @property
+    def quarantined(self) -> dict[str, str]:
+        """Causes by UID."""
+        return {row.study_instance_uid: row.cause for row in self.ledger.quarantine()}
+
+
+def many(count: int, **options: Any) -> list[Any]:
+    """Studies of ten patients."""
+    return [study(f"1.2.{number}", patient_id=f"P{number % 10}", **options) for number in range(1, count + 1)]
 
 
 @contextmanager

@@ -78,8 +78,7 @@ STUDY_INSTANCE_UID = concept(coding(DCM, "110180", "Study Instance UID"))
 
 def name_of_uid(uid: str) -> str | None:
     """Name of a UID that DICOM registers (PS3.6 2024e, Annex A "Registry of DICOM Unique Identifiers"), else None."""
-    entry = UID_dictionary.get(uid)
-    return entry[0] if entry else None
+    return UID_dictionary[uid][0] if uid in UID_dictionary else None
 
 
 class Entries:

@@ -38,10 +38,6 @@ class _Moment:
     time_keyword: str
     offset: timezone | None = None
 
-    @property
-    def order(self) -> tuple[date, time]:
-        return self.day, self.at or time.max
-
 
 def study_started(context: Context) -> str | None:
     """``ImagingStudy.started`` by StudyDate and StudyTime."""
@@ -115,7 +111,7 @@ def _stated(evidence: Evidence, date_keyword: str, time_keyword: str) -> _Moment
 
 def _earliest(datasets: tuple[Attributes, ...]) -> _Moment | None:
     moments = (moment for dataset in datasets for moment in _moments(dataset))
-    return min(moments, key=lambda moment: moment.order, default=None)
+    return min(moments, key=lambda moment: (moment.day, moment.at or time.max), default=None)
 
 
 def _moments(dataset: Attributes) -> list[_Moment]:

@@ -132,7 +132,11 @@ def name_digest(context: Context) -> str:
     Letter case, padding and empty trailing components do not make another name.
     """
     name = _name(context)
-    return _keyed_digest(context.rules.site_key, f"name|{_plain(name)}")[:_DIGEST_LENGTH] if name else ""
+    if name is None:
+        return ""
+    group = name.alphabetic or name.ideographic or name.phonetic
+    plain = " ".join(group.casefold().replace("^", " ").split())
+    return _keyed_digest(context.rules.site_key, f"name|{plain}")[:_DIGEST_LENGTH]
 
 
 def _keyed_digest(site_key: bytes, text: str) -> str:
@@ -164,11 +168,6 @@ def _only_value(datasets: tuple[Attributes, ...]) -> str:
 def _name(context: Context) -> PersonName | None:
     """The first name that is stated: instances that spell it in other ways do not make the patient nameless."""
     return next((name for dataset in context.evidence.all for name in dataset.person_names("PatientName")), None)
-
-
-def _plain(name: PersonName) -> str:
-    group = name.alphabetic or name.ideographic or name.phonetic
-    return " ".join(group.casefold().replace("^", " ").split())
 
 
 def _conflict(message: str) -> StudyInvalid:

@@ -183,9 +183,4 @@ def _is_ordered(study: str | None, series: str) -> bool:
 
 
 _R4 = ReleaseEncoding()
-ENCODINGS: Mapping[Release, ReleaseEncoding] = {
-    Release.R4: _R4,
-    Release.R4B: _R4,
-    Release.R5: _R5(),
-    Release.R6: _R6(),
-}
+ENCODINGS: Mapping[Release, ReleaseEncoding] = {Release.R4: _R4, Release.R4B: _R4, Release.R5: _R5(), Release.R6: _R6()}

@@ -79,6 +79,15 @@ def test_every_attribute_of_the_code_is_told_and_none_else() -> None:
     assert read | {"StudyInstanceUID"} == {keyword for keyword, _, _ in ATTRIBUTE.findall(PAGE)}
 
 
+def test_every_module_is_told() -> None:
+    section = PAGE.split("## Where the code stands", maxsplit=1)[1].split("\n## ", maxsplit=1)[0]
+    told = [
+        name for line in re.findall(r"^\* ([^:]*):", section, re.MULTILINE) for name in re.findall(r"`(\w+)`", line)
+    ]
+    modules = {path.stem for path in (ROOT / "indexer" / "mapping").glob("*.py")}
+    assert sorted(told) == sorted(modules - {"__init__"})
+
+
 def test_tags_are_right() -> None:
     for keyword, group, element in ATTRIBUTE.findall(PAGE):
         assert tag_for_keyword(keyword) == int(group + element, 16), keyword

@@ -1,32 +1,32 @@
-"""Every error that this product raises on purpose.
+"""Every error that this program raises on purpose, and who acts on it.
 
 ::
 
     IndexerError(message, hint)
-    ├─ UsageError                    the command line cannot be carried out        operator    exit 64
+    ├─ UsageError                    the command line asks for the impossible      operator    exit 64
     ├─ ConfigError(problems)         the configuration is wrong, all mistakes      operator    exit 78
     ├─ LedgerError                   the ledger cannot be used                     operator    exit 78
     │  ├─ LedgerBusy                 another process holds what is needed          retry       exit 75
-    │  └─ LedgerFull                 no room on the ledger's disk                  operator    exit 75
+    │  └─ LedgerFull                 the ledger's disk is full                     operator    exit 75
     ├─ PeerError(peer)               Orthanc, DICOMweb or the FHIR server
     │  ├─ Unavailable                refused, timed out, 408, 425, 429, 5xx        retry       exit 69
-    │  │  └─ AnswerLost              sent whole, but no whole answer came back     read first  exit 69
+    │  │  └─ AnswerLost              sent, but no complete answer came back        read first  exit 69
     │  ├─ AccessDenied               401, 403                                      operator    exit 78
     │  ├─ ProtocolViolation          the answer breaks the standard                retry       exit 69
     │  ├─ Conflict                   409, 412: somebody else wrote                 retry       exit 69
     │  ├─ TooLarge                   413: fewer entries                            halve       exit 69
-    │  ├─ TargetReplaced             the FHIR server lost what it had confirmed    send anew   exit 69
+    │  ├─ TargetReplaced             the FHIR server lost what it had confirmed    send again  exit 69
     │  └─ Refused(outcome)           other 4xx for the request as a whole          bisect      exit 69
     ├─ Interrupted                   a stop was asked for                          a normal end  exit 0
     └─ StudyError(cause)             concerns one study, the others go on
-       ├─ StudyVanished              the source does not hold it (any more)        a normal end
+       ├─ StudyVanished              the source does not have it (any more)        a normal end
        ├─ StudyChanging              it changed while it was read                  read again
        ├─ StudyNotReady              what its identity needs cannot be read now    retry
        ├─ StudyUnreadable            the source fails on it, and not on others     retry, then quarantine
        └─ StudyInvalid               it cannot be published as it is               quarantine
 
-Each class says who acts. Edges translate foreign exceptions into these in one place; nobody else catches foreign ones.
-No message or hint may hold patient data: no names, numbers, UIDs, bodies or URLs with a query.
+Edges translate foreign exceptions into these in one place; no other code catches foreign exceptions. No message or hint
+may contain patient data: no names, numbers, UIDs, bodies or URLs with a query.
 """
 
 from __future__ import annotations
@@ -38,15 +38,7 @@ if TYPE_CHECKING:
 
 
 class IndexerError(Exception):
-    """Root of all errors of this product.
-
-    Parameters
-    ----------
-    message
-        What happened, without patient data.
-    hint
-        What the reader can do about it.
-    """
+    """Root of all errors of this program: what happened, and as a hint what the reader can do about it."""
 
     exit_code: ClassVar[int] = 70
     default_hint: ClassVar[str] = "Please report this with the log lines around it."
@@ -68,16 +60,10 @@ class UsageError(IndexerError):
 
 
 class ConfigError(IndexerError):
-    """The configuration is wrong; every mistake is listed at once.
-
-    Parameters
-    ----------
-    problems
-        One line each: file, line, key and what is expected.
-    """
+    """The configuration is wrong; each problem is a line with file, line, key and what is expected."""
 
     exit_code = 78
-    default_hint = "Mend the lines above, then run 'dicom-fhir-indexer config check'."
+    default_hint = "Correct the lines above, then run 'dicom-fhir-indexer config check'."
 
     def __init__(self, problems: Sequence[str], *, hint: str | None = None) -> None:
         super().__init__("\n".join(problems), hint=hint)
@@ -99,40 +85,29 @@ class LedgerBusy(LedgerError):
 
 
 class LedgerFull(LedgerError):
-    """The ledger's disk has no room left."""
+    """The ledger's disk is full."""
 
     exit_code = 75
-    default_hint = "Make room on the disk of the ledger; the work goes on by itself."
+    default_hint = "Free space on the ledger's disk; the work then goes on by itself."
 
 
 class PeerError(IndexerError):
-    """A server that we talk to did not do what was asked.
+    """A server did not do what it was asked.
 
     Parameters
     ----------
     peer
-        ``orthanc``, ``dicomweb`` or ``fhir``, with the source's name where there are several.
+        ``fhir``, or ``orthanc`` or ``dicomweb`` with the name of the source.
     status
         HTTP status code, if an answer came.
+    retry_after_s
+        Seconds that the server asked us to wait.
+    outcome
+        The server's OperationOutcome, if one came; it may contain patient data and is never logged as it is.
     """
 
     exit_code = 69
     default_hint = "Check that the server is up and that its address is right."
-
-    def __init__(self, message: str, *, peer: str, status: int | None = None, hint: str | None = None) -> None:
-        super().__init__(message, hint=hint)
-        self.peer = peer
-        self.status = status
-
-
-class Unavailable(PeerError):
-    """The server cannot be reached or asks us to come back later.
-
-    Parameters
-    ----------
-    retry_after_s
-        Seconds that the server asked us to wait.
-    """
 
     def __init__(
         self,
@@ -141,14 +116,22 @@ class Unavailable(PeerError):
         peer: str,
         status: int | None = None,
         retry_after_s: float | None = None,
+        outcome: dict[str, object] | None = None,
         hint: str | None = None,
     ) -> None:
-        super().__init__(message, peer=peer, status=status, hint=hint)
+        super().__init__(message, hint=hint)
+        self.peer = peer
+        self.status = status
         self.retry_after_s = retry_after_s
+        self.outcome = outcome
+
+
+class Unavailable(PeerError):
+    """The server cannot be reached or asks us to come back later."""
 
 
 class AnswerLost(Unavailable):
-    """The request may have been carried out, but no whole answer came back: read before sending again."""
+    """The request may have been carried out, but no complete answer came back: read before sending again."""
 
 
 class AccessDenied(PeerError):
@@ -167,53 +150,29 @@ class ProtocolViolation(PeerError):
 class Conflict(PeerError):
     """Somebody else wrote at the same time (409), or the version is not the one that we know (412)."""
 
-    default_hint = "Nothing to do: it is tried again."
+    default_hint = "Nothing to do: the program tries again."
 
 
 class TooLarge(PeerError):
-    """The request is too large for the server or for a proxy before it (413)."""
+    """The request is too large for the server or a proxy in front of it (413)."""
 
     default_hint = "Raise the server's limit or lower target.bundle.max_bytes."
 
 
 class TargetReplaced(PeerError):
-    """The server at the target's address is another one, or was emptied: nothing counts as sent any more."""
+    """The FHIR server was emptied or replaced: nothing counts as sent any more."""
 
     default_hint = "Nothing to do: every known study is sent again."
 
 
 class Refused(PeerError):
-    """The server refuses the request as a whole (400, 404, 405, 422, 501 and the like).
+    """The server refuses the request as a whole (400, 404, 405, 422, 501 and the like)."""
 
-    Parameters
-    ----------
-    outcome
-        The server's OperationOutcome, if one came; it may hold patient data and is never logged as it is.
-    """
-
-    default_hint = "See 'quarantine list' for the study that is to blame."
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        peer: str,
-        status: int | None = None,
-        outcome: dict[str, object] | None = None,
-        hint: str | None = None,
-    ) -> None:
-        super().__init__(message, peer=peer, status=status, hint=hint)
-        self.outcome = outcome
+    default_hint = "See 'quarantine list' for the study that caused it."
 
 
 class StudyError(IndexerError):
-    """One study cannot be published now; the others go on.
-
-    Parameters
-    ----------
-    cause
-        A short word from a closed set, fit for logs and metrics, such as ``no_patient_id``.
-    """
+    """One study cannot be published now; `cause` is a word from a closed set, such as ``no_patient_id``."""
 
     exit_code = 1
     default_hint = "See 'show' with the study's UID."
@@ -224,7 +183,7 @@ class StudyError(IndexerError):
 
 
 class StudyVanished(StudyError):
-    """The source does not hold the study (any more)."""
+    """The source does not have the study (any more)."""
 
 
 class StudyChanging(StudyError):
@@ -232,17 +191,11 @@ class StudyChanging(StudyError):
 
 
 class StudyNotReady(StudyError):
-    """Something that the study's identity needs cannot be read now."""
+    """Something that identifies the patient of the study cannot be read now."""
 
 
 class StudyUnreadable(StudyError):
-    """The source fails on this study, though it answers otherwise.
-
-    Parameters
-    ----------
-    status
-        HTTP status code, if an answer came.
-    """
+    """The source fails on this study, and answers otherwise."""
 
     def __init__(self, message: str, *, status: int | None) -> None:
         super().__init__(message, cause="source_error")
@@ -252,7 +205,7 @@ class StudyUnreadable(StudyError):
 class StudyInvalid(StudyError):
     """The study cannot be published as it is; it goes to quarantine."""
 
-    default_hint = "Mend the study in the archive, then 'quarantine replay' it."
+    default_hint = "Correct the study in the archive, then 'quarantine replay' it."
 
 
 class Interrupted(IndexerError):

@@ -1,4 +1,4 @@
-"""How each server is doing: one object per server, shared by all that talk to it; here alone is waited for one."""
+"""The health of each server: one object per server, shared by all that use it. Only this module waits for servers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 FAILURES = (Unavailable, AccessDenied, ProtocolViolation, Conflict)
-"""What is tried again. Any other error is the server's answer to what was asked."""
+"""What is tried again. Any other error is the server's answer to the request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,26 +48,22 @@ class _Failing:
 
 @dataclass(slots=True, kw_only=True)
 class ServerHealth:
-    """Whether one server does what it is asked, and when to ask again; for any number of threads.
+    """Whether one server does what it is asked, and when to ask it again; for any number of threads.
 
     An outage begins when the first activity fails and ends when every activity that failed has succeeded again. It is
-    logged once at its start and once at its end. Each activity waits for itself: reads that go well do not make
-    Bundles that fail come sooner.
+    logged once at its start and once at its end. Each activity waits on its own: successful reads do not make failing
+    Bundles come sooner.
 
     Attributes
     ----------
     peer
         ``orthanc``, ``dicomweb`` or ``fhir``.
     source
-        The source that the server belongs to, if it belongs to one.
+        The source that the server belongs to, if any.
     stop
         Ends every wait at once.
     initial_s, max_s
         First and longest wait, in seconds.
-    on_change
-        Called when the state changed.
-    clock, monotonic
-        Epoch seconds, and seconds that never go back.
     """
 
     peer: str
@@ -84,7 +80,7 @@ class ServerHealth:
 
     @property
     def server(self) -> str:
-        """Name of the server, as `PeerError.peer` gives it."""
+        """Name of the server, as in `PeerError.peer`."""
         return self.peer if self.source is None else f"{self.peer} {self.source}"
 
     def call(self, activity: str, ask: Callable[[], T], *, tries: int | None = None) -> T:
@@ -93,15 +89,15 @@ class ServerHealth:
         Parameters
         ----------
         tries
-            Failures after which the last one is raised, and rejected credentials at once, for somebody waits for the
-            answer; None asks as long as it takes.
+            Failures after which the last one is raised, because somebody waits for the answer; rejected credentials
+            are then raised at once. None asks as long as it takes.
 
         Raises
         ------
         Interrupted
             If a stop was asked for.
         PeerError
-            What is no failure of the server, such as `Refused`; or the last failure.
+            If it is an answer to the request, such as `Refused`, or the last failure.
         """
         ask_again = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(FAILURES),
@@ -119,19 +115,13 @@ class ServerHealth:
         return answer
 
     def wait(self, activity: str, error: PeerError) -> None:
-        """Count a failure and wait it out.
-
-        Raises
-        ------
-        Interrupted
-            If a stop was asked for.
-        """
+        """Count a failure and wait; raises `Interrupted` if a stop was asked for."""
         self._sleep(self.failed(activity, error))
 
     def failed(self, activity: str, error: PeerError) -> float:
-        """Count a failure; seconds until this activity may be tried again.
+        """Count a failure; returns the seconds until this activity may be tried again.
 
-        What other threads began before the failure fails with it: while its wait runs, nothing is counted.
+        Requests of other threads fail at the same time: during the wait, further failures are not counted.
         """
         with self._lock:
             now = self.monotonic()
@@ -161,21 +151,21 @@ class ServerHealth:
         self._tell()
 
     def wait_s(self, activity: str) -> float:
-        """Seconds until an activity may be tried; 0.0 where it may be tried now."""
+        """Seconds until an activity may be tried; 0.0 if it may be tried now."""
         failing = self._failing.get(activity)
         return 0.0 if failing is None else max(0.0, failing.until - self.monotonic())
 
     def is_failing(self, activity: str) -> bool:
-        """Whether an activity failed when it was tried last."""
+        """Whether the last try of an activity failed."""
         return activity in self._failing
 
     @property
     def is_well(self) -> bool:
-        """Whether no activity failed last time."""
+        """Whether no activity is failing."""
         return not self._failing
 
     def state(self) -> HealthState:
-        """How it stands; of several activities that fail, that counts which is tried next."""
+        """The state for `status`; of several failing activities, the one that is tried next counts."""
         with self._lock:
             first = min(self._failing.values(), key=lambda failing: failing.until, default=None)
             if first is None:

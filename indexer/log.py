@@ -1,8 +1,8 @@
 """Logging without patient data: JSON lines or text on stderr.
 
-A message is a short fixed sentence. Facts stand in ``extra``: ``event`` (one of `Event`) and keys of `ALLOWED`;
+A message is a short fixed sentence. Facts are in ``extra``: ``event`` (one of `Event`) and keys of `ALLOWED`;
 `PhiGuard` drops anything else. Arguments are never formatted into a message, and texts of foreign exceptions are never
-written: both could hold patient data. A record of a foreign library shows where it comes from, not what it says.
+written: both could contain patient data. A record of a foreign library shows where it comes from, not what it says.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2066
 
 
 class Event(StrEnum):
-    """What a record tells; a closed set, stable for those who search logs."""
+    """What a record is about; a closed set, stable for those who search logs."""
 
     PAGE_NOTED = "page_noted"
     STUDY_PUBLISHED = "study_published"
@@ -83,25 +83,17 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 
 
 def study_key(site_key: bytes, study_instance_uid: str) -> str:
-    """Name a study in logs: 12 hexadecimal digits that only the holder of the key can lead back to the UID.
-
-    Parameters
-    ----------
-    site_key
-        The installation's key; HMAC-SHA256 (RFC 2104) makes guessing useless without it.
-    study_instance_uid
-        Study Instance UID (0020,000D).
-    """
+    """Name of a study in logs: 12 hexadecimal digits of an HMAC-SHA256 (RFC 2104), which hide the UID."""
     return hmac.new(site_key, f"study|{study_instance_uid}".encode(), hashlib.sha256).hexdigest()[:12]
 
 
 def scrubbed(text: str) -> str:
-    """Make a text fit for one line of a log.
+    """Make a text safe for one line of a log.
 
-    UIDs are masked, of URLs only scheme and host stay, control characters and characters that turn the direction of
+    UIDs are masked, URLs are reduced to scheme and host, control characters and those that change the direction of
     writing are escaped, and long texts are cut.
     """
-    # Cut first: the searches below take time that grows with the square of the length.
+    # Cut first: the time of the searches below grows with the square of the length.
     text = text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
     text = _QUERY.sub("", _URL.sub(r"\1\2", text))
     text = _UID.sub("[uid]", text)
@@ -109,10 +101,10 @@ def scrubbed(text: str) -> str:
 
 
 class PhiGuard(logging.Filter):
-    """Takes from a record everything that could be patient data; never rejects a record."""
+    """Removes everything from a record that could be patient data; never rejects a record."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Drop arguments and unknown facts, scrub the rest; always true."""
+        """Drop arguments and unknown facts, scrub the rest; returns true."""
         record.msg = _sentence(record)
         record.args = None
         for key in [key for key in vars(record) if key not in _STANDARD]:
@@ -130,7 +122,7 @@ def _is_ours(record: logging.LogRecord) -> bool:
 
 def _sentence(record: logging.LogRecord) -> str:
     if _is_ours(record) or record.args:
-        # With arguments the message is the library's own template; without, it may have been put together with data.
+        # With arguments, the message is the library's own template; without, it may already contain data.
         return scrubbed(str(record.msg))
     return "A library wrote a message; its text is withheld."
 
@@ -148,7 +140,7 @@ def _facts(record: logging.LogRecord) -> dict[str, Any]:
     if record.exc_info and record.exc_info[1]:
         facts["error"] = _classes(record.exc_info[1])
         if isinstance(record.exc_info[1], IndexerError):
-            facts["problem"] = scrubbed(str(record.exc_info[1]))  # our own texts hold no patient data
+            facts["problem"] = scrubbed(str(record.exc_info[1]))  # our own texts contain no patient data
         facts["at"] = _places(record.exc_info[1])
     if not _is_ours(record):
         facts["place"] = f"{record.module}:{record.lineno}"
@@ -165,7 +157,7 @@ def _classes(error: BaseException) -> str:
 
 
 def _places(error: BaseException) -> str:
-    # Code only; the lines of source text are left out as well, they could hold literals of a test or a script.
+    # Places only: lines of source text could contain literals of a test or a script.
     frames = traceback.extract_tb(error.__traceback__)[-6:]
     return " > ".join(f"{os.path.basename(frame.filename)}:{frame.lineno}" for frame in frames)
 
@@ -179,7 +171,7 @@ class JsonFormatter(logging.Formatter):
     """One JSON object per record."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write a record that the guard has seen."""
+        """Format a record that `PhiGuard` has filtered."""
         head = {
             "time": _time(record),
             "level": record.levelname.lower(),
@@ -193,7 +185,7 @@ class TextFormatter(logging.Formatter):
     """One line per record, for people."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write a record that the guard has seen."""
+        """Format a record that `PhiGuard` has filtered."""
         facts = " ".join(f"{key}={_quoted(value)}" for key, value in _facts(record).items())
         return f"{_time(record)} {record.levelname:<7} {record.getMessage()} {facts}".rstrip()
 
@@ -206,12 +198,12 @@ def _quoted(value: object) -> str:
 class QuietHandler(logging.StreamHandler["TextIO"]):
     """Writes records and never raises: a full disk or a closed pipe does not stop the work.
 
-    A stream with a file descriptor is written past its buffer. What a full disk refused would otherwise stay in the
-    buffer, and Python would end with exit code 120 over it.
+    A stream with a file descriptor is written without its buffer: what a full disk refuses would stay in the buffer,
+    and Python would end with exit code 120.
     """
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one line, or give up in silence."""
+        """Write one line, or give up silently."""
         try:
             text = self.format(record) + self.terminator
             descriptor = _descriptor(self.stream)
@@ -221,8 +213,7 @@ class QuietHandler(logging.StreamHandler["TextIO"]):
             else:
                 _write_whole(descriptor, text.encode("utf-8", "backslashreplace"))
         except (OSError, ValueError):
-            # No room, no reader, or a stream that was closed: there is nowhere left to report it.
-            return
+            return  # no space, no reader or a closed stream: there is nowhere left to report it
 
 
 def _descriptor(stream: TextIO) -> int | None:
@@ -238,16 +229,14 @@ def _write_whole(descriptor: int, content: bytes) -> None:
 
 
 def configure(log_format: str = "auto", level: str = "info", stream: TextIO | None = None) -> None:
-    """Send all records of the process to one stream, through the guard.
+    """Send all records of the process through `PhiGuard` to one stream.
 
     Parameters
     ----------
     log_format
         ``json``, ``text``, or ``auto``: text on a terminal, JSON lines elsewhere.
-    level
-        Least level that is written: ``debug``, ``info``, ``warning`` or ``error``.
     stream
-        Where to write; stderr by default. Nothing is written when the process was started without one.
+        stderr by default; nothing is written if the process was started without one.
     """
     stream = stream or sys.stderr
     handler: logging.Handler = QuietHandler(stream) if stream else logging.NullHandler()

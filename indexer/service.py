@@ -25,25 +25,19 @@ _log = logging.getLogger(__name__)
 LOCK_AGAIN_S = 2.0
 
 STOP_S = 8.0
-"""After a stop, the loops have this long; what they cannot end is abandoned and stays dirty."""
+"""How long the loops may still run after a stop; unfinished work is abandoned and stays dirty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Follower:
-    """One source, polled for ever.
-
-    Attributes
-    ----------
-    interval_s
-        From the end of a poll to the next one.
-    """
+    """Polls one source; `interval_s` is the time from the end of one poll to the next."""
 
     poller: Poller
     health: ServerHealth
     interval_s: float
 
     def follow(self, stop: threading.Event) -> None:
-        """Poll until a stop is asked for; an outage is waited out."""
+        """Poll until a stop is asked for; during an outage, wait."""
         while not stop.is_set():
             try:
                 self.poller.poll()
@@ -56,14 +50,14 @@ class Follower:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """Runs the loops and ends all of them when one of them fails.
+    """Runs the loops, and ends all of them when one fails.
 
     Attributes
     ----------
     drain_lock
-        Gives the right to drain; another process may hold it for a while, such as a backfill that runs alone.
+        The right to drain; another process may have it for a while, such as a backfill.
     drain
-        Builds the drain once the right is ours.
+        Builds the drain once we have that right.
     """
 
     followers: Sequence[Follower]
@@ -72,13 +66,7 @@ class Service:
     stop: threading.Event
 
     def run(self) -> None:
-        """Run until a stop is asked for.
-
-        Raises
-        ------
-        IndexerError
-            What ended a loop.
-        """
+        """Run until a stop is asked for; raises what ended a loop."""
         _log.info("started", extra={"event": Event.STARTED})
         threads = ThreadGroup(self.stop)
         threads.start(self._drain)

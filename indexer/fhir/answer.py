@@ -1,4 +1,4 @@
-"""Reading the Bundles that a FHIR server answers with.
+"""Read the Bundles that a FHIR server answers with.
 
 Source: FHIR R4 (4.0.1), "Bundle", section 2.36, and "RESTful API", section 3.1.0.11.
 """
@@ -23,39 +23,33 @@ _ETAG: Final = re.compile(r'(?:W/)?"([^"]+)"')
 _HISTORY: Final = re.compile(r"/_history/([^/?#]+)")
 _LOCATION: Final = re.compile(r"(?:^|/)[A-Z][A-Za-z]+/([A-Za-z0-9\-.]{1,64})(?:/_history/[^/?#]+)?$")
 _TYPES: Final = frozenset({"batch-response", "transaction-response"})
-_LINK_HINT: Final = "Check the address that the server has for itself: it must be the one in 'target.fhir'."
+_LINK_HINT: Final = "Check the base address in the server's own settings: it must be the one in 'target.fhir'."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryAnswer:
-    """One entry of the answer to a Bundle; `resource` only if it was asked for and exists."""
+    """One entry of the answer to a Bundle; `resource` only if it was requested and exists."""
 
     result: EntryResult
     resource: dict[str, Any] | None
 
 
 def entries(response: Response, count: int) -> tuple[EntryAnswer, ...]:
-    """Entries of the answer to a Bundle of `count` entries, in order.
-
-    Raises
-    ------
-    ProtocolViolation
-        If it is anything else than such an answer, whole.
-    """
+    """Entries of the answer to a Bundle of `count` entries, in order."""
     bundle = _bundle(response)
-    found = bundle.get("entry")
-    if bundle.get("type") not in _TYPES or not isinstance(found, list):
-        raise _violation(response, "answered no response Bundle")
-    if len(found) != count:
-        raise _violation(response, f"answered {len(found)} entries for {count}")
-    return tuple(_entry(response, one) for one in found)
+    answers = bundle.get("entry")
+    if bundle.get("type") not in _TYPES or not isinstance(answers, list):
+        raise _violation(response, "answered without a response Bundle")
+    if len(answers) != count:
+        raise _violation(response, f"answered {len(answers)} entries for {count}")
+    return tuple(_entry(response, entry) for entry in answers)
 
 
 def matches(response: Response, resource_type: str) -> Iterator[dict[str, Any]]:
-    """Resources that a search found, without what was included beside them."""
+    """Resources that a search matched, without included ones."""
     bundle = _bundle(response)
     if bundle.get("type") != "searchset":
-        raise _violation(response, "answered no searchset")
+        raise _violation(response, "answered without a searchset")
     for entry in bundle.get("entry") or []:
         resource = _dict(_dict(entry).get("resource"))
         if resource.get("resourceType") == resource_type and _dict(entry.get("search")).get("mode", "match") == "match":
@@ -63,18 +57,18 @@ def matches(response: Response, resource_type: str) -> Iterator[dict[str, Any]]:
 
 
 def total(response: Response) -> int:
-    """Resources that a search found on all its pages, 0 if the server does not say."""
-    said = _bundle(response).get("total")
-    return said if isinstance(said, int) else 0
+    """Number of matches on all pages of a search, 0 if the server does not say."""
+    count = _bundle(response).get("total")
+    return count if isinstance(count, int) else 0
 
 
 def next_page(response: Response, base_url: str) -> str | None:
-    """Path and query of the next page below the base address, None on the last page.
+    """Path and query of the next page, None on the last one.
 
     Raises
     ------
     ProtocolViolation
-        If the link leads elsewhere: credentials never leave their origin.
+        If the link leads away from the base address: credentials never leave their origin.
     """
     url = _next_link(response)
     if url is None:
@@ -88,14 +82,14 @@ def next_page(response: Response, base_url: str) -> str | None:
 
 
 def is_last_page(response: Response) -> bool:
-    """Whether no page follows this one, wherever it would be."""
+    """Whether no page follows, at whatever address."""
     return _next_link(response) is None
 
 
 def fetched(resource: dict[str, Any], version_id: str | None = None) -> Fetched:
-    """A resource with its version; what `meta` says counts more than `version_id`."""
-    said = _dict(resource.get("meta")).get("versionId")
-    return Fetched(resource=resource, version_id=said if isinstance(said, str) else version_id)
+    """A resource with its version: that in `meta`, otherwise `version_id`."""
+    stated = _dict(resource.get("meta")).get("versionId")
+    return Fetched(resource=resource, version_id=stated if isinstance(stated, str) else version_id)
 
 
 def _next_link(response: Response) -> str | None:
@@ -122,29 +116,27 @@ def _entry(response: Response, entry: object) -> EntryAnswer:
 
 
 def _version_id(answer: dict[str, Any], resource: dict[str, Any]) -> str | None:
-    etag = _ETAG.fullmatch(str(answer.get("etag")))
-    history = _HISTORY.search(str(answer.get("location")))
-    found = etag or history
-    return found[1] if found else fetched(resource).version_id
+    match = _ETAG.fullmatch(str(answer.get("etag"))) or _HISTORY.search(str(answer.get("location")))
+    return match[1] if match else fetched(resource).version_id
 
 
 def _fhir_id(answer: dict[str, Any]) -> str | None:
-    """Id that stands in the ``location`` of what was written."""
+    """Id in the ``location`` of what was written."""
     location = _LOCATION.search(str(answer.get("location")))
     return location[1] if location else None
 
 
 def _retry_after_s(response: Response) -> float | None:
-    """Seconds that stand on an answer whose entries were in part put off, kept within 1 s and 600 s."""
-    said = response.headers.get("Retry-After", "")
-    return min(max(float(said[:9]), 1.0), 600.0) if said.isdecimal() else None
+    """Seconds in the header of an answer with deferred entries, limited to between 1 s and 600 s."""
+    seconds = response.headers.get("Retry-After", "")
+    return min(max(float(seconds[:9]), 1.0), 600.0) if seconds.isdecimal() else None
 
 
 def _bundle(response: Response) -> dict[str, Any]:
-    found = _dict(response.json())
-    if found.get("resourceType") != "Bundle":
-        raise _violation(response, "answered no Bundle")
-    return found
+    bundle = _dict(response.json())
+    if bundle.get("resourceType") != "Bundle":
+        raise _violation(response, "answered without a Bundle")
+    return bundle
 
 
 def _dict(value: object) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Resources that are looked up by an identifier: how it is asked for, and which answers bear it.
+"""Search for resources by identifier: the search token, and which results have the identifier.
 
 Source: FHIR R4 (4.0.1) "Search", sections 3.1.1.4.10 "token" and 3.1.1.4.0.1 "Escaping Search Parameters"; "Patient",
 ``Patient.link``.
@@ -15,32 +15,38 @@ if TYPE_CHECKING:
     from indexer.model import Lookup
 
 ELEMENTS: Final = "identifier,link"
-"""Elements that an answer has to have."""
+"""Elements that a result must contain."""
 
 _SPECIAL: Final = re.compile(r"([\\,|$])")
 _REFERENCE: Final = re.compile(r"Patient/[A-Za-z0-9.-]{1,64}")
 
 
 def token(lookup: Lookup) -> str:
-    """The value of ``identifier`` in a search; without a system, one of any system."""
+    """The value of ``identifier`` in a search; without a system, it matches any."""
     parts = (lookup.value,) if lookup.system is None else (lookup.system, lookup.value)
     return "|".join(_SPECIAL.sub(r"\\\1", part) for part in parts)
 
 
-def bearers(lookup: Lookup, found: Iterable[dict[str, Any]]) -> tuple[str, ...]:
-    """References of the resources that bear an identifier, each once; a server may answer with others as well."""
-    return tuple(dict.fromkeys(_snapshot(one) for one in found if _bears(one, lookup)))
+def bearers(lookup: Lookup, resources: Iterable[dict[str, Any]]) -> tuple[str, ...]:
+    """References to the resources with an identifier, each once; a server may return others as well."""
+    return tuple(dict.fromkeys(_reference(resource) for resource in resources if _has(resource, lookup)))
 
 
-def _bears(resource: dict[str, Any], lookup: Lookup) -> bool:
-    held = [one for one in resource.get("identifier") or [] if isinstance(one, dict)]
-    return any(one.get("value") == lookup.value and lookup.system in (None, one.get("system")) for one in held)
+def dicts(resource: dict[str, Any], element: str) -> list[dict[str, Any]]:
+    """The values of a repeating element, without what is not an object."""
+    return [value for value in resource.get(element) or [] if isinstance(value, dict)]
 
 
-def _snapshot(resource: dict[str, Any]) -> str:
-    """Reference of a resource, or of the Patient that stands in its place since two were merged."""
-    links = [one for one in resource.get("link") or [] if isinstance(one, dict)]
-    others = (one.get("other") for one in links if one.get("type") == "replaced-by")
-    references = (one.get("reference") for one in others if isinstance(one, dict))
-    snapshot = next((one for one in references if isinstance(one, str) and _REFERENCE.fullmatch(one)), None)
-    return snapshot or f"{resource['resourceType']}/{resource['id']}"
+def _has(resource: dict[str, Any], lookup: Lookup) -> bool:
+    return any(
+        identifier.get("value") == lookup.value and lookup.system in (None, identifier.get("system"))
+        for identifier in dicts(resource, "identifier")
+    )
+
+
+def _reference(resource: dict[str, Any]) -> str:
+    """Reference to a resource, or to the Patient that replaced it when two were merged."""
+    others = (link.get("other") for link in dicts(resource, "link") if link.get("type") == "replaced-by")
+    references = (str(other.get("reference")) for other in others if isinstance(other, dict))
+    replacement = next((reference for reference in references if _REFERENCE.fullmatch(reference)), None)
+    return replacement or f"{resource['resourceType']}/{resource['id']}"

@@ -1,30 +1,28 @@
-"""A FHIR server over HTTP.
-
-Patient numbers and UIDs stand in bodies, never in URLs, as far as the server allows it.
-"""
+"""A FHIR server over HTTP. Patient numbers and UIDs are sent in bodies, not in URLs, if the server allows it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
 import orjson
 
+from indexer.batched import batched
 from indexer.bundle import EntryStatus, is_throttled, judge
 from indexer.errors import AccessDenied, AnswerLost, ProtocolViolation, Refused, TooLarge, Unavailable
 from indexer.fhir import identifiers
 from indexer.fhir.answer import EntryAnswer, entries, fetched, is_last_page, matches, next_page, total
+from indexer.fhir.identifiers import dicts
 from indexer.halving import by_halves
 from indexer.model import EntryResult, Fetched, TargetInfo
+from indexer.transport.faults import refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from indexer.errors import PeerError
     from indexer.model import Lookup
     from indexer.transport import Response, Transport
-
-T = TypeVar("T")
 
 _JSON: Final = "application/fhir+json"
 _WRITE: Final = {"Content-Type": _JSON, "Accept": _JSON, "Prefer": "return=minimal"}
@@ -41,34 +39,20 @@ _STUDY_UID: Final = "urn:dicom:uid"
 
 
 class FhirServer:
-    """A `FhirTarget`.
-
-    Parameters
-    ----------
-    transport
-        Leads to the base address of the server.
-    """
+    """A `FhirTarget`; `transport` leads to the base address of the server."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
     @property
     def base_url(self) -> str:
-        """Address without a trailing slash."""
         return self._transport.base_url
 
     def info(self) -> TargetInfo:
-        """Read ``/metadata``; servers that show it to nobody exist.
-
-        Raises
-        ------
-        Unavailable, AccessDenied, ProtocolViolation
-            If it cannot be reached, does not know us, or is no FHIR server at this address.
-        """
         try:
             response = self._transport.request("GET", "/metadata", headers=_READ)
         except Refused as error:
-            if error.status == 404 and error.outcome is None:  # an OperationOutcome: it speaks FHIR, and tells nothing
+            if error.status == 404 and error.outcome is None:  # with an OperationOutcome it would be a FHIR server
                 raise self._no_base() from None
             return TargetInfo(fhir_version=None)
         except AccessDenied as error:
@@ -81,96 +65,54 @@ class FhirServer:
         return info
 
     def send(self, bundle: tuple[bytes | memoryview, ...], count: int) -> tuple[EntryResult, ...]:
-        """POST one Bundle of `count` entries; one result per entry, in order.
-
-        Raises
-        ------
-        AnswerLost
-            If it may have been carried out; also after a success whose answer is cut, no JSON or not whole.
-        Unavailable, AccessDenied, Conflict, TooLarge, Refused, ProtocolViolation
-            For the Bundle as a whole.
-        """
         response = self._post(bundle, _WRITE, idempotent=False)
         try:
-            return tuple(one.result for one in entries(response, count))
+            return tuple(answer.result for answer in entries(response, count))
         except ProtocolViolation as error:
             raise AnswerLost(error.message, peer=error.peer, status=error.status, hint=error.hint) from None
 
     def fetch(self, references: Sequence[str]) -> tuple[Fetched | None, ...]:
-        """Read ``Type/id`` references, many at once; None for each that does not exist or is deleted.
-
-        Raises
-        ------
-        Unavailable, AccessDenied, TooLarge, Refused, ProtocolViolation
-            If one of them cannot be read.
-        """
-        chunks = _chunks(references)
+        chunks = batched(references, _AT_ONCE)
         return tuple(
             resource for chunk in chunks for resource in by_halves(self._fetch, chunk, error=TooLarge, alone=_raise)
         )
 
     def find_studies(self, study_instance_uids: Sequence[str]) -> Mapping[str, tuple[Fetched, ...]]:
-        """Every ImagingStudy that bears one of these UIDs, by UID; UIDs that none bears are left out.
-
-        Raises
-        ------
-        Unavailable, AccessDenied, Refused, ProtocolViolation
-            If the search fails.
-        """
-        found: dict[str, list[Fetched]] = {}
-        for chunk in _chunks(study_instance_uids):
+        by_uid: dict[str, list[Fetched]] = {}
+        for chunk in batched(study_instance_uids, _AT_ONCE):
             tokens = ",".join(f"{_STUDY_UID}|urn:oid:{uid}" for uid in chunk)
-            for resource in self._search("ImagingStudy", {"identifier": tokens, "_count": _PAGE}):
+            first = self._first_page("ImagingStudy", {"identifier": tokens, "_count": _PAGE})
+            for resource in self._pages("ImagingStudy", first):
                 for uid in _study_uids(resource) & set(chunk):
-                    found.setdefault(uid, []).append(fetched(resource))
-        return {uid: tuple(studies) for uid, studies in found.items()}
+                    by_uid.setdefault(uid, []).append(fetched(resource))
+        return {uid: tuple(studies) for uid, studies in by_uid.items()}
 
     def look_up(self, lookups: Sequence[Lookup]) -> Mapping[Lookup, tuple[str, ...]]:
-        """References of the resources that bear each identifier, one request for many; none is left out.
-
-        A Patient that names another one in whose place it stood counts as that one.
-
-        Raises
-        ------
-        Refused
-            If the server cannot search such resources by their identifiers.
-        Unavailable, AccessDenied, ProtocolViolation
-            If the search fails.
-        """
-        found: dict[Lookup, tuple[str, ...]] = {}
-        for resource_type in sorted({one.type for one in lookups}):
-            wanted = [one for one in lookups if one.type == resource_type]
-            for chunk in _chunks(wanted, _LOOKUPS_AT_ONCE):
-                found |= self._look_up(resource_type, chunk)
-        return found
+        hits: dict[Lookup, tuple[str, ...]] = {}
+        for resource_type in sorted({lookup.type for lookup in lookups}):
+            of_type = [lookup for lookup in lookups if lookup.type == resource_type]
+            for chunk in batched(of_type, _LOOKUPS_AT_ONCE):
+                hits |= self._look_up(resource_type, chunk)
+        return hits
 
     def _look_up(self, resource_type: str, lookups: Sequence[Lookup]) -> dict[Lookup, tuple[str, ...]]:
-        """Lookups of one type in one request; fewer at a time where one page does not hold all that bear them.
+        """Lookups of one type in one request; fewer at a time if one page does not contain all hits.
 
-        The next page is not followed: a server may write the identifiers into its address.
+        The next page is not requested: a server may put the identifiers into its address.
         """
         tokens = ",".join(map(identifiers.token, lookups))
         params = {"identifier": tokens, "_elements": identifiers.ELEMENTS, "_count": _PAGE}
         response = self._first_page(resource_type, params)
-        held = list(matches(response, resource_type))
-        is_whole = is_last_page(response) and len(held) >= total(response)
+        resources = list(matches(response, resource_type))
+        is_complete = is_last_page(response) and len(resources) >= total(response)
         middle = len(lookups) // 2
-        if middle and not is_whole:
+        if middle and not is_complete:
             return self._look_up(resource_type, lookups[:middle]) | self._look_up(resource_type, lookups[middle:])
-        return {one: identifiers.bearers(one, held) for one in lookups}
+        return {lookup: identifiers.bearers(lookup, resources) for lookup in lookups}
 
     def studies_at(self, endpoint_id: str) -> Iterator[str]:
-        """Ids of every ImagingStudy that refers to this Endpoint, page by page.
-
-        Raises
-        ------
-        Refused
-            If the server does not know the search parameter.
-        Unavailable, AccessDenied, ProtocolViolation
-            If the search fails.
-        """
         wanted = f"Endpoint/{endpoint_id}"
-        # A lenient server ignores a parameter that it does not know, so the reference itself is looked at.
+        # A lenient server ignores a parameter that it does not know, so the reference itself is checked.
         params = {"endpoint": wanted, "_elements": "id,endpoint", "_count": _PAGE}
         first = self._transport.request("GET", "/ImagingStudy", params=params, headers=_READ)
         for resource in self._pages("ImagingStudy", first):
@@ -188,7 +130,7 @@ class FhirServer:
         if result.status in (404, 410):
             return None
         verdict, text = judge(result), f"{peer} cannot read a resource: status {result.status}"
-        # A failure of this resource alone must not look like an outage of the server.
+        # A failure on this resource alone must not count as an outage of the server.
         if verdict.entry_status is EntryStatus.RETRY and result.status != _FAILED:
             raise Unavailable(text, peer=peer, status=result.status, retry_after_s=verdict.retry_after_s)
         if verdict.entry_status is not EntryStatus.ACCEPTED:
@@ -197,11 +139,8 @@ class FhirServer:
             raise self._violation("answered a read without a resource")
         return fetched(answer.resource, result.version_id)
 
-    def _search(self, resource_type: str, params: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-        return self._pages(resource_type, self._first_page(resource_type, params))
-
     def _first_page(self, resource_type: str, params: Mapping[str, str]) -> Response:
-        """Search by POST; ImagingStudies by GET where the server does not offer that."""
+        """Search by POST; ImagingStudies by GET if the server does not offer that."""
         form, is_study = urlencode(params).encode(), resource_type == "ImagingStudy"
         response = self._transport.request(
             "POST",
@@ -216,7 +155,7 @@ class FhirServer:
         return response
 
     def _pages(self, resource_type: str, response: Response) -> Iterator[dict[str, Any]]:
-        """Resources of this page of a search and of all that follow it."""
+        """Resources on this page of a search and on all that follow."""
         promised, count = total(response), 0
         seen: set[str] = set()
         while True:
@@ -227,12 +166,12 @@ class FhirServer:
             if following is None:
                 break
             if following in seen:
-                raise self._violation("leads through the pages of a search in a circle")
+                raise self._violation("links the pages of a search in a circle")
             seen.add(following)
             response = self._transport.request("GET", following, headers=_READ)
-        # Some servers end a search at their largest page, without a word.
+        # Some servers silently end a search at their largest page.
         if count < promised:
-            raise self._violation(f"found {promised} resources, but gave {count}")
+            raise self._violation(f"found {promised} resources, but returned {count}")
 
     def _post(
         self, bundle: bytes | tuple[bytes | memoryview, ...], headers: Mapping[str, str], *, idempotent: bool
@@ -240,16 +179,11 @@ class FhirServer:
         response = self._transport.request(
             "POST", "", body=bundle, headers=headers, idempotent=idempotent, accept_statuses=(400,)
         )
+        if response.status == 400 and is_throttled(response.body):  # some servers say 'too fast' with 400
+            raise Unavailable(f"POST to {response.peer}: status 400", peer=response.peer, status=400)
         if response.status == 400:
-            raise self._refusal(response)
+            raise refusal("POST", response, is_safe=False)
         return response
-
-    def _refusal(self, response: Response) -> Unavailable | Refused:
-        """A Bundle that was refused whole with 400, which some servers say for 'too fast' as well."""
-        text = f"POST to {response.peer}: status {response.status}"
-        if is_throttled(response.body):
-            return Unavailable(text, peer=response.peer, status=response.status)
-        return Refused(text, peer=response.peer, status=response.status, outcome=_outcome(response))
 
     def _no_base(self) -> ProtocolViolation:
         peer = self._transport.peer
@@ -262,7 +196,7 @@ class FhirServer:
 
 
 def _info(response: Response) -> TargetInfo | None:
-    """What a CapabilityStatement tells, or None for an answer that is none."""
+    """What a CapabilityStatement states; None if the answer is none."""
     try:
         statement = response.json()
     except ProtocolViolation:
@@ -277,28 +211,16 @@ def _info(response: Response) -> TargetInfo | None:
     )
 
 
-def _outcome(response: Response) -> dict[str, Any] | None:
-    try:
-        found = response.json()
-    except ProtocolViolation:
-        return None
-    return found if isinstance(found, dict) and found.get("resourceType") == "OperationOutcome" else None
-
-
 def _raise(_: str, error: PeerError) -> Fetched | None:
     raise error
 
 
 def _study_uids(resource: dict[str, Any]) -> set[str]:
-    identifiers = [one for one in resource.get("identifier") or [] if isinstance(one, dict)]
-    return {str(one.get("value")).removeprefix("urn:oid:") for one in identifiers if one.get("system") == _STUDY_UID}
+    of_study = [value for value in dicts(resource, "identifier") if value.get("system") == _STUDY_UID]
+    return {str(identifier.get("value")).removeprefix("urn:oid:") for identifier in of_study}
 
 
 def _endpoints(resource: dict[str, Any]) -> set[str]:
-    """``Endpoint/id`` of each reference, be it absolute or of one version."""
-    references = [str(one.get("reference")) for one in resource.get("endpoint") or [] if isinstance(one, dict)]
+    """``Endpoint/id`` of each reference, even if it is absolute or names a version."""
+    references = [str(endpoint.get("reference")) for endpoint in dicts(resource, "endpoint")]
     return {"/".join(reference.split("/_history/")[0].split("/")[-2:]) for reference in references}
-
-
-def _chunks(items: Sequence[T], size: int = _AT_ONCE) -> Iterable[Sequence[T]]:
-    return (items[start : start + size] for start in range(0, len(items), size))

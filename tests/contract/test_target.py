@@ -196,7 +196,7 @@ def test_find_studies_over_pages(case: Case, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(fhir_server, "_PAGE", "3")
     case.proxy.clear()
     if not case.quirks.links_pages:
-        with pytest.raises(ProtocolViolation, match="found 7 resources, but gave 3"):
+        with pytest.raises(ProtocolViolation, match="found 7 resources, but returned 3"):
             case.server.find_studies([uid_of(one) for one in studies])
         return
     assert len(case.server.find_studies([uid_of(one) for one in studies])) == 7

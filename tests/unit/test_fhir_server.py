@@ -295,7 +295,7 @@ def test_pages_in_a_circle_end(fake: FakeFhir, server: FhirServer) -> None:
 
 def test_a_search_that_ends_too_early(fake: FakeFhir, server: FhirServer) -> None:
     fake.proxy.inject(faults.status(200, JSON, page(study("a"), study("b"), total=3)))
-    with pytest.raises(ProtocolViolation, match="found 3 resources, but gave 2"):
+    with pytest.raises(ProtocolViolation, match="found 3 resources, but returned 2"):
         server.find_studies(["1.2.3"])
 
 

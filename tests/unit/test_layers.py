@@ -36,7 +36,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "transport": frozenset({"errors", "http_status"}),
     **dict.fromkeys(SOURCES, frozenset({"errors", "batched", "model", "transport", "sampling"})),
     # The one reading of a status of a FHIR entry stands in `bundle`; what it means is no matter of HTTP.
-    "fhir": frozenset({"errors", "halving", "model", "transport", "bundle"}),
+    "fhir": frozenset({"errors", "batched", "halving", "model", "transport", "bundle"}),
     "ledger": frozenset({"errors", "model", "log"}),
     "sync": frozenset({"errors", "batched", "halving", "model", "log", "thread_group", "health", "ledger"})
     | (PURE - {"strategies"}),

@@ -33,6 +33,14 @@ def _logging_as_before() -> Iterator[None]:
     root.setLevel(level)
 
 
+@pytest.fixture
+def stream() -> io.StringIO:
+    """Where records go, as JSON from level info on."""
+    opened = io.StringIO()
+    log.configure("json", "info", opened)
+    return opened
+
+
 class _Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
@@ -125,9 +133,7 @@ def test_an_event_outside_the_closed_set_is_dropped() -> None:
     assert "event" not in json.loads(_written(extra={"event": "something_else"}))
 
 
-def test_arguments_are_never_formatted_in() -> None:
-    stream = io.StringIO()
-    log.configure("json", "info", stream)
+def test_arguments_are_never_formatted_in(stream: io.StringIO) -> None:
     OURS.info("Study of %s published.", "Doe^Jane")
     assert json.loads(stream.getvalue())["message"] == "Study of %s published."
 
@@ -136,9 +142,7 @@ def test_arguments_are_never_formatted_in() -> None:
     "name",
     ["urllib3.connectionpool", "requests", "pynetdicom.acse", "sqlalchemy.engine", "indexer_plugin", "x"],
 )
-def test_foreign_libraries_cannot_leak(name: str) -> None:
-    stream = io.StringIO()
-    log.configure("json", "info", stream)
+def test_foreign_libraries_cannot_leak(name: str, stream: io.StringIO) -> None:
     logging.getLogger(name).error("Retrying %s", "/Patient?identifier=PID-0815")
     logging.getLogger(name).error("PatientName is " + "Doe^Jane")  # noqa: G003 - what libraries do
     first, second = (json.loads(line) for line in stream.getvalue().splitlines())
@@ -164,9 +168,7 @@ def _fail() -> None:
         raise OSError("no route to /Patient?identifier=PID-0815") from error
 
 
-def test_a_traceback_shows_classes_and_places_but_no_texts() -> None:
-    stream = io.StringIO()
-    log.configure("json", "info", stream)
+def test_a_traceback_shows_classes_and_places_but_no_texts(stream: io.StringIO) -> None:
     try:
         _fail()
     except OSError:
@@ -178,9 +180,7 @@ def test_a_traceback_shows_classes_and_places_but_no_texts() -> None:
     assert "0815" not in stream.getvalue()
 
 
-def test_the_text_of_our_own_errors_is_shown() -> None:
-    stream = io.StringIO()
-    log.configure("json", "info", stream)
+def test_the_text_of_our_own_errors_is_shown(stream: io.StringIO) -> None:
     try:
         raise Unavailable("Orthanc does not answer.", peer="orthanc")
     except Unavailable:
@@ -253,9 +253,7 @@ def test_logging_never_stops_the_work(redirection: str) -> None:
     assert (ended.returncode, ended.stdout) == (0, "done\n")
 
 
-def test_a_closed_stream_is_no_error() -> None:
-    stream = io.StringIO()
-    log.configure("json", "info", stream)
+def test_a_closed_stream_is_no_error(stream: io.StringIO) -> None:
     stream.close()
     OURS.info("Nobody reads this.")
 

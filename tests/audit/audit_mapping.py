@@ -1,7 +1,5 @@
 """The property of the mapping over 100,000 studies: ``python -m pytest tests/audit/audit_mapping.py -s``."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.unit.mapping.test_any_json import any_study_becomes_sound_resources_or_an_error, assert_all_outcomes

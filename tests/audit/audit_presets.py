@@ -6,8 +6,6 @@ Nothing of the definitions is part of this repository. Put them into a folder, o
     DEFINITIONS=/path/to/folder python -m pytest tests/audit/audit_presets.py
 """
 
-from __future__ import annotations
-
 import json
 import os
 from collections import Counter

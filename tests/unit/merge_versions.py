@@ -1,7 +1,5 @@
 """Random versions of an ImagingStudy whose values come from few, so that versions often agree and often do not."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from hypothesis import strategies as st

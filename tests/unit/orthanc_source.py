@@ -1,17 +1,13 @@
 """A study's copy in the fake Orthanc, and answers that are changed on their way."""
 
-from __future__ import annotations
-
 import json
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from indexer.model import StudyLocation
-    from indexer.orthanc import OrthancSource
-    from tests.fakes.orthanc import Reply
+from indexer.model import StudyLocation
+from indexer.orthanc import OrthancSource
+from tests.fakes.orthanc import Reply
 
 
 def only_copy(source: OrthancSource) -> StudyLocation:

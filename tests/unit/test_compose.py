@@ -1,7 +1,5 @@
 """The Compose file and the Dockerfile are sound as far as that can be told without a Docker daemon."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path

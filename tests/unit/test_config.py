@@ -1,7 +1,5 @@
 """A good configuration is read as it was meant."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from zoneinfo import ZoneInfo
 

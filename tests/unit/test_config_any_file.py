@@ -1,7 +1,5 @@
 """Whatever stands in a file, it is taken or refused with lines; nothing else is ever raised."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from tempfile import TemporaryDirectory

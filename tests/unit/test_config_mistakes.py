@@ -1,17 +1,12 @@
 """Every mistake in a configuration file is named by line and key, with what is expected there."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from indexer import config
 from indexer.config.secrets import readable_by_all
 from indexer.errors import ConfigError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 GOOD = """\
 sources:

@@ -1,23 +1,18 @@
 """What is shipped and documented about the configuration is what the program takes."""
 
-from __future__ import annotations
-
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jsonschema
 import pytest
 import yaml
 
 from indexer import config
+from indexer.config.keys import Keys
 from indexer.config.model import Config
 from tests.unit.test_config import MINIMAL, load
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from indexer.config.keys import Keys
 
 ROOT = Path(__file__).resolve().parents[2]
 

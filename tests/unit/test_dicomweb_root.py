@@ -1,9 +1,9 @@
 """Where DICOMweb is: set, found, or the usual place; and what readers of the FHIR server are told of it."""
 
-from __future__ import annotations
-
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -14,10 +14,6 @@ from indexer.errors import Unavailable
 from indexer.model import EndpointState
 from tests.fakes.orthanc import FakeOrthanc, Reply
 from tests.samples import generate, store_rest
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 FOUND = Reply(body=b'{"RootUri": "../pacs/dw/app/client/index.html"}')
 PUBLIC = "https://pacs.example.org/dicom-web"

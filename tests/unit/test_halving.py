@@ -1,20 +1,13 @@
 """What spoils the whole is found by halving."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.errors import Refused, TooLarge, Unavailable
+from indexer.errors import PeerError, Refused, TooLarge, Unavailable
 from indexer.halving import by_halves
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from indexer.errors import PeerError
 
 REFUSED = Refused("no", peer="fhir", status=400)
 

@@ -1,7 +1,5 @@
 """The merge, rule by rule: what survives, what goes, what converges, and what a conflict is."""
 
-from __future__ import annotations
-
 import copy
 from typing import Any
 

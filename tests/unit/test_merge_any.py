@@ -1,7 +1,5 @@
 """Whatever three versions hold: what others wrote survives, ours converges, and a second merge changes nothing."""
 
-from __future__ import annotations
-
 import copy
 from typing import Any
 

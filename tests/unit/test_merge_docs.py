@@ -1,7 +1,5 @@
 """The example of `docs/ownership.md` is what the merge does."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Any

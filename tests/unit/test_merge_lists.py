@@ -1,7 +1,5 @@
 """List elements are matched by their keys: who is who, what goes, what stays, and in which order."""
 
-from __future__ import annotations
-
 from itertools import permutations
 from typing import Any
 

@@ -1,20 +1,15 @@
 """Studies as the mapping makes them, in every release: a corrected study beside what others wrote into the last one."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import orjson
 import pytest
 
 from indexer import mapping
 from indexer.merge import Conflict, Merged, merge
+from indexer.model import Series
 from tests.unit.mapping.studies import INSTANCE_UID, SERIES_UID, code, dataset, instance, mapped, series, study
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from indexer.model import Series
 
 Resource = dict[str, Any]
 

@@ -1,7 +1,5 @@
 """What we wrote last comes back from the ledger as it was, and small."""
 
-from __future__ import annotations
-
 import zlib
 from typing import Any
 

@@ -1,22 +1,17 @@
 """Reading several studies at one go where Orthanc misbehaves as no real one does on demand."""
 
-from __future__ import annotations
-
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from indexer import errors
+from indexer.model import StudyLocation
+from indexer.orthanc import OrthancSource
+from tests.fakes.orthanc import FakeOrthanc
 from tests.samples import generate, store_rest
 from tests.unit.orthanc_source import edited
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from indexer.model import StudyLocation
-    from indexer.orthanc import OrthancSource
-    from tests.fakes.orthanc import FakeOrthanc
 
 
 @pytest.fixture

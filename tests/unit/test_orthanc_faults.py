@@ -1,23 +1,18 @@
 """What a real Orthanc cannot be made to show, shown by the fake."""
 
-from __future__ import annotations
-
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from indexer import errors
 from indexer.orthanc import OrthancSource
+from indexer.orthanc.position import ChangePage
 from indexer.transport import Transport, basic
 from tests.fakes.orthanc import FakeOrthanc, Reply
 from tests.samples import generate, store_rest
 from tests.unit.orthanc_source import edited, only_copy
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from indexer.orthanc.position import ChangePage
 
 
 def seqs(page: ChangePage) -> list[int]:

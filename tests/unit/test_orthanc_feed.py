@@ -1,7 +1,5 @@
 """Orthanc's list of changes as a feed: nothing is missed, and only a proven replacement begins an epoch."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Any
 

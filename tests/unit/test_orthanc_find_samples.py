@@ -1,27 +1,20 @@
 """Datasets by ``tools/find`` where Orthanc misbehaves: what is not certain is asked for over DICOMweb."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from indexer import errors
 from indexer.dicomweb import DicomWebSamples
+from indexer.model import Study
+from indexer.orthanc import OrthancSource
 from indexer.orthanc.samples import FindSamples
 from indexer.transport import Transport
-from tests.fakes.orthanc import Reply
+from tests.fakes.orthanc import FakeOrthanc, Reply
 from tests.fakes.script import Clock
 from tests.samples import generate, store_rest
 from tests.unit.orthanc_source import edited
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import Any
-
-    from indexer.model import Study
-    from indexer.orthanc import OrthancSource
-    from tests.fakes.orthanc import FakeOrthanc
 
 FIND = "/tools/find"
 ISSUER, FILE_WAS_OPENED = "0010,0021", "0008,0001"

@@ -1,7 +1,5 @@
 """How far an Orthanc's list of changes is certain."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field, replace
 
 import pytest

@@ -1,20 +1,15 @@
 """Reading a study where Orthanc misbehaves as no real one does on demand."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from indexer import errors
+from indexer.orthanc import OrthancSource
+from tests.fakes.orthanc import FakeOrthanc
 from tests.samples import generate, store_rest
 from tests.unit.orthanc_source import edited, only_copy
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from indexer.orthanc import OrthancSource
-    from tests.fakes.orthanc import FakeOrthanc
 
 
 def paths(fake: FakeOrthanc) -> list[str]:

@@ -1,15 +1,15 @@
 """Datasets over DICOMweb where the server misbehaves."""
 
-from __future__ import annotations
-
 import json
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from indexer import errors
 from indexer.dicomweb import DicomWebSamples
+from indexer.model import Study
 from indexer.orthanc import OrthancSource
 from indexer.sampling import slim
 from indexer.sampling.objects import is_image
@@ -17,11 +17,6 @@ from indexer.transport import Transport
 from tests.fakes.orthanc import FakeOrthanc, Reply
 from tests.samples import generate, store_rest
 from tests.samples.datasets import SOP_CLASSES
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from indexer.model import Study
 
 ROOT = "/dicom-web"
 WADO = "/dicom-web/studies/"

@@ -1,22 +1,17 @@
 """HTTPS against a server with a certificate of its own."""
 
-from __future__ import annotations
-
 import http.server
 import shutil
 import ssl
 import subprocess
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from indexer import errors
 from indexer.transport import Transport
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 
 @pytest.fixture(scope="session")

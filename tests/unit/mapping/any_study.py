@@ -4,8 +4,6 @@ Each dataset draws from every attribute that the mapping reads. Most studies hav
 patient number, a dataset), so that most of them are mapped; the rest shows the errors.
 """
 
-from __future__ import annotations
-
 import itertools
 import random
 from typing import Any

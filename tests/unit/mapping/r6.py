@@ -4,17 +4,13 @@ No library knows the ballot, so this reads the facts of its StructureDefinitions
 invariants that concern us are written out here once more, apart from the product's own, after their FHIRPath.
 """
 
-from __future__ import annotations
-
 import functools
 import json
 import re
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+from typing import Any
 
 FACTS = Path(__file__).parents[2] / "data" / "fhir" / "r6-ballot5.json"
 

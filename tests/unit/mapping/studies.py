@@ -1,7 +1,5 @@
 """Synthetic studies for the tests of the mapping, with every part open to change."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from indexer import mapping

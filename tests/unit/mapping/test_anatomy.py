@@ -1,11 +1,10 @@
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from indexer.mapping import DEFAULT_ELEMENTS, Element, Release
 from indexer.mapping.coding import SNOMED_CT, rows
+from indexer.model import Attributes
 from tests.unit.mapping.studies import (
     PATIENT,
     code,
@@ -19,10 +18,6 @@ from tests.unit.mapping.studies import (
     series,
     study,
 )
-
-if TYPE_CHECKING:
-    from indexer.model import Attributes
-
 
 CHEST = coded(SNOMED_CT, "816094009", "Chest")
 BREAST = coded(SNOMED_CT, "76752008", "Breast")

@@ -1,7 +1,5 @@
 """Whatever the JSON holds, a study becomes checked resources or a study error, in strict JSON."""
 
-from __future__ import annotations
-
 from collections import Counter
 from typing import Any
 

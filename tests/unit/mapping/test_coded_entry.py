@@ -1,16 +1,12 @@
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from indexer.mapping import DEFAULT_ELEMENTS, Element, Release
 from indexer.mapping.coding import column
+from indexer.model import Attributes
 from tests.fakes.attributes import over
 from tests.unit.mapping.studies import code, coded, dataset, issues, mapped, sampled_study
-
-if TYPE_CHECKING:
-    from indexer.model import Attributes
 
 
 def procedure_codes(*items: Attributes, more: Attributes | None = None, **changes: Any) -> list[dict[str, Any]]:

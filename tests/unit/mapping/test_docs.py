@@ -1,11 +1,10 @@
 """`docs/mapping.md` and the code in step."""
 
-from __future__ import annotations
-
 import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydicom.datadict import tag_for_keyword
 
@@ -16,9 +15,6 @@ from tests.fakes.attributes import over
 from tests.resources import with_id
 from tests.unit.mapping.studies import CT, INSTANCE_UID, PATIENT, code, dataset, mapped, rules, series, study
 from tests.unit.mapping.test_switched_elements import EVERYTHING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "mapping.md").read_text(encoding="utf-8")

@@ -1,7 +1,5 @@
 """ReleaseEncoding of the golden resources by another independent model: R4B and R5."""
 
-from __future__ import annotations
-
 import copy
 import json
 from typing import Any

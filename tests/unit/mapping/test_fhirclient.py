@@ -1,7 +1,5 @@
 """ReleaseEncoding of mapped R4 resources by an independent model; it knows no codes and no counts."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

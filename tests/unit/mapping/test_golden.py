@@ -1,10 +1,9 @@
 """What the mapping makes of studies as a real Orthanc tells them; `tests.golden.record` writes the records."""
 
-from __future__ import annotations
-
 import functools
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,9 +11,6 @@ from indexer.mapping import Release, check
 from tests.golden.record import FOLDER, RELEASES, result, thawed
 from tests.unit.mapping.r6 import mistakes
 from tests.unit.mapping.test_fhirclient import read_strictly
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 CASES = sorted(FOLDER.glob("*.json"))
 

@@ -1,7 +1,5 @@
 """What each preset makes of studies; `tests.golden.presets` writes the records."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

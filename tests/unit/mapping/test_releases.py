@@ -1,7 +1,5 @@
 """What R5 and R6 write in another way, and R6's invariants under whatever a study lacks."""
 
-from __future__ import annotations
-
 import copy
 from typing import Any
 

@@ -1,25 +1,19 @@
 """What is asked of a source is what the mapping reads: nothing is missing, and nothing is read in vain."""
 
-from __future__ import annotations
-
 import json
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from indexer import mapping
 from indexer.errors import StudyError
 from indexer.mapping import Element, Release
-from indexer.model import Attributes
+from indexer.model import Attributes, Study
 from indexer.model.attributes import NOTHING, tag_of
 from tests.golden.record import FOLDER, rules, thawed
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from indexer.model import Study
 
 OPTIONAL = sorted(frozenset(Element) - mapping.DEFAULT_ELEMENTS)
 IDENTITY = {tag_of(keyword) for keyword in ("PatientID", "IssuerOfPatientID")}

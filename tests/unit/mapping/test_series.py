@@ -1,9 +1,6 @@
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import pytest
 
+from indexer.model import Attributes, Study
 from tests.fakes.attributes import over
 from tests.unit.mapping.studies import (
     BASIC_TEXT_SR,
@@ -19,9 +16,6 @@ from tests.unit.mapping.studies import (
     series,
     study,
 )
-
-if TYPE_CHECKING:
-    from indexer.model import Attributes, Study
 
 
 def numbered(text: str) -> Study:

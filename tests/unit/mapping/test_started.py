@@ -1,17 +1,12 @@
-from __future__ import annotations
-
+from collections.abc import Callable
 from datetime import date, time, timedelta, timezone
 from itertools import product
-from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from indexer.mapping.dates import fhir_date_time, parse_date, parse_offset, parse_time, split_date_time
 from tests.unit.mapping.studies import dataset, first_series, issues, mapped, sampled_study, series, study
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 BERLIN = ZoneInfo("Europe/Berlin")
 

@@ -1,12 +1,11 @@
 """Elements that a site has to want: persons, places, stays, comments, titles of images."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from indexer.mapping import DEFAULT_ELEMENTS, Element, Release
+from indexer.model import Attributes
 from tests.fakes.attributes import over
 from tests.unit.mapping.studies import (
     BASIC_TEXT_SR,
@@ -22,9 +21,6 @@ from tests.unit.mapping.studies import (
     series,
     study,
 )
-
-if TYPE_CHECKING:
-    from indexer.model import Attributes
 
 
 def whole(one: Any, *elements: Element, release: Release = Release.R4) -> dict[str, Any]:

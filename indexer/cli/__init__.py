@@ -8,7 +8,6 @@ import only typer, `options` and `errors`; each command imports what it needs wh
 from __future__ import annotations
 
 import logging
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -75,7 +74,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ERRORS.print(f"The program failed ({type(error).__name__}). Please report this with the log lines above.")
         return 70
     return code if isinstance(code, int) else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -173,7 +173,7 @@ def _started(name: str, hapi_of: Callable[[Release], Hapi]) -> Iterator[tuple[st
         habits = Habits(
             keeps_version=quirks.keeps_version,
             refuses_whole=quirks.bad_entry == "whole",
-            refusals={BAD_ID: 'Unknown code "nonsense"'},
+            refused={f"ImagingStudy/{BAD_ID}": 422},
             transaction_limit=quirks.transaction_limit,
         )
         with FakeFhir(habits, fhir_version=str(quirks.fhir_version)) as fake:

@@ -58,29 +58,23 @@ class FakeFhir:
     def resources(self, resource_type: str) -> dict[str, Json]:
         """What is held of one type, by id, without versions."""
         with self.store.lock:
-            kept = {reference.partition("/"): one.resource for reference, one in self.store.kept.items()}
-        return {parts[2]: resource for parts, resource in kept.items() if parts[0] == resource_type and resource}
+            return {resource["id"]: resource for resource in self.store.of_type(resource_type)}
 
     def version(self, reference: str) -> int:
         """Newest version of ``Type/id``, 0 if it was never there."""
-        with self.store.lock:
-            kept = self.store.kept.get(reference)
-        return kept.version if kept else 0
+        return self.store.versions[reference]
 
     def put(self, resource: Json) -> None:
         """Write as somebody else would."""
-        with self.store.lock:
-            self.store.put(f"{resource['resourceType']}/{resource['id']}", resource)
+        self.store.put(resource)
 
     def delete(self, reference: str) -> None:
         """Delete as somebody else would."""
-        with self.store.lock:
-            self.store.delete(reference)
+        self.store.delete(reference)
 
     def wipe(self) -> None:
         """Lose everything, as a restored or replaced server has."""
-        with self.store.lock:
-            self.store.kept.clear()
+        self.store.wipe()
 
     def answer(self, method: str, target: str, body: bytes, if_match: str | None, host: str) -> Json:
         """Document that answers a request; raises `HttpError`."""
@@ -110,7 +104,7 @@ class FakeFhir:
             return {"resourceType": "OperationOutcome", "issue": []}
         resource = _object(body)
         self.store.check_references(resource)
-        self.store.put(path, resource, if_match)
+        self.store.update(path, resource, if_match)
         return self.store.read(path)
 
     def _searched(self, resource_type: str, params: Mapping[str, str], host: str) -> Json:

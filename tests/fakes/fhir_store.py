@@ -1,8 +1,9 @@
-"""The memory of the fake FHIR server: resources with versions, Bundles and searches; no HTTP in here."""
+"""The memory of the fake FHIR servers: resources with versions, Bundles and searches; no HTTP in here."""
 
 import copy
 import re
 import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,11 +22,11 @@ class Habits:
     keeps_version
         An identical PUT makes no new version.
     stale_status
-        Answer to an If-Match of another version.
+        Answer to an If-Match of another version; 409 and 412 are that of a whole transaction, too.
     checks_references
         A reference to a Patient or an Endpoint that does not exist is refused.
-    refusals
-        Diagnostics by the id of a resource that is refused with 422.
+    refused
+        Status by ``Type/id`` of what is refused.
     refuses_whole
         A refused resource spoils its whole Bundle with 400, batches too.
     transaction_limit
@@ -41,7 +42,7 @@ class Habits:
     keeps_version: bool = True
     stale_status: int = 412
     checks_references: bool = True
-    refusals: dict[str, str] = field(default_factory=dict)
+    refused: dict[str, int] = field(default_factory=dict)
     refuses_whole: bool = False
     transaction_limit: int | None = None
     max_bytes: int | None = None
@@ -61,75 +62,88 @@ class HttpError(Exception):
         self.outcome: Json = {"resourceType": "OperationOutcome", "issue": [issue]}
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """The newest version of a resource; `resource` is None after a DELETE."""
-
-    version: int
-    resource: Json | None
-
-
 class Store:
-    """Resources by ``Type/id``."""
+    """Resources and newest versions by ``Type/id``; what has a version and is not held was deleted."""
 
     def __init__(self, habits: Habits) -> None:
         self.habits = habits
         self.lock = threading.RLock()
-        self.kept: dict[str, Kept] = {}
+        self.held: dict[str, Json] = {}
+        self.versions: Counter[str] = Counter()
 
-    def read(self, reference: str) -> Json:
-        """A resource with its ``meta.versionId``."""
-        kept = self.kept.get(reference)
-        if kept is None:
-            raise HttpError(404, f"{reference} is not known", "not-found")
-        if kept.resource is None:
-            raise HttpError(410, f"{reference} was deleted", "deleted")
-        return {**kept.resource, "meta": {**kept.resource.get("meta", {}), "versionId": str(kept.version)}}
+    # --- what others do, and what is there ------------------------------------------------------------------------
 
-    def put(self, reference: str, resource: Json, if_match: str | None = None) -> tuple[int, int]:
-        """Create or update; status and version."""
-        before = self.kept.get(reference)
-        if resource.get("id") != reference.partition("/")[2]:
-            raise HttpError(400, "the id is not that of the address", "invalid")
-        if if_match is not None and (before is None or if_match != f'W/"{before.version}"'):
-            raise HttpError(self.habits.stale_status, "another version is present", "conflict")
-        refusal = self.habits.refusals.get(resource["id"])
-        if refusal is not None:
-            raise HttpError(422, refusal, "invariant")
-        if before is not None and before.resource == resource and self.habits.keeps_version:
-            return 200, before.version
-        version = before.version + 1 if before else 1
-        self.kept[reference] = Kept(version, resource)
-        return (200 if before and before.resource is not None else 201), version
+    def put(self, resource: Json) -> int:
+        """Write as somebody else would; the version."""
+        reference = f"{resource['resourceType']}/{resource['id']}"
+        with self.lock:
+            self.versions[reference] += 1
+            self.held[reference] = copy.deepcopy(resource)
+            return self.versions[reference]
 
     def delete(self, reference: str) -> None:
         """Delete; a second time does nothing."""
-        before = self.kept.get(reference)
-        if before is not None and before.resource is not None:
-            self.kept[reference] = Kept(before.version + 1, None)
+        with self.lock:
+            self.versions[reference] += self.held.pop(reference, None) is not None
+
+    def wipe(self) -> None:
+        """Lose everything, as a restored or replaced server has."""
+        with self.lock:
+            self.held.clear()
+            self.versions.clear()
+
+    def of_type(self, resource_type: str) -> list[Json]:
+        """All resources of a type."""
+        with self.lock:
+            return [one for one in self.held.values() if one["resourceType"] == resource_type]
+
+    # --- what is asked for --------------------------------------------------------------------------------------------
+
+    def read(self, reference: str) -> Json:
+        """A resource with its ``meta.versionId``."""
+        if reference not in self.held:
+            if reference in self.versions:
+                raise HttpError(410, f"{reference} was deleted", "deleted")
+            raise HttpError(404, f"{reference} is not known", "not-found")
+        resource = self.held[reference]
+        return {**resource, "meta": {**resource.get("meta", {}), "versionId": str(self.versions[reference])}}
+
+    def update(self, reference: str, resource: Json, if_match: str | None = None) -> tuple[int, int]:
+        """Create or update; status and version."""
+        before = self.held.get(reference)
+        if resource.get("id") != reference.partition("/")[2]:
+            raise HttpError(400, "the id is not that of the address", "invalid")
+        if if_match is not None and (before is None or if_match != f'W/"{self.versions[reference]}"'):
+            raise HttpError(self.habits.stale_status, "another version is present", "conflict")
+        if reference in self.habits.refused:
+            raise HttpError(self.habits.refused[reference], _complaint(resource), "invalid")
+        if before is None or before != resource or not self.habits.keeps_version:
+            self.put(resource)
+        return 201 if before is None else 200, self.versions[reference]
 
     def check_references(self, resource: Json) -> None:
         """Refuse a resource that refers to something that is not there."""
-        references = [one["reference"] for one in [resource.get("subject"), *resource.get("endpoint", [])] if one]
-        for reference in references if self.habits.checks_references else []:
-            kept = self.kept.get(reference)
-            if kept is None or kept.resource is None:
-                raise HttpError(400, f"Resource {reference} not found", "processing")
+        referring = [resource.get("subject", {}), *resource.get("endpoint", [])]
+        for reference in [one["reference"] for one in referring if "reference" in one]:
+            if self.habits.checks_references and reference[0] != "#" and reference not in self.held:
+                raise HttpError(400, f"Resource {reference} not found")
 
     def bundle(self, bundle: Json) -> Json:
         """Carry out a batch or a transaction; its answer."""
         entries, kind = bundle.get("entry", []), bundle.get("type")
         if kind not in {"batch", "transaction"}:
             raise HttpError(400, "neither batch nor transaction", "invalid")
-        self._refuse_whole(entries)
+        for entry in entries if self.habits.refuses_whole else ():
+            if entry["request"]["url"] in self.habits.refused:
+                raise HttpError(400, _complaint(entry["resource"]), "structure")
         entries = with_ids(entries, self._bearer, is_transaction=kind == "transaction")
         answers = self._transaction(entries) if kind == "transaction" else [self._alone(entry) for entry in entries]
         return {"resourceType": "Bundle", "type": f"{kind}-response", "entry": answers}
 
     def search(self, resource_type: str, params: Mapping[str, str]) -> Iterator[Json]:
         """Resources that fit every parameter."""
-        for reference in sorted(self.kept):
-            if reference.startswith(f"{resource_type}/") and self.kept[reference].resource is not None:
+        for reference in sorted(self.held):
+            if reference.startswith(f"{resource_type}/"):
                 resource = self.read(reference)
                 if all(self._fits(resource, name, value) for name, value in params.items()):
                     yield resource
@@ -140,12 +154,6 @@ class Store:
             raise HttpError(412, "several resources match", "multiple-matches")
         return bearers[0] if bearers else None
 
-    def _refuse_whole(self, entries: list[Json]) -> None:
-        ids = {entry["resource"].get("id") for entry in entries if "resource" in entry}
-        refused = sorted(ids & set(self.habits.refusals))
-        if refused and self.habits.refuses_whole:
-            raise HttpError(400, f"cannot parse: {self.habits.refusals[refused[0]]}", "structure")
-
     def _transaction(self, entries: list[Json]) -> list[Json]:
         limit = self.habits.transaction_limit
         if limit is not None and len(entries) > limit:
@@ -153,13 +161,13 @@ class Store:
         urls = [entry["request"]["url"] for entry in entries]
         if len(set(urls)) < len(urls):
             raise HttpError(400, "one identity twice in a transaction", "invalid")
-        before = copy.copy(self.kept)
+        before = copy.copy(self.held), copy.copy(self.versions)
         try:
             answers = [self._carry_out(entry) for entry in entries]
             for entry in entries:
                 self.check_references(entry.get("resource", {}))
         except HttpError as error:
-            self.kept = before
+            self.held, self.versions = before
             # As HAPI does it: 400 whatever it was, but for a conflict.
             status = error.status if error.status in {409, 412} else 400
             raise HttpError(status, str(error)) from None
@@ -180,7 +188,7 @@ class Store:
             return {"resource": resource, "response": {"status": "200 OK", "etag": etag, "location": request["url"]}}
         if request["method"] != "PUT":
             raise HttpError(405, "only GET, POST and PUT", "not-supported")
-        status, version = self.put(request["url"], entry["resource"], request.get("ifMatch"))
+        status, version = self.update(request["url"], entry["resource"], request.get("ifMatch"))
         location = f"{request['url']}/_history/{version}"
         return {"response": {"status": f"{status} Done", "location": location, "etag": f'W/"{version}"'}}
 
@@ -196,6 +204,11 @@ class Store:
         if name == "endpoint" and self.habits.has_endpoint_search:
             return bool({one["reference"] for one in resource.get("endpoint", [])} & wanted)
         raise HttpError(400, f"Unknown search parameter {name}", "invalid")
+
+
+def _complaint(resource: Json) -> str:
+    """Servers quote what they refuse."""
+    return f'this entry is bad: unknown code "{resource.get("status")}"'
 
 
 def _is_token(token: str, held: set[tuple[str, str]]) -> bool:

@@ -5,24 +5,19 @@ a `FhirTarget` over dicts. Both are for any number of threads. `tests.fakes.list
 """
 
 import copy
-import threading
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
 
 from indexer.errors import Conflict, Refused, TooLarge
 from indexer.model import EntryResult, FeedPage, FeedPosition, Fetched, Lookup, Study, StudyLocation, TargetInfo
-from tests.fakes.given_ids import with_ids
+from tests.fakes.fhir_store import Habits, HttpError, Json, Store
 from tests.fakes.listing import ListedArchive, study
-from tests.fakes.memory_habits import Habits
 from tests.fakes.script import Clock, Script
 
 __all__ = ["Clock", "MemorySource", "MemoryTarget", "study"]
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +108,7 @@ class MemorySource(ListedArchive):
         return FeedPosition(cursor=f"{self.database}/{reached}", reached=reached, epoch=epoch)
 
 
-class MemoryTarget:
+class MemoryTarget(Store):
     """A FHIR server.
 
     Attributes
@@ -123,33 +118,10 @@ class MemoryTarget:
     """
 
     def __init__(self, base_url: str = "http://fhir.example/fhir") -> None:
+        super().__init__(Habits(keeps_version=False, stale_status=409))
         self.base_url = base_url
-        self._lock = threading.RLock()
         self.script = Script()
-        self.habits = Habits()
-        self.held: dict[str, Json] = {}
-        self.versions: Counter[str] = Counter()
         self.sent: list[tuple[str, tuple[str, ...]]] = []
-
-    # -- what a server goes through --------------------------------------------------------------------------------
-
-    def wipe(self) -> None:
-        """Lose everything."""
-        with self._lock:
-            self.held.clear()
-
-    def put(self, resource: Json) -> int:
-        """Write as somebody else would; the version."""
-        reference = f"{resource['resourceType']}/{resource['id']}"
-        with self._lock:
-            self.versions[reference] += 1
-            self.held[reference] = copy.deepcopy(resource)
-            return self.versions[reference]
-
-    def of_type(self, resource_type: str) -> list[Json]:
-        """All resources of a type."""
-        with self._lock:
-            return [one for one in self.held.values() if one["resourceType"] == resource_type]
 
     def imaging_study(self, uid: str) -> Json:
         """The only ImagingStudy that bears a UID."""
@@ -172,113 +144,73 @@ class MemoryTarget:
         self.script.play("send")
         body = b"".join(bundle)
         document = orjson.loads(body)
-        entries, kind = document["entry"], document["type"]
-        assert len(entries) == count
-        with self._lock:
-            self.sent.append((kind, tuple(entry["request"]["url"] for entry in entries)))
-            entries = with_ids(entries, self._bearer, is_transaction=kind == "transaction")
+        assert len(document["entry"]) == count
+        with self.lock:
+            references = tuple(entry["request"]["url"] for entry in document["entry"])
+            self.sent.append((document["type"], references))
             if self.habits.max_bytes is not None and len(body) > self.habits.max_bytes:
                 raise TooLarge("too large", peer="fhir", status=413)
-            results = self._carry_out(entries, is_transaction=kind == "transaction")
+            try:
+                answers = self.bundle(document)["entry"]
+            except HttpError as error:
+                if error.status in (409, 412):
+                    raise Conflict("stale", peer="fhir", status=error.status) from None
+                raise Refused("refused", peer="fhir", status=error.status, outcome=error.outcome) from None
         self.script.play("sent")
-        return results
-
-    def _carry_out(self, entries: Sequence[Json], *, is_transaction: bool) -> tuple[EntryResult, ...]:
-        limit = self.habits.transaction_limit
-        urls = {entry["request"]["url"] for entry in entries}
-        refusals = [self._refusal(entry, urls if is_transaction else set()) for entry in entries]
-        too_many = is_transaction and limit is not None and len(entries) > limit
-        if is_transaction and any(map(self._is_stale, entries)) and self.habits.stale_status in (409, 412):
-            raise Conflict("stale", peer="fhir", status=self.habits.stale_status)
-        if too_many or (any(refusals) and (is_transaction or self.habits.refuses_whole)):
-            raise Refused("refused", peer="fhir", status=400, outcome=_outcome("a bad entry"))
-        results = []
-        for entry in entries:
-            status = self._refusal(entry, set())
-            if status:
-                results.append(EntryResult(status=status, outcome=_outcome("this entry is bad")))
-            else:
-                results.append(self._written(entry))
-        return tuple(results)
-
-    def _written(self, entry: Json) -> EntryResult:
-        reference = entry["request"]["url"]
-        is_there = entry["request"]["method"] == "GET"
-        version = self.versions[reference] if is_there else self.put(entry["resource"])
-        status = 201 if version == 1 and not is_there else 200
-        return EntryResult(status=status, version_id=str(version), fhir_id=reference.partition("/")[2])
-
-    def _bearer(self, resource_type: str, identifier: str) -> str | None:
-        (bearer,) = self._bearers(Lookup(resource_type, *identifier.split("|"))) or (None,)
-        return bearer.partition("/")[2] if bearer else None
-
-    def _refusal(self, entry: Json, present: set[str]) -> int | None:
-        resource = entry["resource"]
-        if self._is_stale(entry):
-            return self.habits.stale_status
-        status = self.habits.refused.get(entry["request"]["url"])
-        if status is None and self.habits.checks_references:
-            referring = [resource.get("subject", {}), *resource.get("endpoint", ())]
-            needed = {one.get("reference", "#") for one in referring}
-            status = 400 if {one for one in needed if one[0] != "#"} - present - self.held.keys() else None
-        return status
-
-    def _is_stale(self, entry: Json) -> bool:
-        reference, wanted = entry["request"]["url"], entry["request"].get("ifMatch")
-        return wanted is not None and (reference not in self.held or wanted != f'W/"{self.versions[reference]}"')
+        return tuple(_result(**answer["response"]) for answer in answers)
 
     def fetch(self, references: Sequence[str]) -> tuple[Fetched | None, ...]:
         self.script.play("fetch")
-        with self._lock:
+        with self.lock:
             return tuple(self._fetched(one) if one in self.held else None for one in references)
+
+    def find_studies(self, study_instance_uids: Sequence[str]) -> Mapping[str, tuple[Fetched, ...]]:
+        self.script.play("find_studies")
+        with self.lock:
+            found = {
+                uid: tuple(map(self._fetched, self._identified("ImagingStudy", "urn:dicom:uid", f"urn:oid:{uid}")))
+                for uid in study_instance_uids
+            }
+        return {uid: some for uid, some in found.items() if some}
+
+    def look_up(self, lookups: Sequence[Lookup]) -> Mapping[Lookup, tuple[str, ...]]:
+        self.script.play("look_up")
+        with self.lock:
+            return {
+                one: tuple(dict.fromkeys(map(self._standing, self._identified(one.type, one.system, one.value))))
+                for one in lookups
+            }
+
+    def studies_at(self, endpoint_id: str) -> Iterator[str]:
+        self.script.play("studies_at")
+        if not self.habits.has_endpoint_search:
+            raise Refused("unknown parameter", peer="fhir", status=400)
+        wanted = {"reference": f"Endpoint/{endpoint_id}"}
+        with self.lock:
+            yield from [one["id"] for one in self.of_type("ImagingStudy") if wanted in one.get("endpoint", ())]
 
     def _fetched(self, reference: str) -> Fetched:
         return Fetched(resource=copy.deepcopy(self.held[reference]), version_id=str(self.versions[reference]))
 
-    def find_studies(self, study_instance_uids: Sequence[str]) -> Mapping[str, tuple[Fetched, ...]]:
-        self.script.play("find_studies")
-        with self._lock:
-            found: dict[str, list[Fetched]] = defaultdict(list)
-            for reference, resource in sorted(self.held.items()):
-                for uid in study_instance_uids:
-                    if _bears(resource, uid):
-                        found[uid].append(self._fetched(reference))
-        return {uid: tuple(some) for uid, some in found.items()}
+    def _identified(self, resource_type: str, system: str | None, value: str) -> list[str]:
+        """References of what bears an identifier; without a system, of any."""
+        return [
+            reference
+            for reference, resource in sorted(self.held.items())
+            if resource["resourceType"] == resource_type
+            and any(
+                one.get("value") == value and system in (None, one.get("system"))
+                for one in resource.get("identifier", ())
+            )
+        ]
 
-    def look_up(self, lookups: Sequence[Lookup]) -> Mapping[Lookup, tuple[str, ...]]:
-        self.script.play("look_up")
-        with self._lock:
-            return {one: self._bearers(one) for one in lookups}
-
-    def _bearers(self, lookup: Lookup) -> tuple[str, ...]:
-        held = (one for one in self.of_type(lookup.type) if _is_identified(one, lookup))
-        return tuple(dict.fromkeys(_snapshot(one) for one in held))
-
-    def studies_at(self, endpoint_id: str) -> Iterator[str]:
-        self.script.play("studies_at")
-        if not self.habits.searches_by_endpoint:
-            raise Refused("unknown parameter", peer="fhir", status=400)
-        wanted = {"reference": f"Endpoint/{endpoint_id}"}
-        with self._lock:
-            yield from [one["id"] for one in self.of_type("ImagingStudy") if wanted in one.get("endpoint", ())]
+    def _standing(self, reference: str) -> str:
+        """The resource itself, or the one that replaced it."""
+        links = (one for one in self.held[reference].get("link", ()) if one["type"] == "replaced-by")
+        return next((str(one["other"]["reference"]) for one in links), reference)
 
 
-def _bears(resource: Json, uid: str) -> bool:
-    wanted = ("urn:dicom:uid", f"urn:oid:{uid}")
-    is_study = resource["resourceType"] == "ImagingStudy"
-    return is_study and any((one.get("system"), one.get("value")) == wanted for one in resource.get("identifier", ()))
-
-
-def _is_identified(resource: Json, lookup: Lookup) -> bool:
-    held = {(one.get("system"), one.get("value")) for one in resource.get("identifier", ())}
-    return any(value == lookup.value and lookup.system in (None, system) for system, value in held)
-
-
-def _snapshot(resource: Json) -> str:
-    links = [one["other"]["reference"] for one in resource.get("link", ()) if one["type"] == "replaced-by"]
-    return str(links[0]) if links else f"{resource['resourceType']}/{resource['id']}"
-
-
-def _outcome(text: str) -> Json:
-    issue = {"severity": "error", "code": "invalid", "diagnostics": text}
-    return {"resourceType": "OperationOutcome", "issue": [issue]}
+def _result(status: str, location: str = "", etag: str = "", outcome: Json | None = None) -> EntryResult:
+    if outcome is not None:
+        return EntryResult(status=int(status[:3]), outcome=outcome)
+    return EntryResult(status=int(status[:3]), version_id=etag[3:-1], fhir_id=location.split("/")[1])

@@ -1,5 +1,6 @@
 """The command line over an archive and a FHIR server in memory."""
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -65,6 +66,21 @@ class CommandLine:
         said = self.capsys.readouterr()
         return code, said.out, said.err
 
+    def out(self, *arguments: str, code: int = 0) -> str:
+        """Stdout of a command that ends so."""
+        ended, out, err = self.call(*arguments)
+        assert ended == code, err
+        return out
+
+    def json(self, *arguments: str, code: int = 0) -> Any:
+        return json.loads(self.out(*arguments, code=code))
+
+    def err(self, *arguments: str, code: int = 0) -> str:
+        """Stderr of a command that ends so."""
+        ended, _, err = self.call(*arguments)
+        assert ended == code, err
+        return err
+
     def opened(self) -> AbstractContextManager[Ledger]:
         """The ledger, as another process would open it."""
         return open_ledger(f"sqlite:///{self.home / 'ledger.db'}", self.target.base_url)
@@ -110,3 +126,7 @@ def command_line(
     monkeypatch.setattr("indexer.log.configure", lambda *_: None)
     yield one
     one.close()
+
+
+def assert_says(text: str, *parts: str) -> None:
+    assert [part for part in parts if part not in text] == [], text

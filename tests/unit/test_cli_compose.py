@@ -143,9 +143,7 @@ def test_a_server_of_another_release_is_refused(
 def test_an_address_that_is_no_fhir_base_ends_the_start(line: CommandLine, command: str) -> None:
     line.source.put(study())
     line.target.script.always("info", ProtocolViolation("fhir is no FHIR server", peer="fhir", hint="Set target.fhir."))
-    code, _, err = line.call(command)
-    assert code == 78
-    assert err.endswith("target.fhir: fhir is no FHIR server\nSet target.fhir.\n")
+    assert line.err(command, code=78).endswith("target.fhir: fhir is no FHIR server\nSet target.fhir.\n")
 
 
 @pytest.mark.parametrize("instances", ["none", {"capped": 3}])
@@ -156,9 +154,9 @@ def test_a_study_without_its_instances_is_sent_and_compared(
     """R6 leaves counts out that its invariants would not bear; the ledger counts all the same."""
     line.changes |= {"target": {"fhir": line.target.base_url, "release": str(release)}, "instances": instances}
     line.source.put(study("1.2.3", series=2))
-    assert line.call("backfill")[0] == 0
+    line.out("backfill")
     assert "instance" not in json.dumps(line.target.imaging_study("1.2.3")["series"])
-    assert line.call("verify")[0] == 0
+    line.out("verify")
     with line.opened() as ledger:
         published = ledger.published(["1.2.3"])["1.2.3"]
     assert (published.number_of_series, published.number_of_instances) == (2, 4)
@@ -168,10 +166,8 @@ def test_a_study_without_its_instances_is_sent_and_compared(
 def test_a_study_is_sent_shown_and_compared_in_every_release(line: CommandLine, release: Release) -> None:
     line.changes["target"] = {"fhir": line.target.base_url, "release": str(release)}
     line.source.put(study("1.2.3", series=2))
-    assert line.call("backfill")[0] == 0
-    code, out, _ = line.call("show", "1.2.3")
-    assert code == 0
-    assert "Source: 2 series (CT), 4 instances" in out
-    assert line.call("verify")[0] == 0
+    line.out("backfill")
+    assert "Source: 2 series (CT), 4 instances" in line.out("show", "1.2.3")
+    line.out("verify")
     (modality,) = {json.dumps(one["modality"]) for one in line.target.imaging_study("1.2.3")["series"]}
     assert ("coding" in json.loads(modality)) == (release in (Release.R5, Release.R6))

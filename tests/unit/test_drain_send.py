@@ -94,7 +94,7 @@ def test_a_guilty_entry_that_spoils_batches_too_is_found_by_halving(target: Memo
     answers = sender(target).deliver(entries)
     assert references(entries) - landed(answers) == {guilty}
     assert answers[key(guilty)].is_final
-    assert answers[key(guilty)].text.startswith("status 400: error invalid: a bad entry")
+    assert answers[key(guilty)].text.startswith("status 400: error structure: this entry is bad")
     assert len(target.sent) < 20
 
 

@@ -137,6 +137,7 @@ def test_a_refusal_of_a_server_that_lost_its_endpoint_means_another_server(
 
 def test_a_batch_refused_whole_by_another_server_is_seen_too(target: MemoryTarget) -> None:
     target.habits.refuses_whole = True
+    target.habits.refused["ImagingStudy/s1"] = 422
     with pytest.raises(TargetReplaced):
         emptied(target).deliver([imaging(1)])
 

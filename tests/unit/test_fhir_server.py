@@ -125,7 +125,7 @@ def test_nobody_listens(fake: FakeFhir, server: FhirServer) -> None:
 
 
 def test_refusal_carries_its_outcome(fake: FakeFhir, server: FhirServer) -> None:
-    fake.habits.refusals["bad"] = "no"
+    fake.habits.refused["Patient/bad"] = 422
     fake.habits.refuses_whole = True
     with pytest.raises(Refused) as raised:
         server.send(*bundle_of(patient("a"), patient("bad")))
@@ -138,7 +138,7 @@ def test_refusal_carries_its_outcome(fake: FakeFhir, server: FhirServer) -> None
 
 
 def test_entries_are_judged_alone(fake: FakeFhir, server: FhirServer) -> None:
-    fake.habits.refusals["bad"] = "no"
+    fake.habits.refused["Patient/bad"] = 422
     first, second, third = server.send(*bundle_of(patient("a"), patient("bad"), patient("c")))
     assert (first.status, second.status, third.status) == (201, 422, 201)
     assert second.outcome is not None

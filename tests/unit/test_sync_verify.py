@@ -113,7 +113,7 @@ def test_a_study_that_nobody_knows_is_extra_if_it_is_at_our_endpoint(
 
 
 def test_a_server_that_cannot_search_by_endpoint_is_noted(true_world: World) -> None:
-    true_world.target.habits.searches_by_endpoint = False
+    true_world.target.habits.has_endpoint_search = False
     report = true_world.verify()
     assert report.is_equal
     assert len(report.notes) == 1

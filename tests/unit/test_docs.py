@@ -5,7 +5,6 @@ import pkgutil
 import re
 import subprocess
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,9 @@ from indexer.cli.compose import RELEASES
 from indexer.cli.options import EXIT_CODES
 from indexer.mapping import Release
 from indexer.model import EntryResult
+from tests.unit.source_code import ROOT, name_of, nodes, python_files
+from tests.unit.test_layers import MAY_IMPORT
 
-ROOT = Path(__file__).resolve().parents[2]
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 README = (ROOT / "README.md").read_text()
 
@@ -52,9 +52,8 @@ def options(name: str) -> set[str]:
     return {text for one in COMMANDS[name].params for text in one.opts if text.startswith("--")}
 
 
-@cache
-def modules(folder: str = "indexer") -> tuple[ast.Module, ...]:
-    return tuple(ast.parse(file.read_text(), str(file)) for file in sorted((ROOT / folder).rglob("*.py")))
+def functions(folder: str = "indexer") -> list[ast.FunctionDef]:
+    return [node for path in python_files(folder) for node in nodes(path) if isinstance(node, ast.FunctionDef)]
 
 
 def exit_codes() -> set[int]:
@@ -63,9 +62,8 @@ def exit_codes() -> set[int]:
     told = {int(code) for code in re.findall(r"\b\d+\b", EXIT_CODES)}
     returned = {
         code
-        for module in modules("indexer/cli")
-        for function in ast.walk(module)
-        if isinstance(function, ast.FunctionDef) and ast.unparse(function.returns or ast.Constant(None)) == "int"
+        for function in functions("indexer/cli")
+        if ast.unparse(function.returns or ast.Constant(None)) == "int"
         for node in ast.walk(function)
         if isinstance(node, ast.Return) and node.value is not None
         for code in _numbers(node.value)
@@ -73,20 +71,18 @@ def exit_codes() -> set[int]:
     return raised | told | returned
 
 
-def _numbers(value: ast.expr) -> Iterator[int]:
+def _numbers(value: ast.expr) -> list[int]:
     if isinstance(value, ast.IfExp):
-        yield from _numbers(value.body)
-        yield from _numbers(value.orelse)
-    elif isinstance(value, ast.Constant) and isinstance(value.value, int):
-        yield value.value
+        return _numbers(value.body) + _numbers(value.orelse)
+    return [value.value] if isinstance(value, ast.Constant) and isinstance(value.value, int) else []
 
 
 def causes() -> set[str]:
     """Every short word for a study that is not published: written out in the code, or judged from an answer."""
     written = {
         node.value
-        for module in modules()
-        for call in ast.walk(module)
+        for path in python_files("indexer")
+        for call in nodes(path)
         if isinstance(call, ast.Call)
         for keyword in call.keywords
         if keyword.arg == "cause"
@@ -101,40 +97,38 @@ def causes() -> set[str]:
 def events() -> dict[log.Event, set[str]]:
     """Every event that is written, with the levels that it is written at."""
     found: dict[log.Event, set[str]] = {}
-    for module in modules():
-        for function in ast.walk(module):
-            if isinstance(function, ast.FunctionDef):
-                for event, level in _records(function):
-                    found.setdefault(event, set()).add(level)
+    for function in functions():
+        for event, level in _records(function):
+            found.setdefault(event, set()).add(level)
     return found
+
+
+def _is_named(node: ast.AST, name: str) -> bool:
+    """Whether this is an attribute of that name, as in ``_log.info``."""
+    return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == name
 
 
 def _records(function: ast.FunctionDef) -> Iterator[tuple[log.Event, str]]:
     """Records of a function; their facts stand in the call or right above it."""
-    named = [
-        (node.lineno, log.Event[node.attr])
-        for node in ast.walk(function)
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Event"
-    ]
-    for call in ast.walk(function):
-        if isinstance(call, ast.Call) and ast.unparse(call.func).startswith("_log."):
+    inside = list(ast.walk(function))
+    named = [(node.lineno, log.Event[node.attr]) for node in inside if _is_named(node, "Event")]
+    for call in inside:
+        if isinstance(call, ast.Call) and _is_named(call.func, "_log"):
             above = [one for one in named if one[0] <= (call.end_lineno or 0)]
             if above:
-                yield max(above)[1], ast.unparse(call.func).removeprefix("_log.")
+                yield max(above)[1], call.func.attr
 
 
 def facts() -> tuple[set[str], set[str]]:
     """Keys of the records that say their event, and of every dict in a module that logs."""
-    told: set[str] = set()
-    near: set[str] = set()
-    for module in modules():
-        if "_log." in ast.unparse(module):
-            for node in ast.walk(module):
-                if isinstance(node, ast.Dict):
-                    keys = {key.value for key in node.keys if isinstance(key, ast.Constant)}
-                    near |= keys
-                    told |= keys if "event" in keys else set()
-    return told, near
+    dicts = [
+        {key.value for key in node.keys if isinstance(key, ast.Constant)}
+        for path in python_files("indexer")
+        if any(_is_named(node, "_log") for node in nodes(path))
+        for node in nodes(path)
+        if isinstance(node, ast.Dict)
+    ]
+    return set().union(*(keys for keys in dicts if "event" in keys)), set().union(*dicts)
 
 
 # --- what the documentation says --------------------------------------------------------------------------------------
@@ -164,8 +158,8 @@ def tracked(*patterns: str) -> list[Path]:
     return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
 
 
-def prose() -> list[Path]:
-    return tracked("*.md")
+def prose() -> list[tuple[Path, str]]:
+    return [(file, file.read_text()) for file in tracked("*.md")]
 
 
 def slug(heading: str) -> str:
@@ -175,10 +169,6 @@ def slug(heading: str) -> str:
 
 def anchors(file: Path) -> set[str]:
     return {slug(title) for title in re.findall(r"^#+ (.+)$", file.read_text(), flags=re.MULTILINE)}
-
-
-def without_code(text: str) -> str:
-    return re.sub(r"```.*?```|`[^`\n]*`", "", text, flags=re.DOTALL)
 
 
 # --- operations.md ----------------------------------------------------------------------------------------------------
@@ -231,8 +221,6 @@ def test_every_cause_is_described_and_no_other() -> None:
 
 
 def test_the_layers_are_described_as_they_are_checked() -> None:
-    from tests.unit.test_layers import MAY_IMPORT
-
     layers = section((ROOT / "CONTRIBUTING.md").read_text(), "## The layers")
     rows = re.findall(r"^\| `(\w+)` \| \w+ \| (.*) \|$", layers, flags=re.MULTILINE)
     told = {part: frozenset(re.findall(r"`(\w+)`", below)) for part, below in rows}
@@ -240,11 +228,8 @@ def test_the_layers_are_described_as_they_are_checked() -> None:
     assert told == MAY_IMPORT
 
 
-def test_readme_is_short() -> None:
+def test_readme_is_short_and_names_every_command_and_no_other() -> None:
     assert len(README.splitlines()) <= MAX_README_LINES
-
-
-def test_readme_names_every_command_and_no_other() -> None:
     told = [cell.split(" ", maxsplit=1) for cell in first_cells(section(README, "## Commands"))]
     names = {name for name, *_ in told}
     assert names == {name.split(" ")[0] for name in COMMANDS}
@@ -258,7 +243,7 @@ def test_readme_names_the_releases_that_are_written_and_the_ballot_as_a_limit() 
 
 def test_make_targets_exist() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
-    told = {name for file in prose() for name in re.findall(r"`(?:[A-Z]+=\S+ )?make ([a-z]+)", file.read_text())}
+    told = {name for _, text in prose() for name in re.findall(r"`(?:[A-Z]+=\S+ )?make ([a-z]+)", text)}
     assert {"demo", "test"} <= told <= targets
 
 
@@ -271,9 +256,9 @@ def test_changelog_knows_the_version() -> None:
 
 def test_relative_links_resolve() -> None:
     broken = [
-        f"{file.relative_to(ROOT)}: {target}"
-        for file in prose()
-        for target in re.findall(r"\]\(([^)\s]+)\)", without_code(file.read_text()))
+        f"{name_of(file)}: {target}"
+        for file, text in prose()
+        for target in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"```.*?```|`[^`\n]*`", "", text, flags=re.DOTALL))
         if not re.match(r"[a-z]+:", target) and not _resolves(file, target)
     ]
     assert not broken
@@ -294,9 +279,9 @@ def test_the_index_names_every_page() -> None:
 def test_named_paths_exist() -> None:
     wanted = re.compile(r"`((?:indexer|tests|scripts|docs|config|systemd|bench|requirements)/[\w./-]*)`")
     missing = [
-        f"{file.relative_to(ROOT)}: {path}"
-        for file in prose()
-        for path in wanted.findall(file.read_text())
+        f"{name_of(file)}: {path}"
+        for file, text in prose()
+        for path in wanted.findall(text)
         if not (ROOT / path).exists()
     ]
     assert not missing
@@ -304,12 +289,12 @@ def test_named_paths_exist() -> None:
 
 def test_named_code_exists() -> None:
     missing = []
-    for file in prose():
-        for name in re.findall(r"`(indexer(?:\.\w+)+)", file.read_text()):
+    for file, text in prose():
+        for name in re.findall(r"`(indexer(?:\.\w+)+)", text):
             try:
                 pkgutil.resolve_name(name)
             except (ImportError, AttributeError):
-                missing.append(f"{file.relative_to(ROOT)}: {name}")
+                missing.append(f"{name_of(file)}: {name}")
     assert not missing
 
 
@@ -324,10 +309,4 @@ def test_the_tree_of_the_house_is_complete() -> None:
 
 
 def test_the_project_stands_on_its_own() -> None:
-    found = [
-        f"{file.relative_to(ROOT)}: {text}"
-        for file in tracked()
-        for text in FORBIDDEN
-        if text.encode() in file.read_bytes()
-    ]
-    assert not found
+    assert not [(name_of(file), text) for file in tracked() for text in FORBIDDEN if text.encode() in file.read_bytes()]

@@ -1,7 +1,6 @@
 """Arrows point down only: who may import whom, read from the source."""
 
 import ast
-import functools
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
@@ -9,9 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import indexer
-
-ROOT = Path(indexer.__file__).parent
+from tests.unit.source_code import PACKAGE, name_of, nodes, python_files
 
 PURE = frozenset({"schedule", "difference", "bundle", "mapping", "merge", "sampling", "plan", "strategies"})
 PURE_PARTS = frozenset({"batched.py", "halving.py", "http_status.py", "orthanc/position.py"})
@@ -99,18 +96,12 @@ ONLY_IN: dict[str, frozenset[str]] = {
 }
 
 
-def modules() -> list[Path]:
-    return sorted(ROOT.rglob("*.py"))
+MODULES = python_files("indexer")
 
 
 def layer(path: Path) -> str:
     """First name below `indexer`: a package or a module."""
-    return path.relative_to(ROOT).parts[0].removesuffix(".py")
-
-
-@functools.cache
-def nodes(path: Path) -> tuple[ast.AST, ...]:
-    return tuple(ast.walk(ast.parse(path.read_text(), str(path))))
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
 def imports(path: Path) -> Iterator[tuple[str, int]]:
@@ -124,7 +115,7 @@ def imports(path: Path) -> Iterator[tuple[str, int]]:
 
 
 def place(path: Path, line: int) -> str:
-    return f"{path.relative_to(ROOT.parent)}:{line}"
+    return f"{name_of(path)}:{line}"
 
 
 def is_at_the_top(path: Path) -> bool:
@@ -133,11 +124,11 @@ def is_at_the_top(path: Path) -> bool:
 
 def test_every_package_has_its_layer() -> None:
     known = MAY_IMPORT.keys() | {"cli", "__main__", "__init__"}
-    assert {layer(path) for path in modules()} - known == set(), "say in MAY_IMPORT what it may import"
+    assert {layer(path) for path in MODULES} - known == set(), "say in MAY_IMPORT what it may import"
 
 
 def test_every_layer_exists() -> None:
-    assert MAY_IMPORT.keys() - {layer(path) for path in modules()} == set()
+    assert MAY_IMPORT.keys() - {layer(path) for path in MODULES} == set()
 
 
 def test_arrows_point_down() -> None:
@@ -147,7 +138,7 @@ def test_arrows_point_down() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in modules() if not is_at_the_top(path)], ids=lambda path: str(path.relative_to(ROOT))
+    "path", [path for path in MODULES if not is_at_the_top(path)], ids=lambda path: str(path.relative_to(PACKAGE))
 )
 def test_a_module_imports_its_own_package_and_what_lies_below(path: Path) -> None:
     allowed = MAY_IMPORT[layer(path)] | {layer(path)}
@@ -162,7 +153,7 @@ def test_a_module_imports_its_own_package_and_what_lies_below(path: Path) -> Non
 def test_the_fhir_edge_takes_no_more_of_bundle_than_the_reading_of_a_status() -> None:
     taken = {
         name.rpartition(".")[2]
-        for path in modules()
+        for path in MODULES
         if layer(path) == "fhir"
         for name, _ in imports(path)
         if name.startswith("indexer.bundle")
@@ -173,7 +164,7 @@ def test_the_fhir_edge_takes_no_more_of_bundle_than_the_reading_of_a_status() ->
 def test_foreign_libraries_stay_in_their_places() -> None:
     wrong = [
         f"{place(path, line)} imports {name}"
-        for path in modules()
+        for path in MODULES
         for name, line in imports(path)
         if layer(path) not in ONLY_IN.get(name.split(".")[0], {layer(path)})
     ]
@@ -183,7 +174,7 @@ def test_foreign_libraries_stay_in_their_places() -> None:
 def test_every_library_is_declared_with_its_place() -> None:
     """A new dependency has to be placed on purpose."""
     foreign = defaultdict(set)
-    for path in modules():
+    for path in MODULES:
         for name, line in imports(path):
             first = name.split(".")[0]
             if first not in sys.stdlib_module_names | {"indexer", "orjson"}:
@@ -193,8 +184,8 @@ def test_every_library_is_declared_with_its_place() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    [path for path in modules() if layer(path) in PURE or str(path.relative_to(ROOT)) in PURE_PARTS],
-    ids=lambda path: str(path.relative_to(ROOT)),
+    [path for path in MODULES if layer(path) in PURE or str(path.relative_to(PACKAGE)) in PURE_PARTS],
+    ids=lambda path: str(path.relative_to(PACKAGE)),
 )
 def test_pure_modules_do_no_io_and_read_no_clock(path: Path) -> None:
     wrong = [f"{place(path, line)} imports {name}" for name, line in imports(path) if _is_impure(name)]
@@ -222,7 +213,7 @@ def _allowed_clocks(path: Path) -> frozenset[str]:
 
 def test_only_the_command_line_builds_edges() -> None:
     edges = SOURCES | {"fhir", "ledger", "transport"}
-    for path in modules():
+    for path in MODULES:
         for name, line in imports(path):
             parts = name.split(".")
             is_edge = parts[0] == "indexer" and len(parts) > 1 and parts[1] in edges

@@ -54,9 +54,17 @@ def key(reference: str) -> ResourceKey:
     return ResourceKey(*reference.split("/"))
 
 
-def landed(answers: send.Answers) -> set[str]:
-    return {key.reference for key, answer in answers.items() if answer.is_accepted}
+def missing(entries: list[Entry], answers: send.Answers) -> set[str]:
+    """What was to be delivered and did not land."""
+    landed = {key.reference for key, answer in answers.items() if answer.is_accepted}
+    return {entry.reference for entry in entries} - landed
 
 
-def references(entries: list[Entry]) -> set[str]:
-    return {entry.reference for entry in entries}
+def undelivered(target: MemoryTarget, entries: list[Entry], **options: Any) -> set[str]:
+    """What does not land of these entries."""
+    return missing(entries, sender(target, **options).deliver(entries))
+
+
+def kinds(target: MemoryTarget) -> list[str]:
+    """Types of the Bundles that arrived."""
+    return [kind for kind, _ in target.sent]

@@ -17,42 +17,46 @@ from indexer.errors import (
 from indexer.model import EntryResult
 from indexer.sync.drain import send
 from tests.fakes.memory import MemoryTarget
-from tests.unit.delivery import CONFLICT, DOWN, imaging, key, landed, pairs, patient, references, sender
+from tests.unit.delivery import CONFLICT, DOWN, imaging, key, kinds, missing, pairs, patient, sender, undelivered
 
 # --- types ----------------------------------------------------------------------------------------------------------
 
-
-def test_many_entries_go_as_one_transaction(target: MemoryTarget) -> None:
-    answers = sender(target).deliver(pairs(3))
-    assert landed(answers) == references(pairs(3))
-    assert [kind for kind, _ in target.sent] == ["transaction"]
-    assert answers[key("ImagingStudy/s1")].version_id == "1"
+P0, P1, S0, S1 = "Patient/p0", "Patient/p1", "ImagingStudy/s0", "ImagingStudy/s1"
 
 
-def test_batches_go_in_waves_patients_before_studies(target: MemoryTarget) -> None:
-    sender(target, wanted="batch").deliver(pairs(2))
-    assert target.sent == [("batch", ("Patient/p0", "Patient/p1")), ("batch", ("ImagingStudy/s0", "ImagingStudy/s1"))]
+@pytest.mark.parametrize(
+    ("wanted", "count", "sent"),
+    [
+        ("auto", 2, [("transaction", (P0, P1, S0, S1))]),
+        ("batch", 2, [("batch", (P0, P1)), ("batch", (S0, S1))]),
+        ("auto", 0, []),
+    ],
+)
+def test_entries_go_as_one_transaction_or_as_batches_patients_before_studies(
+    target: MemoryTarget, wanted: str, count: int, sent: list[tuple[str, tuple[str, ...]]]
+) -> None:
+    answers = sender(target, wanted=wanted).deliver(pairs(count))
+    assert missing(pairs(count), answers) == set()
+    assert {answer.version_id for answer in answers.values()} <= {"1"}
+    assert [
+        (kind, tuple(sorted(references, key=lambda one: one[0] == "I"))) for kind, references in target.sent
+    ] == sent
 
 
 def test_one_entry_needs_no_transaction(target: MemoryTarget) -> None:
-    sender(target).deliver([patient(1)])
-    assert target.sent == [("batch", ("Patient/p1",))]
-
-
-def test_nothing_to_deliver_sends_nothing(target: MemoryTarget) -> None:
-    assert sender(target).deliver([]) == {}
-    assert target.sent == []
+    assert undelivered(target, [patient(1)]) == set()
+    assert target.sent == [("batch", (P1,))]
 
 
 def test_the_limit_of_transactions_is_learnt(target: MemoryTarget) -> None:
     target.habits.transaction_limit = 4
     one = sender(target)
-    assert landed(one.deliver(pairs(4))) == references(pairs(4))
+    assert missing(pairs(4), one.deliver(pairs(4))) == set()
     assert one.types.choose(4) is BundleType.TRANSACTION
     assert one.max_entries == 4
     target.sent.clear()
     one.deliver(pairs(2))
-    assert [kind for kind, _ in target.sent] == ["transaction"]
+    assert kinds(target) == ["transaction"]
 
 
 def test_a_server_without_transactions_gets_batches(target: MemoryTarget) -> None:
@@ -61,7 +65,7 @@ def test_a_server_without_transactions_gets_batches(target: MemoryTarget) -> Non
     one.deliver(pairs(1))
     target.sent.clear()
     one.deliver(pairs(4))
-    assert [kind for kind, _ in target.sent] == ["batch", "batch"]
+    assert kinds(target) == ["batch", "batch"]
     assert one.max_entries == 100
 
 
@@ -77,57 +81,48 @@ def test_a_guilty_entry_teaches_no_limit(target: MemoryTarget) -> None:
 
 def test_a_guilty_entry_in_a_transaction_does_not_stop_the_others(target: MemoryTarget) -> None:
     target.habits.refused["ImagingStudy/s7"] = 422
-    entries = pairs(50)
-    answers = sender(target).deliver(entries)
-    assert references(entries) - landed(answers) == {"ImagingStudy/s7"}
+    answers = sender(target).deliver(pairs(50))
+    assert missing(pairs(50), answers) == {"ImagingStudy/s7"}
     answer = answers[key("ImagingStudy/s7")]
     assert (answer.entry_status, answer.cause, answer.is_final) == (EntryStatus.REFUSED, "invalid", True)
     assert answer.text.startswith("status 422: error invalid: this entry is bad")
-    assert [kind for kind, _ in target.sent] == ["transaction", "batch", "batch"]
+    assert kinds(target) == ["transaction", "batch", "batch"]
 
 
-@pytest.mark.parametrize("guilty", ["ImagingStudy/s0", "ImagingStudy/s7", "ImagingStudy/s49"])
-def test_a_guilty_entry_that_spoils_batches_too_is_found_by_halving(target: MemoryTarget, guilty: str) -> None:
-    target.habits.refused[guilty] = 400
-    target.habits.refuses_whole = True
-    entries = pairs(50)
-    answers = sender(target).deliver(entries)
-    assert references(entries) - landed(answers) == {guilty}
-    assert answers[key(guilty)].is_final
-    assert answers[key(guilty)].text.startswith("status 400: error structure: this entry is bad")
-    assert len(target.sent) < 20
-
-
-def test_several_guilty_entries_are_all_named(target: MemoryTarget) -> None:
-    guilty = {f"ImagingStudy/s{number}" for number in (3, 4, 17)}
+@pytest.mark.parametrize("numbers", [{0}, {7}, {49}, {3, 4, 17}])
+def test_guilty_entries_that_spoil_batches_too_are_found_by_halving(target: MemoryTarget, numbers: set[int]) -> None:
+    guilty = {f"ImagingStudy/s{number}" for number in numbers}
     target.habits.refused = dict.fromkeys(guilty, 400)
     target.habits.refuses_whole = True
-    answers = sender(target).deliver(pairs(20))
-    assert references(pairs(20)) - landed(answers) == guilty
+    answers = sender(target).deliver(pairs(50))
+    assert missing(pairs(50), answers) == guilty
+    for reference in guilty:
+        assert answers[key(reference)].is_final
+        assert answers[key(reference)].text.startswith("status 400: error structure: this entry is bad")
+    assert len(target.sent) < 20 * len(guilty)
 
 
 def test_a_refused_patient_keeps_its_studies_back_and_no_others(target: MemoryTarget) -> None:
     target.habits.refused["Patient/p1"] = 422
     entries = [*pairs(3), imaging(8, of=1)]
     answers = sender(target).deliver(entries)
-    assert references(entries) - landed(answers) == {"Patient/p1", "ImagingStudy/s1", "ImagingStudy/s8"}
+    assert missing(entries, answers) == {P1, S1, "ImagingStudy/s8"}
     assert answers[key("ImagingStudy/s8")] == answers[key("Patient/p1")]
     assert target.written["ImagingStudy/s8"] == 1, "only the transaction held it"
 
 
 def test_a_refused_patient_leaves_nothing_to_send_of_its_only_study(target: MemoryTarget) -> None:
     target.habits.refused["Patient/p0"] = 422
-    answers = sender(target, wanted="batch").deliver(pairs(1))
-    assert landed(answers) == set()
-    assert target.sent == [("batch", ("Patient/p0",))]
+    assert undelivered(target, pairs(1), wanted="batch") == {P0, S0}
+    assert target.sent == [("batch", (P0,))]
 
 
 def test_an_outcome_is_told_without_what_was_sent(target: MemoryTarget) -> None:
     said = {"issue": [{"severity": "error", "code": "invalid", "diagnostics": 'Patient "p1" is unknown'}]}
     target.script.next("send", Refused("no", peer="fhir", status=422, outcome=said))
-    answers = sender(target).deliver([imaging(1)])
-    assert "p1" not in answers[key("ImagingStudy/s1")].text
-    assert answers[key("ImagingStudy/s1")].text.startswith("status 422: ")
+    text = sender(target).deliver([imaging(1)])[key(S1)].text
+    assert "p1" not in text
+    assert text.startswith("status 422: ")
 
 
 # --- too large ------------------------------------------------------------------------------------------------------
@@ -135,12 +130,11 @@ def test_an_outcome_is_told_without_what_was_sent(target: MemoryTarget) -> None:
 
 def test_a_bundle_that_is_too_large_is_halved_until_it_fits(target: MemoryTarget) -> None:
     target.habits.max_bytes = 900
-    entries = pairs(20)
     one = sender(target)
     before = one.sizer.aim_bytes
-    assert landed(one.deliver(entries)) == references(entries)
+    assert missing(pairs(20), one.deliver(pairs(20))) == set()
     assert one.sizer.aim_bytes < before
-    assert {kind for kind, _ in target.sent} == {"transaction"}
+    assert set(kinds(target)) == {"transaction"}
 
 
 def test_one_entry_that_is_too_large_is_named(target: MemoryTarget) -> None:
@@ -155,7 +149,7 @@ def test_one_entry_that_is_too_large_is_named(target: MemoryTarget) -> None:
 
 def test_a_conflict_is_repeated_and_never_bisected(target: MemoryTarget) -> None:
     target.script.next("send", CONFLICT, CONFLICT)
-    assert landed(sender(target).deliver(pairs(3))) == references(pairs(3))
+    assert undelivered(target, pairs(3)) == set()
     assert target.script.calls["send"] == 3
     assert len(target.sent) == 1
 
@@ -178,7 +172,7 @@ def test_a_lasting_conflict_puts_the_entries_off(target: MemoryTarget) -> None:
 )
 def test_an_outage_is_waited_out(target: MemoryTarget, error: Exception) -> None:
     target.script.next("send", *[error] * 10)
-    assert landed(sender(target).deliver(pairs(2))) == references(pairs(2))
+    assert undelivered(target, pairs(2)) == set()
     assert len(target.sent) == 1
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import orjson
 import pytest
 
-from indexer.bundle import Entry, EntryStatus
+from indexer.bundle import EntryStatus
 from indexer.errors import (
     AnswerLost,
     Refused,
@@ -13,17 +13,28 @@ from indexer.errors import (
 )
 from indexer.model import EntryResult
 from indexer.sync.drain import send
-from indexer.sync.drain.send import BundleSender
 from tests.fakes.memory import MemoryTarget
-from tests.unit.delivery import BROKEN, CONFLICT, DOWN, imaging, key, landed, pairs, patient, references, sender
+from tests.unit.delivery import (
+    BROKEN,
+    CONFLICT,
+    DOWN,
+    imaging,
+    key,
+    kinds,
+    missing,
+    pairs,
+    patient,
+    sender,
+    undelivered,
+)
 
 # --- a server that stumbles -----------------------------------------------------------------------------------------
 
 
 def test_a_server_that_fails_for_a_moment_gets_the_same_bundle_again(target: MemoryTarget) -> None:
     target.script.next("send", *[BROKEN] * (send.FAILURES - 1))
-    assert landed(sender(target).deliver(pairs(3))) == references(pairs(3))
-    assert [kind for kind, _ in target.sent] == ["transaction"]
+    assert undelivered(target, pairs(3)) == set()
+    assert kinds(target) == ["transaction"]
 
 
 def stumbles_over(target: MemoryTarget, monkeypatch: pytest.MonkeyPatch, reference: str) -> None:
@@ -45,7 +56,7 @@ def test_an_entry_that_breaks_the_server_does_not_stop_the_others(
 ) -> None:
     stumbles_over(target, monkeypatch, "ImagingStudy/s7")
     answers = sender(target, wanted=wanted).deliver(pairs(20))
-    assert references(pairs(20)) - landed(answers) == {"ImagingStudy/s7"}
+    assert missing(pairs(20), answers) == {"ImagingStudy/s7"}
     answer = answers[key("ImagingStudy/s7")]
     assert (answer.entry_status, answer.cause, answer.is_final) == (EntryStatus.RETRY, "server_error", False)
     assert target.script.calls["stumbled"] < 12
@@ -55,7 +66,7 @@ def test_a_server_that_fails_at_reading_as_well_is_waited_for(target: MemoryTarg
     target.put({"resourceType": "Endpoint", "id": "e"})
     target.script.next("send", *[BROKEN] * send.FAILURES)
     target.script.next("fetch", *[BROKEN] * 20)
-    assert landed(sender(target, sentinel=("Endpoint/e",)).deliver(pairs(2))) == references(pairs(2))
+    assert undelivered(target, pairs(2), sentinel=("Endpoint/e",)) == set()
     assert target.script.calls["fetch"] == 21
 
 
@@ -71,8 +82,8 @@ def test_after_a_lost_answer_only_what_is_missing_is_sent_again(target: MemoryTa
         target.put({**orjson.loads(entry.body), "meta": {"versionId": "1"}, "text": {"status": "theirs"}})
     target.script.next("send", LOST)
     answers = sender(target).deliver(entries)
-    assert landed(answers) == references(entries)
-    assert set(target.sent[0][1]) == references(entries[2:])
+    assert missing(entries, answers) == set()
+    assert set(target.sent[0][1]) == missing(entries[2:], {})
     assert answers[key("Patient/p0")].version_id == "1"
 
 
@@ -80,7 +91,7 @@ def test_after_a_lost_answer_to_a_commit_nothing_is_sent_again(target: MemoryTar
     target.script.next("sent", LOST)
     one = sender(target)
     before = one.sizer.aim_bytes
-    assert landed(one.deliver(pairs(3))) == references(pairs(3))
+    assert missing(pairs(3), one.deliver(pairs(3))) == set()
     assert len(target.sent) == 1
     assert one.sizer.aim_bytes < before
 
@@ -104,8 +115,8 @@ def test_the_former_version_is_not_taken_for_what_was_sent(target: MemoryTarget)
 def test_what_cannot_be_read_back_is_sent_again(target: MemoryTarget) -> None:
     target.script.next("sent", LOST)
     target.script.always("fetch", Refused("no batch of reads here", peer="fhir", status=405))
-    assert landed(sender(target).deliver(pairs(2))) == references(pairs(2))
-    assert [kind for kind, _ in target.sent] == ["transaction"] * 2
+    assert undelivered(target, pairs(2)) == set()
+    assert kinds(target) == ["transaction"] * 2
 
 
 def test_reading_back_waits_for_the_server(target: MemoryTarget) -> None:
@@ -119,27 +130,18 @@ def test_reading_back_waits_for_the_server(target: MemoryTarget) -> None:
 # --- another server -------------------------------------------------------------------------------------------------
 
 
-def emptied(target: MemoryTarget) -> BundleSender:
-    """The server lost its Endpoint and its Patients."""
-    target.habits.checks_references = True
-    return sender(target, sentinel=("Endpoint/e",))
-
-
 @pytest.mark.parametrize(
-    "entries", [[imaging(1), imaging(2)], [imaging(1)]], ids=["refused whole", "refused as an entry"]
+    ("numbers", "refused"),
+    [((1, 2), {}), ((1,), {}), ((1,), {"ImagingStudy/s1": 422})],
+    ids=["a transaction", "an entry", "a batch refused whole"],
 )
 def test_a_refusal_of_a_server_that_lost_its_endpoint_means_another_server(
-    target: MemoryTarget, entries: list[Entry]
+    target: MemoryTarget, numbers: tuple[int, ...], refused: dict[str, int]
 ) -> None:
+    """It lost its Patients, too."""
+    target.habits.refuses_whole, target.habits.refused = bool(refused), refused
     with pytest.raises(TargetReplaced):
-        emptied(target).deliver(entries)
-
-
-def test_a_batch_refused_whole_by_another_server_is_seen_too(target: MemoryTarget) -> None:
-    target.habits.refuses_whole = True
-    target.habits.refused["ImagingStudy/s1"] = 422
-    with pytest.raises(TargetReplaced):
-        emptied(target).deliver([imaging(1)])
+        sender(target, sentinel=("Endpoint/e",)).deliver([*map(imaging, numbers)])
 
 
 def test_a_refusal_of_the_server_that_we_know_is_a_refusal(target: MemoryTarget) -> None:

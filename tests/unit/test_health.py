@@ -20,6 +20,7 @@ from indexer.errors import (
 )
 from indexer.health import ServerHealth
 from tests.fakes.memory import Clock, Script
+from tests.unit.world import quick
 
 DOWN = Unavailable("down", peer="orthanc main", status=503)
 DENIED = AccessDenied("who?", peer="orthanc main", status=401)
@@ -36,20 +37,15 @@ def health(clock: Clock) -> ServerHealth:
     return ServerHealth(peer="orthanc", source="main", stop=threading.Event(), clock=clock, monotonic=clock)
 
 
-def quick() -> ServerHealth:
-    return ServerHealth(peer="fhir", stop=threading.Event(), initial_s=0.001, max_s=0.002)
-
-
-def asking(*errors: Exception) -> tuple[Script, Callable[[], str]]:
-    """Something to ask for that fails so often before it goes well, and what counts how often it was asked."""
-    script = Script()
+def asked(*errors: Exception, tries: int | None = None) -> tuple[int, bool, type[Exception] | None]:
+    """Ask for what fails so before it goes well: how often that was, how the server is, and the last error."""
+    health, script = quick("fhir", max_s=0.002), Script()
     script.next("ask", *errors)
-
-    def ask() -> str:
-        script.play("ask")
-        return "answer"
-
-    return script, ask
+    try:
+        health.call("read", lambda: script.play("ask"), **({} if tries is None else {"tries": tries}))
+    except IndexerError as error:
+        return script.calls["ask"], health.is_well, type(error)
+    return script.calls["ask"], health.is_well, None
 
 
 def fail(
@@ -152,9 +148,8 @@ def test_the_state_says_what_status_shows(health: ServerHealth, clock: Clock) ->
 
 @pytest.mark.parametrize("error", [DOWN, ProtocolViolation("?", peer="fhir"), Conflict("409", peer="fhir")])
 def test_a_call_asks_until_the_server_does_it(error: PeerError) -> None:
-    health, (script, ask) = quick(), asking(error, error)
-    assert health.call("read", ask) == "answer"
-    assert (script.calls["ask"], health.is_well) == (3, True)
+    assert asked(error, error) == (3, True, None)
+    assert quick("fhir").call("read", lambda: "answer") == "answer"
 
 
 @pytest.mark.parametrize(
@@ -166,21 +161,19 @@ def test_a_call_asks_until_the_server_does_it(error: PeerError) -> None:
     ],
 )
 def test_what_is_refused_is_not_asked_again_and_shows_that_the_server_is_back(error: IndexerError) -> None:
-    health, (script, ask) = quick(), asking(DOWN, error)
-    with pytest.raises(type(error)):
-        health.call("read", ask)
-    assert (script.calls["ask"], health.is_well) == (2, True)
+    assert asked(DOWN, error) == (2, True, type(error))
 
 
-@pytest.mark.parametrize(("error", "tries", "asked"), [(DOWN, 3, 3), (DOWN, 1, 1), (DENIED, 3, 1)])
-def test_somebody_who_waits_for_the_answer_gets_the_last_failure(error: PeerError, tries: int, asked: int) -> None:
-    health, (script, ask) = quick(), asking(*[error] * 9)
-    with pytest.raises(type(error)):
-        health.call("read", ask, tries=tries)
-    assert (script.calls["ask"], health.is_well) == (asked, False)
+@pytest.mark.parametrize(("error", "tries", "count"), [(DOWN, 3, 3), (DOWN, 1, 1), (DENIED, 3, 1)])
+def test_somebody_who_waits_for_the_answer_gets_the_last_failure(error: PeerError, tries: int, count: int) -> None:
+    assert asked(*[error] * 9, tries=tries) == (count, False, type(error))
 
 
-@pytest.mark.parametrize("wait", [lambda one: one.wait("read", DOWN), lambda one: one.call("read", asking(DOWN)[1])])
+def down() -> None:
+    raise DOWN
+
+
+@pytest.mark.parametrize("wait", [lambda one: one.wait("read", DOWN), lambda one: one.call("read", down)])
 def test_a_stop_ends_a_wait_at_once(health: ServerHealth, wait: Callable[[ServerHealth], Any]) -> None:
     health.initial_s = health.max_s = 1000
     health.stop.set()

@@ -19,8 +19,6 @@ from tests.fakes.memory import study
 from tests.unit.cli_site import CommandLine, assert_says
 from tests.unit.world import wait_until
 
-# --- exit codes and errors ------------------------------------------------------------------------------------------
-
 
 def test_help_lists_the_commands_and_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["--help"]) == 0
@@ -132,9 +130,6 @@ def test_a_command_imports_only_what_it_needs(
     assert unused & set(done.stdout.split()) == set()
 
 
-# --- what is opened -------------------------------------------------------------------------------------------------
-
-
 def test_two_addresses_do_without_a_file(line: CommandLine, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     addresses = ["--orthanc", "http://127.0.0.1:8042", "--fhir", "http://fhir.example/fhir"]
     assert cli.main(["status", *addresses, "--ledger", str(tmp_path / "tried.db")]) == 0
@@ -165,9 +160,6 @@ def test_logging_is_set_up_and_warnings_are_told(
     assert "inline" not in " ".join([*problems, out, err])
 
 
-# --- signals --------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_first_signal_asks_and_the_second_ends(line: CommandLine, number: signal.Signals) -> None:
     stop = threading.Event()
@@ -190,9 +182,6 @@ def test_run_follows_until_it_is_signalled(line: CommandLine) -> None:
     assert line.call("run")[0] == 0
     thread.join()
     assert line.target.imaging_study("1.2.3")["numberOfInstances"] == 2
-
-
-# --- small commands -------------------------------------------------------------------------------------------------
 
 
 def test_config_check_says_what_it_found_and_warns(line: CommandLine) -> None:

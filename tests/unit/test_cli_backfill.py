@@ -47,9 +47,6 @@ def meanwhile(line: CommandLine, act: Callable[[], None], *arguments: str, code:
     return out
 
 
-# --- alone ----------------------------------------------------------------------------------------------------------
-
-
 def test_everything_is_sent_once(archive: CommandLine) -> None:
     assert archive.out("backfill") == ALL
     assert len(archive.target.written) == 5 + 3 + 1
@@ -140,9 +137,6 @@ def test_a_wrong_setting_ends_it(archive: CommandLine) -> None:
     )
 
 
-# --- beside a daemon ------------------------------------------------------------------------------------------------
-
-
 def test_beside_a_drainer_it_marks_and_watches(archive: CommandLine) -> None:
     """The other process takes and settles until the marks are gone."""
     archive.out("status")
@@ -173,9 +167,6 @@ def test_when_the_drainer_dies_it_drains_itself(archive: CommandLine) -> None:
     assert len(archive.target.of_type("ImagingStudy")) == 5
 
 
-# --- progress -------------------------------------------------------------------------------------------------------
-
-
 def test_without_a_terminal_lines_tell_the_progress_as_time_passes(
     archive: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,9 +182,6 @@ def test_on_a_terminal_a_bar_shows_the_progress(archive: CommandLine, monkeypatc
     monkeypatch.setattr(progress, "ERRORS", Console(file=screen, force_terminal=True, width=120))
     archive.out("backfill")
     assert_says(screen.getvalue(), "5/5", "10 instances")
-
-
-# --- dry run --------------------------------------------------------------------------------------------------------
 
 
 def test_a_dry_run_writes_nothing(archive: CommandLine) -> None:

@@ -32,9 +32,6 @@ def source(**keys: Any) -> list[dict[str, Any]]:
     return [{"name": "main", "orthanc": "http://127.0.0.1:8042", **keys}]
 
 
-# --- the names in the configuration are those of the mapping ----------------------------------------------------------
-
-
 def test_every_preset_can_be_chosen() -> None:
     assert list(get_args(Preset)) == list(mapping.presets())
 
@@ -52,9 +49,6 @@ def test_every_element_that_the_flow_can_send_has_a_switch_that_shows_the_defaul
 @pytest.mark.parametrize("name", get_args(Preset))
 def test_no_preset_needs_what_is_not_offered(name: str) -> None:
     assert not mapping.elements_for(mapping.presets()[name]) & NOT_OFFERED
-
-
-# --- rules ------------------------------------------------------------------------------------------------------------
 
 
 def test_rules_of_a_small_configuration_are_those_of_the_mapping(line: CommandLine) -> None:
@@ -93,9 +87,6 @@ def test_rules_know_the_systems_of_the_site(line: CommandLine) -> None:
     assert (made.meta_source, made.requires_access_token) == ("urn:oid:1.2.9", True)
 
 
-# --- access ---------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("keys", "header"),
     [
@@ -116,9 +107,6 @@ def test_archives_and_the_fhir_server_know_us_by_the_same_keys(
     for access in (read.sources[0], read.target):
         request = requests.Request("GET", "http://127.0.0.1/", auth=auth_of(access)).prepare()
         assert request.headers.get("Authorization") == header
-
-
-# --- releases ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("version", "release"), VERSIONS.items())

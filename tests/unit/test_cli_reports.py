@@ -29,9 +29,6 @@ def mark(line: CommandLine, uid: str, **options: Any) -> None:
         ledger.mark([Mark(location=line.source.find(uid)[0], reason="changes", **options)], time.time())
 
 
-# --- status ---------------------------------------------------------------------------------------------------------
-
-
 def test_status_of_a_site_that_never_ran(line: CommandLine) -> None:
     out = line.out("status")
     assert_says(
@@ -110,9 +107,6 @@ def test_status_prints_names_as_they_are(line: CommandLine, monkeypatch: pytest.
     assert_says(line.out("status"), "reachable FHIR [/beta] [red] 4.0.1")
 
 
-# --- show -----------------------------------------------------------------------------------------------------------
-
-
 def test_show_of_a_study_that_is_as_it_should_be(indexed: CommandLine) -> None:
     out, fhir_id = indexed.out("show", "1.2.3"), imaging_study_id("1.2.3")
     assert_says(
@@ -180,9 +174,6 @@ def test_show_prints_what_would_be_sent(indexed: CommandLine) -> None:
     assert "no patient number" in err
 
 
-# --- verify ---------------------------------------------------------------------------------------------------------
-
-
 def test_verify_of_an_index_that_is_true(indexed: CommandLine) -> None:
     assert indexed.out("verify") == "Compared 2 studies, 2 series, 4 instances.\n1 in quarantine: 1.2.4\nEqual.\n"
 
@@ -210,9 +201,6 @@ def test_verify_as_json(indexed: CommandLine) -> None:
     differences = ["missing study", "subject is missing or has another identifier"]
     finding = {"study_instance_uid": "1.2.3", "differences": differences}
     assert finding in indexed.json("verify", "--json", code=1)["findings"]
-
-
-# --- quarantine -----------------------------------------------------------------------------------------------------
 
 
 def test_quarantine_lists_shows_and_replays(indexed: CommandLine) -> None:

@@ -18,9 +18,6 @@ def refuse(world: World, uid: str) -> None:
     world.target.habits.refused[f"ImagingStudy/{imaging_study_id(uid)}"] = 422
 
 
-# --- read at one go ---------------------------------------------------------------------------------------------------
-
-
 def test_small_studies_are_read_at_one_go(world: World) -> None:
     world.source.reads_together = True
     world.publish(*many(40))
@@ -47,9 +44,6 @@ def test_a_study_under_two_patients_is_not_read_with_others(world: World) -> Non
     world.publish(*many(3))
     assert world.quarantined == {"1.2.1": "identity_conflict"}
     assert len(world.studies) == 2
-
-
-# --- once, and only what changed ------------------------------------------------------------------------------------
 
 
 def test_every_study_patient_and_endpoint_is_sent_once(world: World) -> None:
@@ -122,9 +116,6 @@ def test_a_study_that_changes_during_the_flight_stays_dirty(world: World, step: 
     assert world.dirty() is None
 
 
-# --- bad studies ----------------------------------------------------------------------------------------------------
-
-
 def test_bad_studies_do_not_stop_the_others_and_a_replay_publishes_them(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -176,9 +167,6 @@ def test_a_study_that_waits_for_its_issuer_is_published_when_it_can_be_read(worl
     assert len(world.studies) == 1
 
 
-# --- Bundles --------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("most", [1, 3, 10])
 def test_a_bundle_keeps_within_its_entries(world: World, most: int) -> None:
     world.send_by(limits=Limits(max_entries=most))
@@ -216,9 +204,6 @@ def test_two_bundles_in_flight_never_share_a_patient(world: World) -> None:
     world.send_by(limits=Limits(max_entries=3))
     world.publish(*[study(f"1.2.{number}") for number in range(20)])
     assert (most, flying) == ([1], [0])
-
-
-# --- pace -----------------------------------------------------------------------------------------------------------
 
 
 def test_live_changes_go_before_a_backfill_that_is_held_back(world: World) -> None:

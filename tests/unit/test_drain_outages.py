@@ -19,9 +19,6 @@ def changed(world: World) -> World:
     return world
 
 
-# --- outages --------------------------------------------------------------------------------------------------------
-
-
 def test_an_outage_of_the_source_costs_no_attempts(world: World) -> None:
     world.source.script.next("read", *[DOWN] * 20)
     world.publish(*many(4))
@@ -104,9 +101,6 @@ def test_a_wrong_configuration_is_no_fault_of_a_study(world: World) -> None:
     with pytest.raises(ConfigError):
         world.publish(study())
     assert world.quarantined == {}
-
-
-# --- stop -----------------------------------------------------------------------------------------------------------
 
 
 def test_it_runs_until_it_is_stopped_and_sees_new_marks(world: World) -> None:

@@ -127,9 +127,6 @@ def test_without_samples_the_issuer_is_not_asked_for(world: World) -> None:
     assert world.source.script.calls["sample"] == 0
 
 
-# --- whose fault is it ----------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     "error",
     [
@@ -167,9 +164,6 @@ def test_a_source_that_fails_on_everything_is_an_outage(world: World, error: Pee
     task = replace(taken(world), attempts=schedule.ATTEMPTS - 1)
     with pytest.raises(type(error)):
         world.reader.read(task)
-
-
-# --- locations ----------------------------------------
 
 
 def test_one_study_under_two_patients_is_an_identity_conflict_until_one_copy_is_gone(world: World) -> None:

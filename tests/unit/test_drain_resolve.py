@@ -56,9 +56,6 @@ def resolved(world: World, waited_s: float = 0.0) -> Settlement:
     return settlement
 
 
-# --- which Patient --------------------------------------------------------------------------------------------------
-
-
 def test_the_patient_that_is_there_is_referred_to_and_left_alone(world: World) -> None:
     world.target.put(theirs())
     world.publish(study("1.2.3"), study("1.2.4"))
@@ -154,9 +151,6 @@ def test_a_corrected_number_leads_to_the_other_patient(world: World) -> None:
     assert set(subjects) <= world.target.held.keys()
 
 
-# --- whose words ----------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("update", "own", "of_others"),
     [("never", "Muster", None), ("when_ours", "Neu", None), ("always", "Neu", "Neu")],
@@ -184,9 +178,6 @@ def test_two_numbers_of_one_patient_of_others_write_it_once(world: World) -> Non
     (patient,) = world.target.of_type("Patient")
     assert (patient["id"], patient["name"][0]["family"]) == ("ehr-1", "New")
     assert len(world.studies) == 2
-
-
-# --- a Patient that is gone -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("fhir_id", "update"), [("ehr-9", "when_ours"), (None, "always")])
@@ -224,9 +215,6 @@ def test_a_patient_that_is_gone_again_and_again_is_asked_for_ever_more_rarely(wo
     assert world.dirty().due_at >= world.clock() + 15
 
 
-# --- a server that does not look ------------------------------------------------------------------------------------
-
-
 def test_a_server_that_cannot_search_is_told_with_a_way_out(world: World) -> None:
     world.target.script.always("look_up", NOT_FOR_YOU)
     with pytest.raises(Refused) as raised:
@@ -240,9 +228,6 @@ def test_one_identifier_that_is_not_looked_for_stops_nobody_else(world: World, e
     world.publish(*[study(f"1.2.{number}", patient_id=f"P{number}") for number in range(10)])
     assert len(world.studies) == 9
     assert world.quarantined == {"1.2.7": cause}
-
-
-# --- other references -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,6 @@ from indexer.sync.drain import send
 from tests.fakes.memory import MemoryTarget
 from tests.unit.delivery import CONFLICT, DOWN, imaging, key, kinds, missing, pairs, patient, sender, undelivered
 
-# --- types ----------------------------------------------------------------------------------------------------------
-
 P0, P1, S0, S1 = "Patient/p0", "Patient/p1", "ImagingStudy/s0", "ImagingStudy/s1"
 
 
@@ -76,9 +74,6 @@ def test_a_guilty_entry_teaches_no_limit(target: MemoryTarget) -> None:
     assert one.types == TypePolicy()
 
 
-# --- refused --------------------------------------------------------------------------------------------------------
-
-
 def test_a_guilty_entry_in_a_transaction_does_not_stop_the_others(target: MemoryTarget) -> None:
     target.habits.refused["ImagingStudy/s7"] = 422
     answers = sender(target).deliver(pairs(50))
@@ -125,9 +120,6 @@ def test_an_outcome_is_told_without_what_was_sent(target: MemoryTarget) -> None:
     assert text.startswith("status 422: ")
 
 
-# --- too large ------------------------------------------------------------------------------------------------------
-
-
 def test_a_bundle_that_is_too_large_is_halved_until_it_fits(target: MemoryTarget) -> None:
     target.habits.max_bytes = 900
     one = sender(target)
@@ -142,9 +134,6 @@ def test_one_entry_that_is_too_large_is_named(target: MemoryTarget) -> None:
     answers = sender(target).deliver(pairs(2))
     assert {answer.cause for answer in answers.values()} == {"too_large"}
     assert all(answer.is_final for answer in answers.values())
-
-
-# --- put off --------------------------------------------------------------------------------------------------------
 
 
 def test_a_conflict_is_repeated_and_never_bisected(target: MemoryTarget) -> None:
@@ -193,9 +182,6 @@ def test_a_stop_ends_the_waiting(target: MemoryTarget) -> None:
     stop.set()
     with pytest.raises(Interrupted):
         one.deliver(pairs(1))
-
-
-# --- measures -------------------------------------------------------------------------------------------------------
 
 
 def test_the_size_follows_the_time_and_busy_time_is_counted(target: MemoryTarget) -> None:

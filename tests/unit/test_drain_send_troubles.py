@@ -28,8 +28,6 @@ from tests.unit.delivery import (
     undelivered,
 )
 
-# --- a server that stumbles -----------------------------------------------------------------------------------------
-
 
 def test_a_server_that_fails_for_a_moment_gets_the_same_bundle_again(target: MemoryTarget) -> None:
     target.script.next("send", *[BROKEN] * (send.FAILURES - 1))
@@ -68,9 +66,6 @@ def test_a_server_that_fails_at_reading_as_well_is_waited_for(target: MemoryTarg
     target.script.next("fetch", *[BROKEN] * 20)
     assert undelivered(target, pairs(2), sentinel=("Endpoint/e",)) == set()
     assert target.script.calls["fetch"] == 21
-
-
-# --- an answer that was lost ----------------------------------------------------------------------------------------
 
 
 LOST = AnswerLost("timed out", peer="fhir")
@@ -125,9 +120,6 @@ def test_reading_back_waits_for_the_server(target: MemoryTarget) -> None:
     sender(target).deliver(pairs(2))
     assert target.script.calls["fetch"] == 4
     assert len(target.sent) == 1
-
-
-# --- another server -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ ACCEPTED = Answer(entry_status=EntryStatus.ACCEPTED, fhir_id="s1", version_id="4
 REFUSED = Answer(entry_status=EntryStatus.REFUSED, cause="invalid", text="status 422: error")
 RETRY = Answer(entry_status=EntryStatus.RETRY, cause="retry")
 NOW = 1000.0
+BASIS = "20240101 0 1"
 STUDY, PATIENT = ResourceKey("ImagingStudy", "1.2.1"), ResourceKey("Patient", KEY)
 
 
@@ -35,55 +36,48 @@ def settle(study: MappedStudy, answers: dict[ResourceKey, Answer], held: Patient
 def test_a_study_that_landed_is_published() -> None:
     done = settle(mapped(), {PATIENT: replace(ACCEPTED, fhir_id="p1"), STUDY: ACCEPTED})
     assert isinstance(done, Settled)
-    assert done.published is not None
     assert (done.published.fhir_id, done.published.version_id, done.published.published_at) == ("s1", "4", NOW)
     assert done.published.references == "Endpoint/e1 Patient/p1", "as the server gave them"
-    assert done.patient is not None
     assert (done.patient.fhir_id, done.written) == ("p1", (PATIENT, STUDY))
 
 
-def test_only_the_patient_was_due() -> None:
-    done = settle(mapped(), {PATIENT: ACCEPTED})
+@pytest.mark.parametrize(
+    ("answers", "held", "written"), [({PATIENT: ACCEPTED}, None, (PATIENT,)), ({}, known(patient("a", BASIS)), ())]
+)
+def test_only_the_patient_or_nothing_was_due(
+    answers: dict[ResourceKey, Answer], held: Patient | None, written: tuple[ResourceKey, ...]
+) -> None:
+    done = settle(mapped(basis=BASIS), answers, held)
     assert isinstance(done, Settled)
-    assert (done.published, done.written) == (None, (PATIENT,))
+    assert (done.published, done.written) == (None, written)
     assert done.patient is not None
 
 
-def test_nothing_was_due() -> None:
-    done = settle(mapped(), {}, known(patient("a", "20240101 0 1")))
-    assert isinstance(done, Settled)
-    assert (done.published, done.written) == (None, ())
-
-
-def test_a_refused_study_goes_to_quarantine_with_the_server_s_words() -> None:
-    done = settle(mapped(), {PATIENT: ACCEPTED, STUDY: REFUSED})
+@pytest.mark.parametrize("of_patient", [ACCEPTED, REFUSED])
+def test_a_refused_study_goes_to_quarantine_with_the_server_s_words(of_patient: Answer) -> None:
+    done = settle(mapped(), {PATIENT: of_patient, STUDY: REFUSED})
     assert isinstance(done, Quarantined)
     assert (done.cause, done.text) == ("invalid", "status 422: error")
     assert "quarantine replay" in done.hint
 
 
-def test_a_study_of_a_refused_patient_goes_to_quarantine() -> None:
-    assert isinstance(settle(mapped(), {PATIENT: REFUSED, STUDY: REFUSED}), Quarantined)
-
-
-@pytest.mark.parametrize(("attempts", "expected_s"), [(0, 30.0), (3, 240.0), (20, 6 * 3600.0)])
-def test_what_is_put_off_waits_longer_each_time(attempts: int, expected_s: float) -> None:
-    done = settle(mapped(attempts=attempts), {PATIENT: ACCEPTED, STUDY: RETRY})
+@pytest.mark.parametrize(
+    ("attempts", "retry_after_s", "due_in_s"),
+    [(0, None, 30.0), (3, None, 240.0), (20, None, 6 * 3600.0), (0, 9.0, 9.0)],
+)
+def test_what_is_put_off_waits_longer_each_time_or_as_the_server_asks(
+    attempts: int, retry_after_s: float | None, due_in_s: float
+) -> None:
+    answers = {PATIENT: ACCEPTED, STUDY: replace(RETRY, retry_after_s=retry_after_s)}
+    done = settle(mapped(attempts=attempts), answers)
     assert isinstance(done, Deferred)
-    assert (done.due_in_s, done.cause, done.counts) == (expected_s, "retry", True)
-
-
-def test_what_is_put_off_waits_as_long_as_the_server_asks() -> None:
-    done = settle(mapped(), {PATIENT: replace(RETRY, retry_after_s=9.0), STUDY: RETRY})
-    assert isinstance(done, Deferred)
-    assert done.due_in_s == 9.0
+    assert (done.due_in_s, done.cause, done.counts) == (due_in_s, "retry", True)
 
 
 @pytest.mark.parametrize("answer", [REFUSED, RETRY])
 def test_a_patient_that_landed_is_known_although_its_study_did_not(answer: Answer) -> None:
     study = mapped()
     done = settle(study, {PATIENT: ACCEPTED, STUDY: answer})
-    assert study.patient is not None
     assert done.patient == replace(study.patient, fhir_id="s1", version_id="4")
     assert settle(study, {PATIENT: answer, STUDY: answer}).patient is None
     done = settle(study, {STUDY: answer}, known(study.patient))

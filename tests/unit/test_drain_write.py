@@ -160,9 +160,6 @@ def test_force_brings_our_values_back_and_leaves_what_others_added(annotated: Wo
     assert annotated.verify().is_equal
 
 
-# --- answers that were lost, processes that died --------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("is_annotated", [False, True])
 def test_a_lost_answer_is_no_conflict_and_what_others_wrote_after_it_survives(world: World, is_annotated: bool) -> None:
     world.publish(study())
@@ -217,9 +214,6 @@ def test_exclusive_sends_what_a_dead_process_may_not_have_sent(world: World) -> 
     world.publish(study())
     world.drain()
     assert "description" not in world.study()
-
-
-# --- one bad resource -----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -43,21 +43,17 @@ def planned(*studies: MappedStudy, **options: Any) -> tuple[Action, Patient]:
 
 def confirmed(study: MappedStudy, **changes: Any) -> Published:
     references = plan(study).references
-    values = {"fingerprint": study.fingerprint, "references": bound_references(study, references), **changes}
+    stated = {"fingerprint": study.fingerprint, "references": bound_references(study, references)}
     return Published(
         study_instance_uid=study.key.key,
         fhir_id=study_id(),
         version_id="3",
-        mapping_generation=1,
         last_update=None,
         number_of_series=1,
         number_of_instances=2,
         patient_key=KEY,
-        **values,
+        **{"mapping_generation": 1, **stated, **changes},
     )
-
-
-# --- patients -------------------------------------------------------------------------------------------------------
 
 
 def test_a_new_patient_goes_once_with_all_its_studies() -> None:
@@ -132,9 +128,6 @@ def test_one_patient_of_others_under_two_numbers_is_written_once() -> None:
     assert [row.basis for row in found.patients.values()] == ["2024", "2020"]
 
 
-# --- studies --------------------------------------------------------------------------------------------------------
-
-
 def test_a_study_is_created_where_nothing_stands() -> None:
     action = plan(mapped(), hits={study_lookup("1.2.1"): ()}).actions[STUDY]
     assert (action.verb, action.fhir_id, action.version_id) == (Verb.CREATE, study_id(), None)
@@ -146,21 +139,23 @@ def test_a_study_that_may_stand_there_is_updated(bearers: tuple[str, ...] | None
     assert plan(mapped(), hits={study_lookup("1.2.1"): bearers}).actions[STUDY].verb is Verb.UPDATE
 
 
-def test_what_is_confirmed_stays() -> None:
-    study = mapped()
-    action = plan(mapped(published=confirmed(study))).actions[STUDY]
-    assert (action.verb, action.version_id) == (Verb.NOTHING, "3")
-    assert plan(mapped(published=confirmed(study), force=True)).actions[STUDY].verb is Verb.UPDATE
-
-
-@pytest.mark.parametrize("changes", [{"fingerprint": "other"}, {"references": "Endpoint/e1 Patient/other"}])
-def test_what_differs_is_updated(changes: dict[str, str]) -> None:
-    assert plan(mapped(published=confirmed(mapped(), **changes))).actions[STUDY].verb is Verb.UPDATE
-
-
-def test_another_endpoint_is_a_difference() -> None:
-    found = plan(mapped(published=confirmed(mapped())), endpoints={"main": "e2"})
-    assert found.actions[STUDY].verb is Verb.UPDATE
+@pytest.mark.parametrize(
+    ("changes", "force", "endpoint_id", "verb"),
+    [
+        ({}, False, "e1", Verb.NOTHING),
+        ({}, True, "e1", Verb.UPDATE),
+        ({"fingerprint": "other"}, False, "e1", Verb.UPDATE),
+        ({"mapping_generation": 0}, False, "e1", Verb.UPDATE),
+        ({"references": "Endpoint/e1 Patient/other"}, False, "e1", Verb.UPDATE),
+        ({}, False, "e2", Verb.UPDATE),
+    ],
+)
+def test_what_is_confirmed_stays_and_what_differs_is_updated(
+    changes: dict[str, Any], force: bool, endpoint_id: str, verb: Verb
+) -> None:
+    study = mapped(published=confirmed(mapped(), **changes), force=force)
+    action = plan(study, endpoints={"main": endpoint_id}).actions[STUDY]
+    assert (action.verb, action.version_id) == (verb, "3")
 
 
 @pytest.mark.parametrize(("hits", "reference"), [(("S/1",), "S/1"), ((), None), (("S/1", "S/2"), None), (None, None)])
@@ -180,9 +175,6 @@ def test_a_study_without_a_patient_of_its_own() -> None:
     found = plan(mapped(patient=None))
     assert (list(found.actions), found.patients) == ([STUDY], {})
     assert found.actions[STUDY].patient_key is None
-
-
-# --- Endpoints and withdrawals --------------------------------------------------------------------------------------
 
 
 def test_an_endpoint_is_written_if_it_is_new_or_changed() -> None:

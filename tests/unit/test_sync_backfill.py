@@ -142,9 +142,6 @@ def test_only_the_selected_sources_are_marked(archive: World, second: MemorySour
     assert marked(archive, ALL, second).marked == 6
 
 
-# --- the daemon after it --------------------------------------------------------------------------------------------
-
-
 def test_the_daemon_follows_from_a_whole_backfill(archive: World) -> None:
     """From where the feed was before it, and further back by what may become visible late."""
     end = archive.source.end(has_overlap=True)

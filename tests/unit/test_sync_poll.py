@@ -100,9 +100,6 @@ def test_starting_now_skips_history(world: World) -> None:
     assert [task.study_instance_uid for task in world.take()] == ["1.2.2"]
 
 
-# --- another database -----------------------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def settled(world: World) -> World:
     """Three studies are known and settled."""

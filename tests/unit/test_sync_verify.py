@@ -93,9 +93,6 @@ def test_a_missing_or_wrong_endpoint_is_named(true_world: World, change: Json | 
     assert findings(true_world) == {reference: ("missing or wrong Endpoint",)}
 
 
-# --- extra studies --------------------------------------------------------------------------------------------------
-
-
 def test_a_study_that_no_source_holds_any_more_is_extra_unless_it_is_gone_on_both_sides(true_world: World) -> None:
     true_world.source.remove("orthanc-1.2.7")
     assert findings(true_world) == {"1.2.7": ("extra study: no source holds it",)}
@@ -117,9 +114,6 @@ def test_a_server_that_cannot_search_by_endpoint_is_noted(true_world: World) -> 
     report = true_world.verify()
     assert report.is_equal
     assert len(report.notes) == 1
-
-
-# --- listed apart ---------------------------------------------------------------------------------------------------
 
 
 def test_quarantined_studies_are_listed_apart(true_world: World) -> None:
@@ -144,9 +138,6 @@ def test_a_study_that_vanishes_while_it_is_compared_is_no_difference(true_world:
     true_world.source.put(study("1.3.1"))
     true_world.source.script.next("read 1.3.1", lambda: true_world.source.remove("orthanc-1.3.1"))
     assert lists(true_world) == ([], [], 12)
-
-
-# --- a busy world ---------------------------------------------------------------------------------------------------
 
 
 def test_a_study_that_is_published_between_the_two_reads_is_no_difference(true_world: World) -> None:

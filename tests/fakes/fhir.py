@@ -15,7 +15,7 @@ _ROOT = "/fhir"
 _CONTROLS = frozenset({"_count", "_offset", "_elements"})
 
 
-class FakeFhir:
+class FakeFhir(Store):
     """A FHIR server on loopback; a context manager.
 
     Parameters
@@ -32,9 +32,8 @@ class FakeFhir:
     """
 
     def __init__(self, habits: Habits | None = None, *, fhir_version: str = "4.0.1") -> None:
-        self.habits = habits or Habits()
+        super().__init__(habits or Habits())
         self.fhir_version = fhir_version
-        self.store = Store(self.habits)
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"fake": self}))
         self._server.daemon_threads = True
         self._server.block_on_close = False
@@ -55,27 +54,6 @@ class FakeFhir:
         """Base address, through the proxy."""
         return self.proxy.url
 
-    def resources(self, resource_type: str) -> dict[str, Json]:
-        """What is held of one type, by id, without versions."""
-        with self.store.lock:
-            return {resource["id"]: resource for resource in self.store.of_type(resource_type)}
-
-    def version(self, reference: str) -> int:
-        """Newest version of ``Type/id``, 0 if it was never there."""
-        return self.store.versions[reference]
-
-    def put(self, resource: Json) -> None:
-        """Write as somebody else would."""
-        self.store.put(resource)
-
-    def delete(self, reference: str) -> None:
-        """Delete as somebody else would."""
-        self.store.delete(reference)
-
-    def wipe(self) -> None:
-        """Lose everything, as a restored or replaced server has."""
-        self.store.wipe()
-
     def answer(self, method: str, target: str, body: bytes, if_match: str | None, host: str) -> Json:
         """Document that answers a request; raises `HttpError`."""
         if self.habits.max_bytes is not None and len(body) > self.habits.max_bytes:
@@ -83,9 +61,9 @@ class FakeFhir:
         parts = urlsplit(target)
         path = parts.path.removeprefix(_ROOT).strip("/")
         query = dict(parse_qsl(parts.query))
-        with self.store.lock:
+        with self.lock:
             if method == "POST" and not path:
-                return self.store.bundle(_object(body))
+                return self.bundle(_object(body))
             if method == "POST" and path.endswith("/_search") and self.habits.has_post_search:
                 return self._searched(path.removesuffix("/_search"), dict(parse_qsl(body.decode())), host)
             if method == "GET" and path == "metadata" and self.habits.has_metadata:
@@ -98,18 +76,18 @@ class FakeFhir:
         if path.count("/") != 1 or method not in {"GET", "PUT", "DELETE"}:
             raise HttpError(404, "no such place", "not-supported")
         if method == "GET":
-            return self.store.read(path)
+            return self.read(path)
         if method == "DELETE":
-            self.store.delete(path)
+            self.delete(path)
             return {"resourceType": "OperationOutcome", "issue": []}
         resource = _object(body)
-        self.store.check_references(resource)
-        self.store.update(path, resource, if_match)
-        return self.store.read(path)
+        self.check_references(resource)
+        self.update(path, resource, if_match)
+        return self.read(path)
 
     def _searched(self, resource_type: str, params: Mapping[str, str], host: str) -> Json:
         wanted = {name: value for name, value in params.items() if name not in _CONTROLS}
-        found = list(self.store.search(resource_type, wanted))
+        found = list(self.search(resource_type, wanted))
         offset = int(params.get("_offset", "0"))
         end = offset + min(int(params.get("_count", self.habits.page)), self.habits.page)
         elements = params["_elements"].split(",") if "_elements" in params else None

@@ -104,11 +104,11 @@ def test_send_under_a_fault(
         server.send(*bundle_of(patient("secret"), patient("b")))
     assert type(raised.value) is error
     assert fake.proxy.faults_injected == 1
-    assert bool(fake.resources("Patient")) is is_committed
+    assert bool(fake.of_type("Patient")) is is_committed
     assert "secret" not in f"{raised.value} {raised.value.hint}"
     # The same Bundle goes through as soon as the fault is gone.
     assert [one.status // 100 for one in server.send(*bundle_of(patient("secret"), patient("b")))] == [2, 2]
-    assert fake.version("Patient/b") == 1
+    assert fake.versions["Patient/b"] == 1
 
 
 def test_retry_after_is_handed_on(fake: FakeFhir, server: FhirServer) -> None:

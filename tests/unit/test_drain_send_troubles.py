@@ -124,7 +124,7 @@ def test_reading_back_waits_for_the_server(target: MemoryTarget) -> None:
 
 @pytest.mark.parametrize(
     ("numbers", "refused"),
-    [((1, 2), {}), ((1,), {}), ((1,), {"ImagingStudy/s1": 422})],
+    [((1, 2), {}), ((1,), {}), ((1, 2, 3, 4), {"ImagingStudy/s1": 422})],
     ids=["a transaction", "an entry", "a batch refused whole"],
 )
 def test_a_refusal_of_a_server_that_lost_its_endpoint_means_another_server(
@@ -133,7 +133,10 @@ def test_a_refusal_of_a_server_that_lost_its_endpoint_means_another_server(
     """It lost its Patients, too."""
     target.habits.refuses_whole, target.habits.refused = bool(refused), refused
     with pytest.raises(TargetReplaced):
-        sender(target, sentinel=("Endpoint/e",)).deliver([*map(imaging, numbers)])
+        sender(target, sentinel=("Endpoint/e",), wanted="batch" if refused else "auto").deliver(
+            [*map(imaging, numbers)]
+        )
+    assert len(target.sent) == 1, "nothing is halved"
 
 
 def test_a_refusal_of_the_server_that_we_know_is_a_refusal(target: MemoryTarget) -> None:

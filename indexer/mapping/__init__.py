@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from indexer.mapping.check import check, fingerprint
-from indexer.mapping.context import Cause, Issue
 from indexer.mapping.endpoint import endpoint
 from indexer.mapping.imaging_study import withdrawn
+from indexer.mapping.issues import Cause, Issue
 from indexer.mapping.patient import patient_key, with_demographics
 from indexer.mapping.preset import Preset, presets
 from indexer.mapping.resolve import resolved

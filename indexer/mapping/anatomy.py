@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from indexer.mapping.coding import SNOMED_CT, coding, column, concept
-from indexer.mapping.context import Cause
+from indexer.mapping.coding import SNOMED_CT, coding, concept
+from indexer.mapping.issues import Cause
 from indexer.mapping.rules import Element
+from indexer.mapping.tables import column
 
 if TYPE_CHECKING:
     from indexer.mapping.coding import Entries

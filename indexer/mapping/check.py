@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-from indexer.mapping.coding import rows
 from indexer.mapping.release import ENCODINGS
 from indexer.mapping.syntax import CODE, MAX_UNSIGNED, OID, UID
+from indexer.mapping.tables import rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -5,20 +5,19 @@ Source: PS3.3 2024e, section 8 "Encoding of Coded Entry Data"; PS3.16 2024e, sec
 
 from __future__ import annotations
 
-import functools
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from pydicom._uid_dict import UID_dictionary
 from pydicom.sr import _snomed_dict
 
-from indexer.mapping.context import Cause
+from indexer.mapping.issues import Cause
 from indexer.mapping.syntax import CODE, OID, URI, filled
+from indexer.mapping.tables import column
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
-    from indexer.mapping.context import Issues
+    from indexer.mapping.issues import Issues
     from indexer.mapping.rules import Rules
     from indexer.model import Attributes
 
@@ -30,19 +29,6 @@ IDENTIFIER_TYPE = "http://terminology.hl7.org/CodeSystem/v2-0203"
 OTHER_MODALITY = "OT"
 
 _SNOMED_RT = "snomed-rt"
-
-
-@functools.cache
-def rows(name: str) -> tuple[tuple[str, ...], ...]:
-    """Rows of the table ``data/<name>.tsv``, without its comments."""
-    text = resources.files(__package__).joinpath("data", f"{name}.tsv").read_text(encoding="utf-8")
-    return tuple(tuple(line.split("\t")) for line in text.splitlines() if line and not line.startswith("#"))
-
-
-@functools.cache
-def column(name: str, index: int = 1) -> Mapping[str, str]:
-    """One column of a table by its first column; rows where that column is empty are left out."""
-    return {row[0]: row[index] for row in rows(name) if len(row) > index and row[index]}
 
 
 def coding(system: str | None, code: str, display: str | None = None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from typing import TYPE_CHECKING
 
-from indexer.mapping.context import Cause
+from indexer.mapping.issues import Cause
 
 if TYPE_CHECKING:
     from indexer.mapping.context import Context, Evidence

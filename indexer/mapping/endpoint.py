@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from indexer.mapping import coding
-from indexer.mapping.context import Issues
-from indexer.mapping.preset import with_meta
+from indexer.mapping.issues import Issues
+from indexer.mapping.meta import with_meta
 from indexer.mapping.release import ENCODINGS
 
 if TYPE_CHECKING:

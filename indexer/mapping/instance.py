@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from indexer.mapping.coding import OTHER_MODALITY, is_acquisition, modality_of_sop_class, name_of_uid
-from indexer.mapping.context import Cause
+from indexer.mapping.issues import Cause
 from indexer.mapping.rules import Element
 from indexer.mapping.syntax import MAX_UNSIGNED, UID, unsigned
 from indexer.model.attributes import clean
@@ -16,7 +16,8 @@ from indexer.model.attributes import clean
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from indexer.mapping.context import Context, Issues
+    from indexer.mapping.context import Context
+    from indexer.mapping.issues import Issues
     from indexer.mapping.rules import Rules
     from indexer.mapping.syntax import Json
     from indexer.model import Attributes, Instance, Series

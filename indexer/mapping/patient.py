@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from indexer.errors import StudyInvalid, StudyNotReady
 from indexer.mapping import coding
-from indexer.mapping.context import Cause
 from indexer.mapping.dates import FIRST_BIRTH_YEAR, parse_date
 from indexer.mapping.issuer import patient_id_system, stated_identifiers
+from indexer.mapping.issues import Cause
 from indexer.mapping.people import human_names
 from indexer.mapping.rules import Element, Subject
 from indexer.mapping.syntax import filled

@@ -10,14 +10,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from indexer.mapping import coding
-from indexer.mapping.context import Cause
+from indexer.mapping.issues import Cause
 from indexer.mapping.rules import Release
 from indexer.mapping.syntax import OID, filled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from indexer.mapping.context import Issues
+    from indexer.mapping.issues import Issues
     from indexer.mapping.syntax import Json
 
 _DATE_LENGTH = len("2024-01-02")

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from indexer.mapping.coding import rows
 from indexer.mapping.preset import Preset
+from indexer.mapping.tables import rows
 from indexer.model.choices import DEFAULT_ELEMENTS, Element, Instances, Release
 
 if TYPE_CHECKING:

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 
 from indexer.mapping import coding
 from indexer.mapping.anatomy import body_site, laterality
-from indexer.mapping.context import Cause, Evidence
+from indexer.mapping.context import Evidence
 from indexer.mapping.dates import series_started
 from indexer.mapping.instance import add_titles, distinct, listed
 from indexer.mapping.issuer import designated_system
+from indexer.mapping.issues import Cause
 from indexer.mapping.people import performers
 from indexer.mapping.rules import Element
 from indexer.mapping.syntax import UID, filled, unsigned
+from indexer.mapping.tables import column
 from indexer.model.attributes import clean
 
 if TYPE_CHECKING:
@@ -107,7 +109,7 @@ def _modality(context: Context, instances: dict[str, Instance]) -> str:
     """Modality as stated; where none is stated, the one that the class of the objects has."""
     stated = (context.evidence.text("Modality") or "").upper()
     if _CODE_STRING.fullmatch(stated):
-        if stated not in coding.column("modality", 2):
+        if stated not in column("modality", 2):
             context.issues.add("Modality", Cause.UNKNOWN_CODE)
         return stated
     context.issues.add("Modality", Cause.MALFORMED if stated else Cause.MISSING)

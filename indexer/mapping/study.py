@@ -6,17 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from indexer.mapping.coding import Entries
-from indexer.mapping.context import Context, Evidence, Issues
+from indexer.mapping.context import Context, Evidence
 from indexer.mapping.dates import parse_date, parse_time
 from indexer.mapping.imaging_study import map_imaging_study, study_uid
+from indexer.mapping.issues import Issues
+from indexer.mapping.meta import with_meta
 from indexer.mapping.patient import datasets_of, identify, key_of, map_patient, map_subject, name_digest
-from indexer.mapping.preset import with_meta
 from indexer.mapping.release import ENCODINGS
 from indexer.mapping.resolve import lookups
 from indexer.model import Lookup, ResourceKey
 
 if TYPE_CHECKING:
-    from indexer.mapping.context import Issue
+    from indexer.mapping.issues import Issue
     from indexer.mapping.rules import Rules
     from indexer.model import Study
 

@@ -6,7 +6,8 @@ import pytest
 
 from indexer.errors import AnswerLost, Interrupted, Refused
 from indexer.merge import Conflict
-from indexer.model import Lane
+from indexer.model import Lane, ResourceKey
+from indexer.plan import plan_withdrawal
 from indexer.sync.drain import write
 from tests.fakes.memory import study
 from tests.unit.world import World
@@ -214,6 +215,14 @@ def test_exclusive_sends_what_a_dead_process_may_not_have_sent(world: World) -> 
     world.publish(study())
     world.drain()
     assert "description" not in world.study()
+
+
+def test_a_withdrawn_study_that_is_gone_already_is_not_made_again(world: World) -> None:
+    world.publish(study())
+    key, published = ResourceKey("ImagingStudy", "1.2.3"), world.ledger.published(["1.2.3"])["1.2.3"]
+    plan = plan_withdrawal(published, world.target.held.pop(f"ImagingStudy/{published.fhir_id}"))
+    assert world.writer.write(plan)[key].is_accepted
+    assert world.target.of_type("ImagingStudy") == []
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from indexer.mapping.coding import column
+from indexer.mapping.tables import column
 from tests.servers.hapi import _installed as hapi_home
 
 RELEASES = ("R4", "R4B", "R5")

@@ -3,7 +3,8 @@ from typing import Any
 import pytest
 
 from indexer.mapping import DEFAULT_ELEMENTS, Element, Release
-from indexer.mapping.coding import SNOMED_CT, rows
+from indexer.mapping.coding import SNOMED_CT
+from indexer.mapping.tables import rows
 from indexer.model import Attributes
 from tests.unit.mapping.studies import (
     PATIENT,

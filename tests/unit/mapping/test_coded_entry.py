@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from indexer.mapping import DEFAULT_ELEMENTS, Element, Release
-from indexer.mapping.coding import column
+from indexer.mapping.tables import column
 from indexer.model import Attributes
 from tests.fakes.attributes import over
 from tests.unit.mapping.studies import code, coded, dataset, issues, mapped, sampled_study

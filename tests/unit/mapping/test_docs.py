@@ -76,7 +76,7 @@ def test_every_attribute_of_the_code_is_told_and_none_else() -> None:
 
 
 def test_every_module_is_told() -> None:
-    section = PAGE.split("## Where the code stands", maxsplit=1)[1].split("\n## ", maxsplit=1)[0]
+    section = PAGE.split("## Where the code is", maxsplit=1)[1].split("\n## ", maxsplit=1)[0]
     told = [
         name for line in re.findall(r"^\* ([^:]*):", section, re.MULTILINE) for name in re.findall(r"`(\w+)`", line)
     ]

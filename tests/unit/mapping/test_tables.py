@@ -7,7 +7,7 @@ from pydicom.sr._cid_dict import cid_concepts
 from pydicom.sr._concepts_dict import concepts
 
 from indexer.mapping import coding
-from indexer.mapping.coding import column, rows
+from indexer.mapping.tables import column, rows
 
 
 def in_context_group(cid: int) -> dict[str, str]:

@@ -35,13 +35,14 @@ def bound(
     references
         ``Type/id`` by what stands in the body.
     """
-    literal = {orjson.dumps(key): orjson.dumps(reference) for key, reference in references.items()}
     view, at = memoryview(body), 0
     if fhir_id is not None:
         at = body.index(b",")
         yield from (view[:at], b',"id":', orjson.dumps(fhir_id))
-    for match in _REFERENCE.finditer(body) if literal else ():
-        if match[1] in literal:
-            yield from (view[at : match.start(1)], literal[match[1]])
+    for match in _REFERENCE.finditer(body) if references else ():
+        # A body has few references, a Bundle many: each is looked up, so that none is prepared for every body.
+        literal = references.get(orjson.loads(match[1]))
+        if literal is not None:
+            yield from (view[at : match.start(1)], orjson.dumps(literal))
             at = match.end(1)
     yield view[at:]

@@ -69,7 +69,7 @@ class Entry:
     @property
     def reference(self) -> str:
         """``Type/id``, or a placeholder for it in a transaction until the server assigns the id."""
-        return self._full_url if self.fhir_id is None else f"{self.key.type}/{self.fhir_id}"
+        return self._full_url if self.fhir_id is None else self.key.literal(self.fhir_id)
 
     @property
     def _full_url(self) -> str:

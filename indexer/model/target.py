@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -25,6 +28,15 @@ class ResourceKey:
     def reference(self) -> str:
         """``Type/key``: how mapped resources refer to it, before it is known which id it has."""
         return f"{self.type}/{self.key}"
+
+    def literal(self, fhir_id: str) -> str:
+        """``Type/id``: how resources refer to it on the server."""
+        return f"{self.type}/{fhir_id}"
+
+
+def literal_references(ids: Iterable[tuple[ResourceKey, str | None]]) -> dict[str, str]:
+    """``Type/id`` by `ResourceKey.reference`, of the resources whose id is known."""
+    return {key.reference: key.literal(fhir_id) for key, fhir_id in ids if fhir_id is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from indexer import mapping
-from indexer.model import Lookup, Patient, ResourceKey
+from indexer.model import Lookup, Patient, ResourceKey, literal_references
 from indexer.plan.action import Action, Verb, WritePlan
 from indexer.plan.patients import Mode
 
@@ -92,21 +92,21 @@ def bound_references(study: MappedStudy, references: Mapping[str, str]) -> str:
 
 
 def _references(patients: Sequence[Action], state: TargetState) -> dict[str, str]:
-    ids = {action.key: action.fhir_id for action in patients if action.fhir_id is not None}
-    ids |= {ResourceKey("Endpoint", source): fhir_id for source, fhir_id in state.endpoints.items()}
-    return {key.reference: f"{key.type}/{fhir_id}" for key, fhir_id in ids.items()}
+    endpoints = ((ResourceKey("Endpoint", source), fhir_id) for source, fhir_id in state.endpoints.items())
+    return literal_references([*((action.key, action.fhir_id) for action in patients), *endpoints])
 
 
 def _plan_patient(
     group: Sequence[MappedStudy], known: Patient | None, policy: PatientPolicy, strategy: Strategy
 ) -> tuple[Action, Patient]:
     """One Patient, and what the ledger knows about it afterwards; the latest of its studies decides."""
-    stated = [study.patient for study in group if study.patient is not None]
-    latest = max(group, key=_basis)
-    newest = max(stated, key=lambda patient: patient.basis)
+    stated = [(study.patient, study) for study in group if study.patient is not None]
+    newest, latest = max(stated, key=lambda pair: pair[0].basis)
     key = ResourceKey("Patient", newest.patient_key)
     seen = known.names if known else ()
-    names = tuple(dict.fromkeys([*seen, *(name for patient in stated for name in patient.names)]))[: Patient.MAX_NAMES]
+    names = tuple(dict.fromkeys([*seen, *(name for patient, _ in stated for name in patient.names)]))[
+        : Patient.MAX_NAMES
+    ]
     fhir_id = known.fhir_id if known else strategy.fhir_id(key)
     patient = replace(known or replace(newest, fhir_id=fhir_id or ""), names=names)
     is_due = policy.is_due(known, newest)
@@ -128,10 +128,6 @@ def _plan_patient(
     return action, patient
 
 
-def _basis(study: MappedStudy) -> str:
-    return study.patient.basis if study.patient else ""
-
-
 def _each_once(planned: Sequence[tuple[Action, Patient]]) -> list[Action]:
     """Two patient numbers may lead to one existing Patient: the latest study decides, and it is written once."""
     by_time = sorted((pair for pair in planned if pair[0].is_due), key=lambda pair: pair[1].basis)
@@ -149,7 +145,7 @@ def _plan_study(study: MappedStudy, state: TargetState, references: Mapping[str,
     # If the server refused to search for the study, it may hold it.
     bearers = state.hits.get(study_lookup(task.study_instance_uid), ())
     fhir_id = known.fhir_id if known else strategy.fhir_id(study.key, _ids(bearers or ()))
-    exists = known is not None or bearers is None or f"ImagingStudy/{fhir_id}" in bearers
+    exists = known is not None or bearers is None or (fhir_id is not None and study.key.literal(fhir_id) in bearers)
     literal = {lookup: hits[0] for lookup in study.lookups if len(hits := state.hits.get(lookup) or ()) == 1}
     body = orjson.dumps(mapping.resolved(orjson.loads(study.body), literal)) if literal else study.body
     fingerprint = mapping.fingerprint(body) if literal else study.fingerprint

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from indexer.model import ResourceKey
+from indexer.model import ResourceKey, literal_references
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from indexer.ledger import Ledger
     from indexer.mapping import Mapped
+    from indexer.model import EndpointState, Patient, Published
     from indexer.plan import Strategy
 
 
@@ -25,36 +26,36 @@ class TargetIds:
     def endpoints(self, sources: Iterable[str]) -> dict[str, str | None]:
         """Id of each source's Endpoint."""
         known = {source: self.ledger.endpoint(source) for source in sources}
-        return {
-            source: state.fhir_id if state else self.strategy.fhir_id(ResourceKey("Endpoint", source))
-            for source, state in known.items()
-        }
+        return self._ids("Endpoint", known, {source: state for source, state in known.items() if state})
 
     def studies(self, study_instance_uids: Sequence[str]) -> dict[str, str | None]:
         """Id of each study's ImagingStudy."""
-        known = self.ledger.published(study_instance_uids)
-        return {
-            uid: known[uid].fhir_id if uid in known else self.strategy.fhir_id(ResourceKey("ImagingStudy", uid))
-            for uid in study_instance_uids
-        }
+        return self._ids("ImagingStudy", study_instance_uids, self.ledger.published(study_instance_uids))
 
     def patients(self, patient_keys: Sequence[str]) -> dict[str, str | None]:
         """Id of each Patient."""
-        known = self.ledger.patients(patient_keys)
-        return {
-            key: known[key].fhir_id if key in known else self.strategy.fhir_id(ResourceKey("Patient", key))
-            for key in patient_keys
-        }
+        return self._ids("Patient", patient_keys, self.ledger.patients(patient_keys))
 
     def literal(self, mapped: Mapping[str, Mapped]) -> dict[str, dict[str, Any]]:
         """Each ImagingStudy as the server should hold it, by UID: with its id and literal references."""
         studies = self.studies(list(mapped))
         patients = self.patients(sorted({study.patient_key for study in mapped.values() if study.has_patient}))
         endpoints = self.endpoints({study.source for study in mapped.values()})
-        ids = {ResourceKey("Patient", key): fhir_id for key, fhir_id in patients.items()}
-        ids |= {ResourceKey("Endpoint", source): fhir_id for source, fhir_id in endpoints.items()}
-        references = {key.reference: f"{key.type}/{fhir_id}" for key, fhir_id in ids.items()}
+        by_type = {"Patient": patients, "Endpoint": endpoints}
+        references = literal_references(
+            (ResourceKey(resource_type, key), fhir_id)
+            for resource_type, ids in by_type.items()
+            for key, fhir_id in ids.items()
+        )
         return {uid: _bound(studies[uid], study.imaging_study, references) for uid, study in mapped.items()}
+
+    def _ids(
+        self, resource_type: str, keys: Iterable[str], known: Mapping[str, Published | Patient | EndpointState]
+    ) -> dict[str, str | None]:
+        return {
+            key: known[key].fhir_id if key in known else self.strategy.fhir_id(ResourceKey(resource_type, key))
+            for key in keys
+        }
 
 
 def _bound(fhir_id: str | None, study: dict[str, Any], references: Mapping[str, str]) -> dict[str, Any]:

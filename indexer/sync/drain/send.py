@@ -21,7 +21,7 @@ from indexer.errors import (
 )
 from indexer.halving import by_halves
 from indexer.log import Event
-from indexer.model import Fetched, ResourceKey
+from indexer.model import Fetched, ResourceKey, literal_references
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -153,11 +153,14 @@ class BundleSender:
         """Batches one after the other: what others refer to first, and a study only if its Patient was accepted."""
         answers: Answers = {}
         failed: dict[str, Answer] = {}
+        given: dict[str, str] = {}
         for wave in bundle.waves(entries):
             held_back = {entry.key: failed[key] for entry in wave if (key := entry.patient_key or "") in failed}
-            given = {key.reference: f"{key.type}/{answer.fhir_id}" for key, answer in answers.items() if answer.fhir_id}
             sent = self._batch([entry.referring(given) for entry in wave if entry.key not in held_back], failures)
             answers |= held_back | sent
+            given |= literal_references(
+                (entry.key, answers[entry.key].fhir_id) for entry in wave if entry.fhir_id is None
+            )
             failed |= {
                 entry.patient_key: sent[entry.key]
                 for entry in wave

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from indexer import schedule
-from indexer.model import Deferred, Published, Quarantined, ResourceKey, Settled
+from indexer.model import Deferred, Published, Quarantined, ResourceKey, Settled, literal_references
 from indexer.plan import bound_references
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from indexer.sync.drain.send import Answer, Answers
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Outcome:
     """What came of a plan.
 
@@ -76,15 +77,14 @@ class Outcome:
             patient_key=study.patient_key,
             published_at=self.now,
             is_shared=answer.is_shared,
-            references=bound_references(study, self._references()),
+            references=bound_references(study, self._references),
         )
 
+    @cached_property
     def _references(self) -> dict[str, str]:
         """References as they were sent, with the ids that the server assigned."""
-        given = {
-            key.reference: f"{key.type}/{answer.fhir_id}" for key, answer in self.answers.items() if answer.fhir_id
-        }
-        return {**self.plan.references, **given}
+        given = ((key, answer.fhir_id) for key, answer in self.answers.items())
+        return {**self.plan.references, **literal_references(given)}
 
     def _failed(self, study: MappedStudy, answer: Answer) -> Quarantined | Deferred:
         if study.patient_key in self.gone:

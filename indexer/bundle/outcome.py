@@ -83,10 +83,10 @@ def strip(outcome: Mapping[str, Any] | None, sent: Iterable[Mapping[str, Any]]) 
         The resources that the outcome may speak of.
     """
     resources = list(sent)
-    types = {"Bundle", *(str(one.get("resourceType")) for one in resources)}
-    values = {leaf for one in resources for leaf in _leaves(one)}
+    types = {"Bundle", *(str(resource.get("resourceType")) for resource in resources)}
+    values = {leaf for resource in resources for leaf in _leaves(resource)}
     issues = _list((outcome or {}).get("issue"))[:_MAX_ISSUES]
-    text = "; ".join(_issue(one, types, values) for one in issues if isinstance(one, dict))
+    text = "; ".join(_issue(issue, types, values) for issue in issues if isinstance(issue, dict))
     return text if len(text) <= _MAX_CHARS else text[: _MAX_CHARS - 1] + "…"
 
 
@@ -112,14 +112,14 @@ def _issue(issue: dict[str, Any], types: set[str], values: set[str]) -> str:
     words = [word for word in (_among(_SEVERITIES, issue, "severity"), _among(_CODES, issue, "code")) if word]
     words += [path for path in _paths(issue) if path not in values and _is_path(path, types)]
     details = issue.get("details")
-    said = [issue.get("diagnostics"), details.get("text") if isinstance(details, dict) else None]
-    texts = [mask(one, values) for one in said if isinstance(one, str)]
+    messages = [issue.get("diagnostics"), details.get("text") if isinstance(details, dict) else None]
+    texts = [mask(message, values) for message in messages if isinstance(message, str)]
     return ": ".join([" ".join(words), *texts]) if texts else " ".join(words)
 
 
 def _among(known: frozenset[str], issue: dict[str, Any], key: str) -> str:
-    said = issue.get(key)
-    return said if isinstance(said, str) and said in known else ""
+    code = issue.get(key)
+    return code if isinstance(code, str) and code in known else ""
 
 
 def _paths(issue: dict[str, Any]) -> list[str]:
@@ -127,8 +127,8 @@ def _paths(issue: dict[str, Any]) -> list[str]:
 
 
 def _is_path(text: str, types: set[str]) -> bool:
-    found = _PATH.fullmatch(text)
-    return found is not None and found[1] in types
+    match = _PATH.fullmatch(text)
+    return match is not None and match[1] in types
 
 
 def _list(value: object) -> list[Any]:
@@ -148,10 +148,10 @@ def _leaves(value: object, key: str = "") -> Iterator[str]:
 
 
 def _quoted(text: str) -> Iterator[tuple[int, int]]:
-    kept = [found.span() for found in _KEPT.finditer(text)]
-    for found in _MASKED.finditer(text):
-        if not any(begin <= found.start() and found.end() <= end for begin, end in kept):
-            yield found.span()
+    kept = [match.span() for match in _KEPT.finditer(text)]
+    for match in _MASKED.finditer(text):
+        if not any(begin <= match.start() and match.end() <= end for begin, end in kept):
+            yield match.span()
 
 
 def _occurrences(text: str, values: Iterable[str]) -> Iterator[tuple[int, int]]:
@@ -163,7 +163,7 @@ def _occurrences(text: str, values: Iterable[str]) -> Iterator[tuple[int, int]]:
         exact = re.escape(wanted)
         loose = exact if len(wanted) > 3 else rf"(?<!\w){exact}(?!\w)"
         for pattern in (re.compile(f"(?={exact})"), re.compile(f"(?={loose})", re.IGNORECASE)):
-            yield from ((found.start(), found.start() + len(wanted)) for found in pattern.finditer(text))
+            yield from ((match.start(), match.start() + len(wanted)) for match in pattern.finditer(text))
 
 
 def _merged(spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:

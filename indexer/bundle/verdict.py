@@ -55,15 +55,15 @@ class Verdict:
 def judge(result: EntryResult) -> Verdict:
     """Judge one entry by its status (FHIR R4 "RESTful API", section 3.1.0.4)."""
     status = result.status
-    found = meaning(status)
-    # 304: some servers answer so to a PUT of what they hold already.
-    if found is Meaning.DONE or status == 304:
+    kind = meaning(status)
+    # 304: some servers send it for a PUT that changes nothing.
+    if kind is Meaning.DONE or status == 304:
         return Verdict(EntryStatus.ACCEPTED)
-    if found is Meaning.LATER or _is_throttled(status, result.outcome):
+    if kind is Meaning.LATER or _is_throttled(status, result.outcome):
         return Verdict(EntryStatus.RETRY, retry_after_s=result.retry_after_s)
-    if found is Meaning.CONFLICT:
+    if kind is Meaning.CONFLICT:
         return Verdict(EntryStatus.CONFLICT)
-    if found is Meaning.TOO_LARGE:
+    if kind is Meaning.TOO_LARGE:
         return Verdict(EntryStatus.TOO_LARGE)
     return Verdict(EntryStatus.REFUSED, cause=_CAUSES.get(status, "refused"))
 

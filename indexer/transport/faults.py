@@ -149,35 +149,35 @@ def refusal(method: str, response: Response, is_safe: bool) -> PeerError:
     """Translate a status that is no success."""
     status, peer = response.status, response.peer
     text = f"{method} to {peer}: status {status}"
-    found = meaning(status)
-    if found is Meaning.LATER:
+    reason = meaning(status)
+    if reason is Meaning.LATER:
         # A gateway that gave up waiting says nothing about the server behind it.
         kind = AnswerLost if status in (502, 504) and not is_safe else Unavailable
         return kind(text, peer=peer, status=status, retry_after_s=_retry_after_s(response.headers))
-    if found is Meaning.ELSEWHERE:
+    if reason is Meaning.ELSEWHERE:
         hint = "Redirects are never followed: set the address that the server redirects to."
         return ProtocolViolation(text, peer=peer, status=status, hint=hint)
-    if found is Meaning.REFUSED:
+    if reason is Meaning.REFUSED:
         return Refused(text, peer=peer, status=status, outcome=_outcome(response))
-    return _REFUSALS[found](text, peer=peer, status=status)
+    return _REFUSALS[reason](text, peer=peer, status=status)
 
 
 def _outcome(response: Response) -> dict[str, object] | None:
     try:
-        found = response.json()
+        body = response.json()
     except ProtocolViolation:
         return None
-    return found if isinstance(found, dict) and found.get("resourceType") == "OperationOutcome" else None
+    return body if isinstance(body, dict) and body.get("resourceType") == "OperationOutcome" else None
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:
     """Seconds to wait (RFC 9110, section 10.2.3), kept within 1 s and 600 s; None if unsaid or unreadable."""
-    said = headers.get("Retry-After", "").strip()
-    if said.isdecimal():
-        wait_s = float(said[:9])
+    value = headers.get("Retry-After", "").strip()
+    if value.isdecimal():
+        wait_s = float(value[:9])
     else:
         try:
-            until = email.utils.parsedate_to_datetime(said).timestamp()
+            until = email.utils.parsedate_to_datetime(value).timestamp()
         except ValueError:
             return None
         # The server's own clock, where it tells it: ours may differ.

@@ -31,5 +31,5 @@ def test_the_conflict_that_the_page_names() -> None:
 
 
 def test_the_page_names_every_policy() -> None:
-    told = re.findall(r"^\| `(\w+)` \| ", PAGE.partition("| `conflict` | then |")[2], flags=re.MULTILINE)
-    assert told == list(Conflict)
+    policies = re.findall(r"^\| `(\w+)` \| ", PAGE.partition("| `conflict` | what happens |")[2], flags=re.MULTILINE)
+    assert policies == list(Conflict)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from indexer.bundle import bind
+from indexer.cli.omissions import sentence
 from indexer.cli.options import ERRORS, OUTPUT
 from indexer.difference import differences
 from indexer.errors import StudyError, StudyVanished, UsageError
@@ -82,7 +83,7 @@ def _source(mapped: Mapped | StudyError) -> None:
     modalities = ", ".join(sorted({code for series in study.get("series", ()) for code in _codes(series["modality"])}))
     OUTPUT.print(f"Source: {_counts(study, f' ({modalities})')}")
     for issue in mapped.issues:
-        OUTPUT.print(f"  left out: {issue}", markup=False)
+        OUTPUT.print(f"  {sentence(issue)}", markup=False)
 
 
 def _codes(modality: dict[str, Any]) -> list[str]:

@@ -21,7 +21,7 @@ from indexer.mapping.rules import (
 )
 from indexer.mapping.study import Mapped, map_study
 
-MAPPING_GENERATION = 2
+MAPPING_GENERATION = 3
 """Raised with every change of what a like study becomes, so that everything is written anew."""
 
 __all__ = [

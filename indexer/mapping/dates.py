@@ -86,8 +86,7 @@ def parse_offset(text: str) -> timezone | None:
 def fhir_date_time(day: date, at: time | None, zone: tzinfo | None) -> str:
     """A FHIR dateTime: with the time only where both a time and its zone are known, else the day alone.
 
-    An hour that a clock change repeats is taken as its first; a zone that had no offset of whole minutes on that day
-    (local mean time) cannot be written and leaves the day alone.
+    A zone that had no offset of whole minutes on that day (local mean time) cannot be written and leaves the day alone.
     """
     if at is None or zone is None:
         return day.isoformat()
@@ -96,6 +95,12 @@ def fhir_date_time(day: date, at: time | None, zone: tzinfo | None) -> str:
     if offset is None or offset.total_seconds() % _MINUTE_S:
         return day.isoformat()
     return moment.isoformat(timespec="seconds")
+
+
+def is_ambiguous(day: date, at: time, zone: tzinfo) -> bool:
+    """Whether a clock change skips this time, or makes it occur twice: then its two folds differ (PEP 495)."""
+    first = datetime.combine(day, at, zone)
+    return first.utcoffset() != first.replace(fold=1).utcoffset()
 
 
 def split_date_time(text: str) -> tuple[str, str, str]:
@@ -128,6 +133,9 @@ def _written(moment: _Moment | None, context: Context) -> str | None:
     zone = (moment.offset or _offset(context.evidence) or context.rules.timezone) if moment.at else None
     if moment.at and zone is None:
         context.issues.add(moment.time_keyword, Cause.NO_ZONE)
+    if moment.at and zone and is_ambiguous(moment.day, moment.at, zone):
+        context.issues.add(moment.time_keyword, Cause.AMBIGUOUS_TIME)
+        zone = None
     return fhir_date_time(moment.day, moment.at, zone)
 
 

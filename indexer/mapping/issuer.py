@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from indexer.mapping.rules import Rules
     from indexer.model import Attributes
 
-_NO_IDENTIFIER = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffd-\uffff]")
+_NO_IDENTIFIER = re.compile(r"[\\\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffd-\uffff]")
 _WEB_URI = re.compile(r"(urn:|https?://)[^\s<>\"{}|\\^`]+")
 
 
@@ -29,9 +29,9 @@ def patient_id_system(dataset: Attributes, rules: Rules) -> str | None:
     An issuer that is neither configured nor worldwide unique still keeps patients apart: its system is a ``urn:uuid:``
     made from the source's own system and the issuer's text (UUIDv5; RFC 9562, section 5.5).
     """
-    local = next(iter(stated_identifiers(dataset, "IssuerOfPatientID")), None)
+    local = patient_identifier(dataset, "IssuerOfPatientID")
     qualifiers = dataset.item("IssuerOfPatientIDQualifiersSequence")
-    universal = next(iter(stated_identifiers(qualifiers, "UniversalEntityID")), None)
+    universal = patient_identifier(qualifiers, "UniversalEntityID")
     known = _known(local, universal, rules.issuer_systems)
     if known or not (local or universal):
         return known
@@ -41,22 +41,29 @@ def patient_id_system(dataset: Attributes, rules: Rules) -> str | None:
     return local if local and _WEB_URI.fullmatch(local) else _own(rules, local or universal or "")
 
 
-def stated_identifiers(dataset: Attributes, keyword: str) -> tuple[str, ...]:
-    """Values by which a patient is told from others, nothing but padding dropped: else two people may become one.
+def patient_identifier(dataset: Attributes, keyword: str) -> str | None:
+    """A text by which patients are told apart; only its padding is dropped, else two people may become one.
 
     Raises
     ------
     StudyInvalid
-        With ``bad_patient_id``, for a value with characters that no identifier can have.
+        With ``patient_id_charset``, if its characters are not known for sure; with ``bad_patient_id``, if it has
+        characters that no identifier can have. A backslash is one: it separates values (PS3.5 2024e, section 6.2).
     """
-    texts = dataset.stated(keyword)
-    if any(_NO_IDENTIFIER.search(text) or text.isspace() for text in texts):
+    if dataset.is_undecoded(keyword):
         raise StudyInvalid(
-            f"The study's {keyword} has control characters or unreadable ones, or only white space.",
+            f"The study's {keyword} has characters beyond ASCII, and its character set is not known.",
+            cause="patient_id_charset",
+            hint="Correct SpecificCharacterSet (0008,0005) in the archive; the study is then indexed by itself.",
+        )
+    text = dataset.identifying(keyword)
+    if _NO_IDENTIFIER.search(text) or text.isspace():
+        raise StudyInvalid(
+            f"The study's {keyword} has a backslash, control characters or unreadable ones, or only white space.",
             cause="bad_patient_id",
             hint="Correct it in the archive; the study is then indexed by itself.",
         )
-    return texts
+    return text or None
 
 
 def designated_system(issuer: Attributes, systems: Mapping[str, str] = MappingProxyType({})) -> str | None:

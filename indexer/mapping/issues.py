@@ -21,6 +21,9 @@ class Cause(StrEnum):
     BEFORE_STUDY = "before_study"
     NOT_LISTED = "not_listed"
     NOT_CLAIMED = "not_claimed"
+    STUDY_CONFLICT = "study_conflict"
+    CHARSET_UNKNOWN = "charset_unknown"
+    AMBIGUOUS_TIME = "ambiguous_time"
 
 
 @dataclass(frozen=True, slots=True, order=True)

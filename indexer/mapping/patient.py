@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from indexer.errors import StudyInvalid, StudyNotReady
 from indexer.mapping import coding
 from indexer.mapping.dates import FIRST_BIRTH_YEAR, parse_date
-from indexer.mapping.issuer import patient_id_system, stated_identifiers
+from indexer.mapping.issuer import patient_id_system, patient_identifier
 from indexer.mapping.issues import Cause
 from indexer.mapping.people import human_names
 from indexer.mapping.rules import Element, Subject
@@ -52,7 +52,7 @@ def identify(study: Study, rules: Rules) -> Identity:
     Raises
     ------
     StudyInvalid
-        With ``no_patient_id``, ``bad_patient_id`` or ``identity_conflict``.
+        With ``no_patient_id``, ``bad_patient_id``, ``patient_id_charset`` or ``identity_conflict``.
     StudyNotReady
         With ``issuer_unread``, where the issuer matters and no dataset was read.
     """
@@ -153,7 +153,7 @@ def _is_device(identity: Identity, context: Context) -> bool:
 
 
 def _only_value(datasets: tuple[Attributes, ...]) -> str:
-    stated = {text for dataset in datasets for text in stated_identifiers(dataset, "PatientID")}
+    stated = {text for dataset in datasets if (text := patient_identifier(dataset, "PatientID"))}
     if not stated:
         raise StudyInvalid(
             "The study has no patient number.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,17 +10,21 @@ from indexer.mapping.coding import Entries
 from indexer.mapping.context import Context, Evidence
 from indexer.mapping.dates import parse_date, parse_time
 from indexer.mapping.imaging_study import map_imaging_study, study_uid
-from indexer.mapping.issues import Issues
+from indexer.mapping.issues import Cause, Issues
 from indexer.mapping.meta import with_meta
 from indexer.mapping.patient import datasets_of, identify, key_of, map_patient, map_subject, name_digest
 from indexer.mapping.release import ENCODINGS
 from indexer.mapping.resolve import lookups
+from indexer.mapping.rules import sampled_keywords
 from indexer.model import Lookup, ResourceKey
+from indexer.model.attributes import tag_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from indexer.mapping.issues import Issue
     from indexer.mapping.rules import Rules
-    from indexer.model import Study
+    from indexer.model import Attributes, Study
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +74,8 @@ def map_study(study: Study, rules: Rules) -> Mapped:
     Raises
     ------
     StudyInvalid
-        With the cause ``bad_study_uid``, ``no_patient_id``, ``bad_patient_id`` or ``identity_conflict``.
+        With the cause ``bad_study_uid``, ``no_patient_id``, ``bad_patient_id``, ``patient_id_charset`` or
+        ``identity_conflict``.
     StudyNotReady
         With the cause ``issuer_unread``.
     """
@@ -96,6 +102,7 @@ def map_study(study: Study, rules: Rules) -> Mapped:
 
 def _context(study: Study, rules: Rules) -> Context:
     issues, datasets = Issues(), datasets_of(study)
+    _count_undecoded(datasets or (study.attributes,), rules, issues)
     return Context(
         rules=rules,
         encoding=ENCODINGS[rules.release],
@@ -104,6 +111,13 @@ def _context(study: Study, rules: Rules) -> Context:
         evidence=Evidence(study.attributes, datasets, issues),
         list_instances=rules.instances.are_listed(study.number_of_instances),
     )
+
+
+def _count_undecoded(datasets: Iterable[Attributes], rules: Rules, issues: Issues) -> None:
+    """Count the texts that were left out because their character set is not known."""
+    counts = Counter(tag for dataset in datasets for tag in dataset.undecoded)
+    for keyword in sampled_keywords(rules) if counts else ():
+        issues.add(keyword, Cause.CHARSET_UNKNOWN, counts[tag_of(keyword)])
 
 
 def _basis(evidence: Evidence, uid: str) -> str:

@@ -8,10 +8,13 @@ from __future__ import annotations
 import functools
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_UNSPLIT: Final = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
+"""Value representations of texts: where the dictionary allows one value, a backslash is a part of it."""
 
 _NOT_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _MAX_INTEGER = 10**18
@@ -33,6 +36,15 @@ def tag_of(keyword: str) -> str:
     if tag is None:
         raise KeyError(keyword)
     return f"{tag:08X}"
+
+
+@functools.cache
+def is_one_text(keyword: str) -> bool:
+    """Whether an attribute is a text with a value multiplicity of 1 (PS3.6 2024e, chapter 6)."""
+    from pydicom.datadict import dictionary_VM, dictionary_VR
+
+    tag = int(tag_of(keyword), 16)
+    return dictionary_VR(tag) in _UNSPLIT and dictionary_VM(tag) == "1"
 
 
 def clean(text: str) -> str:
@@ -60,29 +72,29 @@ class Attributes:
     json: Mapping[str, Any]
 
     def values(self, keyword: str) -> list[Any]:
-        """Values as the JSON has them, without nulls."""
+        """Values as the JSON has them, nulls too."""
         element = self.json.get(tag_of(keyword))
         values = element.get("Value") if isinstance(element, dict) else None
-        return [value for value in values if value is not None] if isinstance(values, list) else []
+        return values if isinstance(values, list) else []
 
     def texts(self, keyword: str) -> tuple[str, ...]:
         """Every value that is text or a number, cleaned; empty ones left out."""
         return tuple(text for text in map(_text, self.values(keyword)) if text)
 
-    def stated(self, keyword: str) -> tuple[str, ...]:
-        """Every value of an identifying text as it stands, without the padding at its ends; empty ones left out.
+    def identifying(self, keyword: str) -> str:
+        """A text that identifies somebody, as it stands, without the padding at its ends; empty if there is none.
 
         Source: PS3.5 2024e, section 6.2: text is padded with spaces, in some implementations with NUL.
         """
-        stated = (str(value).strip(" \0") for value in self.values(keyword) if isinstance(value, str | int))
-        return tuple(text for text in stated if text)
+        texts = (str(value) if isinstance(value, str | int) else "" for value in self.values(keyword))
+        return "\\".join(texts).strip(" \0")
 
     def text(self, keyword: str) -> str | None:
-        """First value as text, or None."""
-        for value in self.values(keyword):
-            if text := _text(value):
-                return text
-        return None
+        """First value as text, or None; of an attribute that can have only one text, the whole text."""
+        texts = [_text(value) for value in self.values(keyword)]
+        if len(texts) > 1 and any(texts) and is_one_text(keyword):
+            return "\\".join(texts)
+        return next(filter(None, texts), None)
 
     def items(self, keyword: str) -> tuple[Attributes, ...]:
         """Items of a sequence."""
@@ -94,7 +106,17 @@ class Attributes:
 
     def person_names(self, keyword: str) -> tuple[PersonName, ...]:
         """Every value of a PN attribute; Orthanc's database writes one string, DICOMweb an object."""
-        return tuple(name for name in map(_person_name, self.values(keyword)) if name)
+        names = tuple(name for name in map(_person_name, self.values(keyword)) if name)
+        return (_joined(names),) if len(names) > 1 and is_one_text(keyword) else names
+
+    @property
+    def undecoded(self) -> frozenset[str]:
+        """Tags of the texts whose character set is not known, and of sequences with such a text in an item."""
+        return frozenset(tag for tag, element in self.json.items() if _is_undecoded(element))
+
+    def is_undecoded(self, keyword: str) -> bool:
+        """Whether `undecoded` has this attribute."""
+        return _is_undecoded(self.json.get(tag_of(keyword)))
 
 
 def _text(value: object) -> str:
@@ -113,6 +135,23 @@ def _person_name(value: object) -> PersonName | None:
     else:
         return None
     return PersonName(*groups) if any(groups) else None
+
+
+def _joined(names: tuple[PersonName, ...]) -> PersonName:
+    """A name with a backslash in it, which was taken for several."""
+    groups = zip(*((name.alphabetic, name.ideographic, name.phonetic) for name in names), strict=True)
+    return PersonName(*("\\".join(filter(None, group)) for group in groups))
+
+
+def _is_undecoded(element: object) -> bool:
+    if not isinstance(element, dict):
+        return False
+    if element.get("undecoded") is True:
+        return True
+    items = element.get("Value") if element.get("vr") == "SQ" else None
+    return isinstance(items, list) and any(
+        _is_undecoded(inner) for item in items if isinstance(item, dict) for inner in item.values()
+    )
 
 
 NOTHING = Attributes({})

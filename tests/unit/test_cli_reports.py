@@ -162,7 +162,13 @@ def test_show_of_a_study_that_nobody_knows(indexed: CommandLine) -> None:
 
 def test_show_tells_what_was_left_out(line: CommandLine) -> None:
     line.source.put(study(StudyTime="101112"))
-    assert_says(line.out("show", "1.2.3", code=1), "left out: ", "StudyTime")
+    out = " ".join(line.out("show", "1.2.3", code=1).split())
+    assert_says(
+        out,
+        "StudyTime: the time was left out because its time zone is not known. Set 'timezone' of the source.",
+    )
+    assert "Issue(" not in out
+    assert "101112" not in out
 
 
 def test_show_prints_what_would_be_sent(indexed: CommandLine) -> None:

@@ -85,7 +85,7 @@ def test_sequences_in_the_database_are_read(fake: FakeOrthanc, source: OrthancSo
     assert item.text("RequestedProcedureID") == "RP-1"
     assert item.item("RequestedProcedureCodeSequence").text("CodeValue") == "CTABD"
     assert item.item("RequestedProcedureCodeSequence").values("CodeMeaning") == []
-    assert attributes.values("OperatorsName") == ["A^B", "C^D"]
+    assert attributes.values("OperatorsName") == ["A^B", None, "C^D"]
     assert attributes.json["00991001"]["vr"] == "UN"
 
 

@@ -57,5 +57,51 @@ def test_person_names(value: Any, expected: PersonName | None) -> None:
     assert attributes("PatientName", value).person_names("PatientName") == ((expected,) if expected else ())
 
 
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        (["Head", "Neck"], "Head\\Neck"),
+        (["Head", None, " Neck "], "Head\\\\Neck"),
+        (["Head", ""], "Head\\"),
+        ([None, " "], None),
+        (["Head"], "Head"),
+    ],
+)
+def test_a_text_with_a_backslash_is_whole(values: list[Any], text: str | None) -> None:
+    assert attributes("StudyDescription", *values).text("StudyDescription") == text
+
+
+@pytest.mark.parametrize(
+    ("keyword", "values"),
+    [("Modality", ["CT", "MR"]), ("StudyDate", ["20240102", "20240103"]), ("ImageType", ["ORIGINAL", "PRIMARY"])],
+)
+def test_of_several_values_the_first_is_the_text(keyword: str, values: list[str]) -> None:
+    found = attributes(keyword, *values)
+    assert found.text(keyword) == values[0]
+    assert found.texts(keyword) == tuple(values)
+
+
+def test_a_name_with_a_backslash_is_whole() -> None:
+    found = attributes("PatientName", "Muster", {"Alphabetic": "Meier^Erika", "Ideographic": "山田"})
+    assert found.person_names("PatientName") == (PersonName("Muster\\Meier^Erika", "山田"),)
+    readers = attributes("NameOfPhysiciansReadingStudy", "A", "B")
+    assert len(readers.person_names("NameOfPhysiciansReadingStudy")) == 2
+
+
+def test_texts_of_an_unknown_character_set() -> None:
+    unknown = {"vr": "LO", "undecoded": True}
+    item = {tag_of("CodeMeaning"): unknown}
+    found = Attributes(
+        {
+            tag_of("StudyDescription"): unknown,
+            tag_of("PatientID"): {"vr": "LO", "Value": ["1"]},
+            tag_of("ProcedureCodeSequence"): {"vr": "SQ", "Value": [{}, item]},
+            tag_of("AnatomicRegionSequence"): {"vr": "SQ", "Value": [{}, None]},
+        }
+    )
+    assert found.undecoded == {tag_of("StudyDescription"), tag_of("ProcedureCodeSequence")}
+    assert found.text("StudyDescription") is None
+
+
 def test_clean() -> None:
     assert clean("\u3000\x00 a\tb \r\n") == "a\tb"

@@ -70,7 +70,6 @@ def test_no_patient_number(value: str | None) -> None:
     "samples",
     [
         [{"PatientID": "1"}, {"PatientID": "2"}],
-        [{"PatientID": "1\\2"}],
         [{"IssuerOfPatientID": "A"}, {"IssuerOfPatientID": "B"}],
     ],
 )

@@ -28,13 +28,17 @@ NUMBERS = st.text(min_size=1, max_size=6) | st.sampled_from(
         " P222",
         "Ä161",
         "\ufffd161",
+        "171\\171",
+        "171\\",
     ]
 )
 
 
 def study_of(number: str, issuer: str | None = None) -> Study:
     texts = {"PatientID": number, "IssuerOfPatientID": issuer}
-    stated = {tag_of(keyword): {"vr": "LO", "Value": [text]} for keyword, text in texts.items() if text is not None}
+    stated = {
+        tag_of(keyword): {"vr": "LO", "Value": text.split("\\")} for keyword, text in texts.items() if text is not None
+    }
     sample = Attributes({**dataset(PATIENT).json, **stated})
     return study(None, series(sampled={"1.2.3": sample}))
 
@@ -61,7 +65,7 @@ def test_two_issuers_share_a_patient_only_if_they_differ_in_padding(first: str, 
         assert (keys[0] == keys[1]) == (first.strip(" \0") == second.strip(" \0"))
 
 
-@pytest.mark.parametrize("number", ["17\a1", "17\x1b1", "1\0007", "17\n1", "\ufffd161", "\xa0", "1\x851"])
+@pytest.mark.parametrize("number", ["17\a1", "17\x1b1", "1\0007", "17\n1", "\ufffd161", "\xa0", "1\x851", "1\\1"])
 def test_a_number_that_is_none_goes_to_quarantine(number: str) -> None:
     with pytest.raises(StudyInvalid, match="PatientID") as raised:
         mapping.map_study(study_of(number), rules())
@@ -76,3 +80,32 @@ def test_white_space_that_is_no_padding_stays(number: str) -> None:
     assert mapped.patient["identifier"][0]["value"] == number
     assert mapping.check(mapped.patient, mapping.Release.R4) == ()
     assert key_of(f" {number} \0") == mapped.patient_key
+
+
+@pytest.mark.parametrize("keyword", ["PatientID", "IssuerOfPatientID", "IssuerOfPatientIDQualifiersSequence"])
+def test_a_number_whose_characters_are_not_known_goes_to_quarantine(keyword: str) -> None:
+    unknown = {"vr": "LO", "undecoded": True}
+    qualifiers = {"vr": "SQ", "Value": [{tag_of("UniversalEntityID"): unknown}]}
+    element = qualifiers if keyword.endswith("Sequence") else unknown
+    sound, undecoded = dataset(PATIENT), Attributes({**dataset(PATIENT).json, tag_of(keyword): element})
+    with pytest.raises(StudyInvalid, match="character set") as raised:
+        mapping.map_study(study(None, series(sampled={"1.1": sound, "1.2": undecoded})), rules())
+    assert raised.value.cause == "patient_id_charset"
+    assert "SpecificCharacterSet" in raised.value.hint
+
+
+def test_other_texts_whose_characters_are_not_known_are_left_out_and_counted() -> None:
+    unknown = {"vr": "PN", "undecoded": True}
+    samples = {
+        uid: Attributes(
+            {
+                **dataset(PATIENT).json,
+                tag_of("PatientName"): unknown,
+                tag_of("PerformingPhysicianName"): unknown,
+            }
+        )
+        for uid in ("1.1", "1.2")
+    }
+    mapped = mapping.map_study(study(None, series(sampled=samples)), rules())
+    assert "name" not in mapped.patient
+    assert mapped.issues == (mapping.Issue("PatientName", mapping.Cause.CHARSET_UNKNOWN, 2),), "of those that are read"

@@ -59,8 +59,31 @@ def test_split_date_time(text: str, expected: tuple[str, str, str]) -> None:
     assert split_date_time(text) == expected
 
 
-def test_a_repeated_hour_is_its_first() -> None:
-    assert fhir_date_time(date(2024, 10, 27), time(2, 30), BERLIN) == "2024-10-27T02:30:00+02:00"
+@pytest.mark.parametrize(
+    ("day", "at", "expected"),
+    [
+        ("20240331", "023000", "2024-03-31"),  # the clock goes from 2 to 3
+        ("20240331", "015959", "2024-03-31T01:59:59+01:00"),
+        ("20240331", "030000", "2024-03-31T03:00:00+02:00"),
+        ("20241027", "023000", "2024-10-27"),  # the clock goes from 3 to 2
+        ("20241027", "015959", "2024-10-27T01:59:59+02:00"),
+        ("20241027", "030000", "2024-10-27T03:00:00+01:00"),
+    ],
+)
+def test_a_time_that_a_clock_change_skips_or_repeats_is_left_out(day: str, at: str, expected: str) -> None:
+    one = sampled_study(dataset({"SeriesDate": day, "SeriesTime": at}), attributes={"StudyDate": day, "StudyTime": at})
+    found = mapped(one, timezone=BERLIN)
+    assert found.imaging_study["started"] == found.imaging_study["series"][0]["started"] == expected
+    is_left_out = {("StudyTime", "ambiguous_time"), ("SeriesTime", "ambiguous_time")} <= issues(found)
+    assert is_left_out == ("T" not in expected)
+
+
+def test_a_stated_offset_makes_a_repeated_time_certain() -> None:
+    sample = dataset({"TimezoneOffsetFromUTC": "+0100"})
+    one = sampled_study(sample, attributes={"StudyDate": "20241027", "StudyTime": "023000"})
+    found = mapped(one, timezone=BERLIN)
+    assert found.imaging_study["started"] == "2024-10-27T02:30:00+01:00"
+    assert found.issues == ()
 
 
 def test_local_mean_time_leaves_the_day() -> None:

@@ -20,7 +20,8 @@ from indexer.errors import ConfigError, ProtocolViolation
 from indexer.health import ServerHealth
 from indexer.log import Event
 from indexer.mapping import Element, Release, Rules, Subject
-from indexer.plan import Mode, PatientPolicy
+from indexer.model.choices import PatientMode
+from indexer.plan import PatientPolicy
 from indexer.schedule import SettlingRule
 from indexer.strategies import PutStrategy, endpoint_id
 from indexer.sync.changes.poll import Poller
@@ -59,7 +60,7 @@ GC_THRESHOLD = 50_000
 """A page of instances is 20,000 objects without a cycle; at Python's default of 700, collecting takes a seventh of all
 time."""
 
-_SUBJECTS = {"logical": Subject.LOGICAL, "contained": Subject.CONTAINED}
+_SUBJECTS = {PatientMode.LOGICAL: Subject.LOGICAL, PatientMode.CONTAINED: Subject.CONTAINED}
 
 
 @dataclass
@@ -164,6 +165,7 @@ class Site(Servers):
             meta_source=wanted.meta_source,
             resolve=tuple(wanted.resolve),
             subject=_SUBJECTS.get(patients.mode, Subject.REFERENCE),
+            without_number=patients.without_number,
             device_patient_ids=tuple(patients.devices or ()),
             requires_access_token=source.requires_access_token,
         )
@@ -210,8 +212,7 @@ class Site(Servers):
     @cached_property
     def policy(self) -> PatientPolicy:
         patients = self.config.patients
-        mode = Mode(patients.mode) if patients.mode in set(Mode) else Mode.CREATE
-        return PatientPolicy(mode=mode, update=patients.update_demographics)
+        return PatientPolicy(mode=patients.mode, update=patients.update_demographics)
 
     @cached_property
     def reader(self) -> Reader:

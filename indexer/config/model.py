@@ -26,6 +26,7 @@ from indexer.config.kinds import (
     between,
 )
 from indexer.config.mapping import Mapping
+from indexer.config.patients import Patients
 from indexer.model import choices
 from indexer.model.ledger_url import with_password
 
@@ -204,28 +205,6 @@ class Settle(Keys):
         if self.max_wait_s < self.quiet_s + self.margin_s:
             raise mistake(("max_wait",), "expected at least quiet + margin")
         return self
-
-
-class Patients(Keys):
-    """Which Patient a study refers to, and who keeps it."""
-
-    mode: Literal["match_or_create", "match", "create", "logical", "contained"] = key(
-        "match_or_create",
-        "With match_or_create the Patient that bears the identifier, made if there is none. With match the "
-        "study waits until there is one. With create one of our own, without a look. With logical the identifier "
-        "alone, with contained a Patient inside the study.",
-    )
-    update_demographics: choices.DemographicsUpdate = key(
-        "when_ours",
-        "Whether name, gender and birthDate follow the archive after the Patient was made: never, in those "
-        "that we made, or in those of others, too.",
-    )
-    devices: list[str] | None = key(
-        None,
-        "Patterns (*, ?) of PatientIDs that are phantoms, animals or other non-patients: their studies are "
-        "of a Device. With this key, be it [], so are datasets with QualityControlSubject (0010,0200) YES.",
-        example=["PHANTOM*", "QA-??"],
-    )
 
 
 class Log(Keys):

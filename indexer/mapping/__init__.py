@@ -16,6 +16,7 @@ from indexer.mapping.rules import (
     Release,
     Rules,
     Subject,
+    WithoutNumber,
     elements_for,
     sampled_keywords,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "Release",
     "Rules",
     "Subject",
+    "WithoutNumber",
     "check",
     "elements_for",
     "endpoint",

@@ -15,7 +15,7 @@ from indexer.mapping.dates import FIRST_BIRTH_YEAR, parse_date
 from indexer.mapping.issuer import patient_id_system, patient_identifier
 from indexer.mapping.issues import Cause
 from indexer.mapping.people import human_names
-from indexer.mapping.rules import Element, Subject
+from indexer.mapping.rules import Element, Subject, WithoutNumber
 from indexer.mapping.syntax import filled
 from indexer.model import ResourceKey
 
@@ -30,6 +30,14 @@ if TYPE_CHECKING:
 _DIGEST_LENGTH = 16
 _GENDERS = {"M": "male", "F": "female", "O": "other"}
 _CONTAINED_ID = "patient"
+_NO_NUMBER: Json = {
+    "extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}],
+    "display": "unknown",
+}
+"""An empty PatientID, which is of type 2, means 'unknown'.
+
+Source: PS3.5 2024e, section 7.4.3 "Type 2 Required Data Elements"; FHIR R4, "DataAbsentReason".
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +47,10 @@ class Identity:
     system: str
     value: str
 
+    def key(self, rules: Rules) -> str:
+        """Key of the patient in the ledger."""
+        return patient_key(rules.site_key, self.system, self.value)
+
 
 def datasets_of(study: Study) -> tuple[Attributes, ...]:
     """Every sampled dataset of a study in the order of series and SOPInstanceUID."""
@@ -46,8 +58,8 @@ def datasets_of(study: Study) -> tuple[Attributes, ...]:
     return tuple(series.sampled[uid] for series in ordered for uid in sorted(series.sampled))
 
 
-def identify(study: Study, rules: Rules) -> Identity:
-    """The patient's identifier.
+def identify(study: Study, rules: Rules) -> Identity | None:
+    """The patient's identifier; None if the study has no PatientID and `Rules.without_number` allows that.
 
     Raises
     ------
@@ -65,6 +77,14 @@ def identify(study: Study, rules: Rules) -> Identity:
         )
     statements = datasets or (study.attributes,)
     value = _only_value(statements)
+    if value is None and rules.without_number is WithoutNumber.QUARANTINE:
+        raise StudyInvalid(
+            "The study has no patient number.",
+            cause="no_patient_id",
+            hint="Give the study a PatientID in the archive, or set patients.without_number.",
+        )
+    if value is None:
+        return None
     if rules.issuer == "ignore":
         return Identity(rules.patient_id_system, value)
     systems = {patient_id_system(dataset, rules) for dataset in datasets} - {None}
@@ -73,19 +93,12 @@ def identify(study: Study, rules: Rules) -> Identity:
     return Identity(next(iter(systems), None) or rules.patient_id_system, value)
 
 
-def map_patient(identity: Identity, context: Context) -> Json:
-    """The Patient resource as it would be created, without an id."""
+def map_patient(identity: Identity | None, context: Context) -> Json:
+    """The Patient resource as it would be created, without an id; without an identifier if nobody gave it one."""
     name = _name(context)
     return filled(
         resourceType="Patient",
-        identifier=[
-            {
-                "use": context.rules.preset.patient_identifier_use,
-                "type": coding.MEDICAL_RECORD_NUMBER,
-                "system": identity.system,
-                "value": identity.value,
-            }
-        ],
+        identifier=[_medical_record_number(identity, context)] if identity else [],
         name=human_names(name) if name else [],
         gender=_gender(context),
         birthDate=_birth_date(context),
@@ -99,22 +112,29 @@ def with_demographics(held: Mapping[str, Any], ours: Mapping[str, Any]) -> Json:
     return {**kept, **stated}
 
 
-def map_subject(identity: Identity, patient: Json, context: Context) -> Json:
-    """``subject``, and ``contained`` where the rules want the patient inside the study."""
+def _medical_record_number(identity: Identity, context: Context) -> Json:
+    return {
+        "use": context.rules.preset.patient_identifier_use,
+        "type": coding.MEDICAL_RECORD_NUMBER,
+        "system": identity.system,
+        "value": identity.value,
+    }
+
+
+def map_subject(identity: Identity | None, key: str, patient: Json, context: Context) -> Json:
+    """``subject``, and ``contained`` where the rules want the patient inside the study; `key` is the patient's."""
     rules = context.rules
     if context.wants(Element.DEVICE_SUBJECT) and _is_device(identity, context):
-        return {"subject": {"type": "Device", "identifier": {"system": identity.system, "value": identity.value}}}
+        identifier = {"identifier": {"system": identity.system, "value": identity.value}} if identity else _NO_NUMBER
+        return {"subject": {"type": "Device", **identifier}}
+    if identity is None and (rules.without_number is WithoutNumber.ABSENT or rules.subject is Subject.LOGICAL):
+        return {"subject": {"type": "Patient", **_NO_NUMBER}}
     if rules.subject is Subject.LOGICAL:
         return {"subject": {"type": "Patient", "identifier": patient["identifier"][0]}}
     if rules.subject is Subject.CONTAINED:
         contained = {"resourceType": "Patient", "id": _CONTAINED_ID, **patient}
         return {"contained": [contained], "subject": {"reference": f"#{_CONTAINED_ID}"}}
-    return {"subject": {"reference": ResourceKey("Patient", key_of(identity, rules)).reference}}
-
-
-def key_of(identity: Identity, rules: Rules) -> str:
-    """Key of the patient in the ledger."""
-    return patient_key(rules.site_key, identity.system, identity.value)
+    return {"subject": {"reference": ResourceKey("Patient", key).reference}}
 
 
 def patient_key(site_key: bytes, system: str, value: str) -> str:
@@ -124,6 +144,14 @@ def patient_key(site_key: bytes, system: str, value: str) -> str:
     value cannot run into each other.
     """
     return _keyed_digest(site_key, f"{system}|{value}")
+
+
+def key_without_number(site_key: bytes, study_instance_uid: str) -> str:
+    """Key of the patient of one study that has no patient number.
+
+    No patient number has this key: the system of one is a URI, and holds a ``:``.
+    """
+    return _keyed_digest(site_key, f"study|{study_instance_uid}")
 
 
 def name_digest(context: Context) -> str:
@@ -143,26 +171,21 @@ def _keyed_digest(site_key: bytes, text: str) -> str:
     return hmac.new(site_key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
 
 
-def _is_device(identity: Identity, context: Context) -> bool:
+def _is_device(identity: Identity | None, context: Context) -> bool:
     """Whether the study is of a device, such as a phantom: by the site's patterns, or as the dataset says.
 
     Source: PS3.3 2024e, C.7.1.1 "Patient Module", Quality Control Subject.
     """
-    is_named = any(fnmatchcase(identity.value, pattern) for pattern in context.rules.device_patient_ids)
+    value = identity.value if identity else ""
+    is_named = any(fnmatchcase(value, pattern) for pattern in context.rules.device_patient_ids)
     return is_named or any(dataset.text("QualityControlSubject") == "YES" for dataset in context.evidence.sampled)
 
 
-def _only_value(datasets: tuple[Attributes, ...]) -> str:
+def _only_value(datasets: tuple[Attributes, ...]) -> str | None:
     stated = {text for dataset in datasets if (text := patient_identifier(dataset, "PatientID"))}
-    if not stated:
-        raise StudyInvalid(
-            "The study has no patient number.",
-            cause="no_patient_id",
-            hint="Give the study a PatientID in the archive; it is then indexed by itself.",
-        )
     if len(stated) > 1:
         raise _conflict("The study's instances state different patient numbers.")
-    return stated.pop()
+    return next(iter(stated), None)
 
 
 def _name(context: Context) -> PersonName | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from indexer.mapping.preset import Preset
 from indexer.mapping.tables import rows
-from indexer.model.choices import DEFAULT_ELEMENTS, Element, Instances, Release
+from indexer.model.choices import DEFAULT_ELEMENTS, Element, Instances, Release, WithoutNumber
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from indexer.model.choices import IssuerUse, Resolvable
 
-__all__ = ["DEFAULT_ELEMENTS", "Element", "Instances", "Release", "Rules", "Subject"]
+__all__ = ["DEFAULT_ELEMENTS", "Element", "Instances", "Release", "Rules", "Subject", "WithoutNumber"]
 
 
 class Subject(StrEnum):
@@ -60,6 +60,8 @@ class Rules:
         Which of the elements that can be switched are written; `elements_for` gives those of a preset.
     subject
         How a study speaks of its patient: by a Patient resource, by the identifier alone, or with the Patient inside.
+    without_number
+        What becomes of a study without a PatientID.
     device_patient_ids
         Patterns (``*``, ``?``, ``[…]``) of PatientIDs that are phantoms or other devices, for `Element.DEVICE_SUBJECT`.
     preset
@@ -85,6 +87,7 @@ class Rules:
     body_parts: Mapping[str, str] = field(default_factory=dict)
     elements: frozenset[Element] = DEFAULT_ELEMENTS
     subject: Subject = Subject.REFERENCE
+    without_number: WithoutNumber = WithoutNumber.QUARANTINE
     device_patient_ids: tuple[str, ...] = ()
     preset: Preset = field(default_factory=Preset)
     meta_source: str | None = None

@@ -12,7 +12,14 @@ from indexer.mapping.dates import parse_date, parse_time
 from indexer.mapping.imaging_study import map_imaging_study, study_uid
 from indexer.mapping.issues import Cause, Issues
 from indexer.mapping.meta import with_meta
-from indexer.mapping.patient import datasets_of, identify, key_of, map_patient, map_subject, name_digest
+from indexer.mapping.patient import (
+    datasets_of,
+    identify,
+    key_without_number,
+    map_patient,
+    map_subject,
+    name_digest,
+)
 from indexer.mapping.release import ENCODINGS
 from indexer.mapping.resolve import lookups
 from indexer.mapping.rules import sampled_keywords
@@ -36,7 +43,7 @@ class Mapped:
     patient
         The Patient resource as it would be created.
     patient_key
-        Keyed hash of the patient's identifier.
+        Keyed hash of the patient's identifier, or of the StudyInstanceUID if the patient has none.
     basis
         ``StudyDate StudyTime StudyInstanceUID`` in a form that sorts by time, zeros where unknown: of two studies of
         one patient the one with the greater basis tells the demographics.
@@ -62,10 +69,10 @@ class Mapped:
     lookups: tuple[Lookup, ...]
 
     @property
-    def patient_lookup(self) -> Lookup:
-        """The patient's identifier, for a look into the FHIR server."""
-        (identifier,) = self.patient["identifier"]
-        return Lookup("Patient", identifier["system"], identifier["value"])
+    def patient_lookup(self) -> Lookup | None:
+        """The patient's identifier, to search the FHIR server for it; None if the patient has none."""
+        identifiers = self.patient.get("identifier", [])
+        return next((Lookup("Patient", stated["system"], stated["value"]) for stated in identifiers), None)
 
 
 def map_study(study: Study, rules: Rules) -> Mapped:
@@ -82,11 +89,13 @@ def map_study(study: Study, rules: Rules) -> Mapped:
     uid = study_uid(study)
     identity = identify(study, rules)
     context = _context(study, rules)
+    if identity is None:
+        context.issues.add("PatientID", Cause.MISSING)
     of_patient = context.at(context.evidence.of_instances)
     patient = map_patient(identity, of_patient)
-    subject = map_subject(identity, patient, of_patient)
+    key = identity.key(rules) if identity else key_without_number(rules.site_key, uid)
+    subject = map_subject(identity, key, patient, of_patient)
     imaging_study = map_imaging_study(study, context, subject=subject)
-    key = key_of(identity, rules)
     return Mapped(
         source=study.source,
         imaging_study=with_meta(imaging_study, rules, context.issues),

@@ -31,6 +31,24 @@ class Release(StrEnum):
     R6 = "R6"
 
 
+class PatientMode(StrEnum):
+    """Which Patient a study refers to."""
+
+    MATCH_OR_CREATE = "match_or_create"
+    MATCH = "match"
+    CREATE = "create"
+    LOGICAL = "logical"
+    CONTAINED = "contained"
+
+
+class WithoutNumber(StrEnum):
+    """What becomes of a study without a PatientID."""
+
+    QUARANTINE = "quarantine"
+    ABSENT = "absent"
+    STUDY = "study"
+
+
 class Element(StrEnum):
     """Elements that a site can switch on and off; the rest is always written where DICOM states it."""
 

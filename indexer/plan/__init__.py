@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from indexer.plan.action import Action, Strategy, Verb, WritePlan
 from indexer.plan.decide import bound_references, plan_endpoint, plan_withdrawal, plan_writes, study_lookup
-from indexer.plan.patients import Mode, PatientPolicy
+from indexer.plan.patients import PatientPolicy
 from indexer.plan.study import MappedStudy, TargetState
 
 __all__ = [
     "Action",
     "MappedStudy",
-    "Mode",
     "PatientPolicy",
     "Strategy",
     "TargetState",

@@ -38,7 +38,7 @@ class Action:
     fingerprint
         SHA-256 of the body.
     identifier
-        Finds the resource on the server without its id.
+        Finds the resource on the server without its id; None for a Patient that has no identifier.
     fhir_id
         None if the server assigns it.
     version_id
@@ -61,7 +61,7 @@ class Action:
     key: ResourceKey
     body: bytes
     fingerprint: str
-    identifier: Lookup
+    identifier: Lookup | None
     fhir_id: str | None
     version_id: str | None = None
     is_shared: bool = False

@@ -11,7 +11,6 @@ import orjson
 from indexer import mapping
 from indexer.model import Lookup, Patient, ResourceKey, literal_references
 from indexer.plan.action import Action, Verb, WritePlan
-from indexer.plan.patients import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -113,7 +112,7 @@ def _plan_patient(
     if is_due:
         patient = replace(patient, fingerprint=newest.fingerprint, basis=newest.basis)
     action = Action(
-        verb=_verb(is_due=is_due, is_new=known is None and policy.mode is not Mode.CREATE),
+        verb=_verb(is_due=is_due, is_new=known is None and policy.searches(latest.patient_lookup)),
         key=key,
         body=latest.patient_body,
         fingerprint=newest.fingerprint,

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from indexer.model.choices import PatientMode
+
 if TYPE_CHECKING:
-    from indexer.model import Patient
+    from typing import TypeGuard
+
+    from indexer.model import Lookup, Patient
     from indexer.model.choices import DemographicsUpdate
-
-
-class Mode(StrEnum):
-    """Whether the Patient of a study is searched for, created, or both."""
-
-    MATCH_OR_CREATE = "match_or_create"
-    MATCH = "match"
-    CREATE = "create"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +25,12 @@ class PatientPolicy:
         always.
     """
 
-    mode: Mode = Mode.MATCH_OR_CREATE
+    mode: PatientMode = PatientMode.MATCH_OR_CREATE
     update: DemographicsUpdate = "when_ours"
+
+    def searches(self, identifier: Lookup | None) -> TypeGuard[Lookup]:
+        """Whether the FHIR server is searched for the Patient with this identifier."""
+        return identifier is not None and self.mode is not PatientMode.CREATE
 
     def is_due(self, known: Patient | None, stated: Patient) -> bool:
         """Whether the Patient must be written: it is new, or a study that is not older states something else."""

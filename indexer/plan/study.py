@@ -26,7 +26,7 @@ class MappedStudy:
     patient
         What the ledger would store about the Patient; None if the study does not refer to a Patient resource.
     patient_body, patient_lookup
-        The Patient as mapped, and its identifier.
+        The Patient as mapped, and its identifier; None if it has none, so that nobody can search for it.
     lookups
         Logical references to look up before the study is sent.
     """
@@ -41,7 +41,7 @@ class MappedStudy:
     number_of_instances: int
     patient: Patient | None
     patient_body: bytes
-    patient_lookup: Lookup
+    patient_lookup: Lookup | None
     lookups: tuple[Lookup, ...] = ()
 
     @property

@@ -17,6 +17,8 @@ class ServerIds:
         return existing[0] if len(existing) == 1 else None
 
     def request(self, action: Action, if_match: str | None) -> dict[str, str]:
+        if action.fhir_id is None and action.identifier is None:
+            return {"method": "POST", "url": action.key.type}
         if action.fhir_id is None:
             token = f"{action.identifier.system}|{action.identifier.value}"
             return {"method": "POST", "url": action.key.type, "ifNoneExist": urlencode({"identifier": token})}

@@ -37,8 +37,8 @@ def _with_id(entry: Json, find: Callable[[str, str], str | None]) -> Json:
     request = entry["request"]
     if request["method"] != "POST":
         return entry
-    (identifier,) = parse_qs(request["ifNoneExist"])["identifier"]
-    present = find(request["url"], identifier)
+    identifiers = parse_qs(request.get("ifNoneExist", "")).get("identifier", [])
+    present = next((find(request["url"], identifier) for identifier in identifiers), None)
     fhir_id = present or str(uuid.uuid4())
     method = "GET" if present else "PUT"
     return {

@@ -1,5 +1,6 @@
 """Every golden resource as sent and as held, every preset and subject, and planted mistakes under HAPI's validator."""
 
+import itertools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,12 +10,13 @@ import pytest
 import requests
 
 from indexer import mapping
-from indexer.mapping import Element, Release, Subject, check, presets
+from indexer.mapping import Element, Release, Subject, WithoutNumber, check, presets
 from tests.golden.record import FOLDER, RELEASES
 from tests.resources import ENDPOINT_ID, with_id
 from tests.servers.hapi import Hapi
 from tests.unit.mapping.studies import mapped, rules
 from tests.unit.mapping.test_presets import under, whole_study
+from tests.unit.mapping.test_without_number import without_number
 from tests.validator import Finding, validate
 
 RELEASES_TO_VALIDATE = [Release.R4, Release.R4B, Release.R5]
@@ -48,10 +50,15 @@ def of_presets(release: Release) -> list[dict[str, Any]]:
 
 
 def of_subjects(release: Release) -> list[dict[str, Any]]:
-    """A study of a Patient by its identifier, of one inside, and of a device."""
+    """A study of a Patient by its identifier, of one inside, of a device, and of an unknown patient in every way."""
     phantom = {"elements": frozenset(Element), "device_patient_ids": ("*",)}
     ways: list[dict[str, Any]] = [{"subject": Subject.LOGICAL}, {"subject": Subject.CONTAINED}, phantom]
-    return [mapped(whole_study(), release=release, **way).imaging_study for way in ways]
+    known = [mapped(whole_study(), release=release, **way).imaging_study for way in ways]
+    unknown = [
+        mapped(without_number(sex="F"), release=release, without_number=WithoutNumber(choice), **way)
+        for choice, way in itertools.product(("absent", "study"), [{}, *ways])
+    ]
+    return [*known, *(resource for study in unknown for resource in (study.imaging_study, study.patient))]
 
 
 def held(hapi: Hapi, resources: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -43,6 +43,7 @@ def mapped(
     """A study of a patient whose demographics are `words`."""
     of_task = {name: options.pop(name) for name in TASK_OPTIONS & options.keys()}
     options = {"patient": patient(words, basis, key=key), "fingerprint": f"f{number}", "lookups": (), **options}
+    options.setdefault("patient_lookup", Lookup("Patient", "urn:x", key))
     return MappedStudy(
         task=task(number, **of_task),
         source="main",
@@ -52,7 +53,6 @@ def mapped(
         number_of_series=1,
         number_of_instances=2,
         patient_body=words.encode(),
-        patient_lookup=Lookup("Patient", "urn:x", key),
         **options,
     )
 

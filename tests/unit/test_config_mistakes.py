@@ -190,6 +190,16 @@ ONE_MISTAKE = [
     (top("mapping: us-core"), 7, "mapping", "expected keys with values"),
     (top("mapping: {preset: us_core}"), 7, "mapping.preset", "did you mean us-core?"),
     (top("mapping: {preset: EU-Imagin}"), 7, "mapping.preset", "did you mean eu-imaging?"),
+    (top("patients: {mode: merge}"), 7, "patients.mode", "expected one of match_or_create, match, create, logical"),
+    *(
+        (
+            top(f"patients: {{mode: {mode}, without_number: study}}"),
+            7,
+            "patients.without_number",
+            f"expected quarantine or absent: mode {mode} makes no Patient",
+        )
+        for mode in ("match", "logical")
+    ),
     (top("mapping: {preset: ''}"), 7, "mapping.preset", "expected one of base, us-core, eu-imaging, mii"),
     (top("mapping: {preset: [base]}"), 7, "mapping.preset", "expected one of base, us-core"),
     (top("mapping:\n  elements:\n    body_site: false"), 9, "mapping.elements.body_site", "did you mean bodySite?"),

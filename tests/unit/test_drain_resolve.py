@@ -8,7 +8,8 @@ import pytest
 from indexer.errors import Refused
 from indexer.mapping import Subject
 from indexer.model import Deferred, Quarantined, Settlement
-from indexer.plan import MappedStudy, Mode, PatientPolicy
+from indexer.model.choices import PatientMode
+from indexer.plan import MappedStudy, PatientPolicy
 from indexer.strategies import patient_id
 from tests.fakes.memory import study
 from tests.unit.world import SITE_KEY, World, configured
@@ -26,7 +27,9 @@ def merged_into(fhir_id: str) -> dict[str, Any]:
     return theirs(link=[{"other": {"reference": f"Patient/{fhir_id}"}, "type": "replaced-by"}])
 
 
-def adopt(world: World, mode: Mode = Mode.MATCH_OR_CREATE, update: Any = "when_ours", **rules: Any) -> None:
+def adopt(
+    world: World, mode: PatientMode = PatientMode.MATCH_OR_CREATE, update: Any = "when_ours", **rules: Any
+) -> None:
     """Give the world another policy and other rules."""
     world.policy = PatientPolicy(mode=mode, update=update)
     world.sources["main"] = configured(world.source, **rules)
@@ -103,7 +106,7 @@ def test_a_patient_that_was_merged_into_another_counts_as_that_one(world: World)
 
 
 def test_match_waits_until_there_is_one(world: World) -> None:
-    adopt(world, Mode.MATCH)
+    adopt(world, PatientMode.MATCH)
     world.publish(study())
     assert (world.cause(), world.quarantined) == ("patient_not_found", {})
     assert (world.target.of_type("Patient"), world.studies) == ([], [])
@@ -115,14 +118,14 @@ def test_match_waits_until_there_is_one(world: World) -> None:
 
 
 def test_the_wait_for_a_patient_grows(world: World) -> None:
-    adopt(world, Mode.MATCH)
+    adopt(world, PatientMode.MATCH)
     settlement = resolved(world, waited_s=4000)
     assert isinstance(settlement, Deferred)
     assert settlement.due_in_s == 1000.0
 
 
 def test_create_does_not_look(world: World) -> None:
-    adopt(world, Mode.CREATE)
+    adopt(world, PatientMode.CREATE)
     world.ownership = "exclusive"
     world.target.put(theirs())
     world.publish(study())

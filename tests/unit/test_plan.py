@@ -8,10 +8,10 @@ import pytest
 
 from indexer import mapping
 from indexer.model import Lookup, Patient, Published, ResourceKey
+from indexer.model.choices import PatientMode
 from indexer.plan import (
     Action,
     MappedStudy,
-    Mode,
     PatientPolicy,
     TargetState,
     Verb,
@@ -112,8 +112,10 @@ def test_names_are_counted_up_to_a_limit() -> None:
     assert row.names == ("x", "y"), "a study without a name counts as none"
 
 
-@pytest.mark.parametrize(("mode", "verb"), [(Mode.MATCH_OR_CREATE, Verb.CREATE), (Mode.CREATE, Verb.UPDATE)])
-def test_a_patient_that_nobody_looked_for_may_be_there(mode: Mode, verb: Verb) -> None:
+@pytest.mark.parametrize(
+    ("mode", "verb"), [(PatientMode.MATCH_OR_CREATE, Verb.CREATE), (PatientMode.CREATE, Verb.UPDATE)]
+)
+def test_a_patient_that_nobody_looked_for_may_be_there(mode: PatientMode, verb: Verb) -> None:
     assert planned(mapped(), policy=PatientPolicy(mode=mode))[0].verb is verb
 
 

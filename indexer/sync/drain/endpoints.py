@@ -113,7 +113,7 @@ class TargetSetup:
             # An Endpoint cannot go to quarantine: our address wins.
             answer = replace(self.writer, conflict=Conflict.OURS).write(plan)[key]
             self.ledger.put_endpoint(
-                _confirmed(source, action, answer), action.identifier.value.removeprefix("urn:uuid:")
+                _confirmed(source, action, answer), resource["identifier"][0]["value"].removeprefix("urn:uuid:")
             )
             if known is None:
                 self._mark_known(source)

@@ -12,7 +12,8 @@ from indexer import schedule
 from indexer.errors import Refused, TooLarge
 from indexer.halving import by_halves
 from indexer.model import Deferred, Lookup, Patient, Quarantined, ResourceKey
-from indexer.plan import MappedStudy, Mode, PatientPolicy, Strategy, TargetState, study_lookup
+from indexer.model.choices import PatientMode
+from indexer.plan import MappedStudy, PatientPolicy, Strategy, TargetState, study_lookup
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -93,8 +94,7 @@ class Resolver:
     ) -> dict[Lookup, tuple[str, ...] | None]:
         """What bears each identifier; None if the server refuses to search for it, which stops no other."""
         lookups = [lookup for study in studies for lookup in study.lookups]
-        if self.policy.mode is not Mode.CREATE:
-            lookups += [study.patient_lookup for study in unknown]
+        lookups += [study.patient_lookup for study in unknown if self.policy.searches(study.patient_lookup)]
         if self.searches_studies:
             lookups += [study_lookup(study.key.key) for study in studies if study.task.published is None]
         hits: list[tuple[Lookup, tuple[str, ...] | None]] = by_halves(
@@ -119,8 +119,8 @@ class Resolver:
 
     def _matched(self, study: MappedStudy, hits: Mapping[Lookup, tuple[str, ...] | None]) -> Patient | None:
         """The only Patient with a study's patient number; it is ours if its id is, though the ledger was lost."""
-        bearers = hits.get(study.patient_lookup) or ()
-        if self.policy.mode is Mode.CREATE or len(bearers) != 1 or study.patient is None:
+        bearers = (study.patient_lookup and hits.get(study.patient_lookup)) or ()
+        if len(bearers) != 1 or study.patient is None:
             return None
         fhir_id = bearers[0].partition("/")[2]
         key = ResourceKey("Patient", study.patient.patient_key)
@@ -135,14 +135,16 @@ class Resolver:
 
     def _without_patient(self, study: MappedStudy, state: TargetState, now: float) -> Settlement | None:
         """How a study ends that has no Patient to refer to; None if there is one, or one will be created."""
-        if study.patient_key is None or study.patient_key in state.patients or self.policy.mode is Mode.CREATE:
+        if study.patient_key is None or study.patient_key in state.patients:
+            return None
+        if not self.policy.searches(study.patient_lookup):
             return None
         bearers = state.hits.get(study.patient_lookup)
         if bearers is None:
             return Quarantined(task=study.task, cause="invalid", text=_NOT_SEARCHED, hint=_NOT_SEARCHED_HINT)
         if bearers:
             return Quarantined(task=study.task, cause="patient_ambiguous", text=_AMBIGUOUS, hint=_AMBIGUOUS_HINT)
-        if self.policy.mode is not Mode.MATCH:
+        if self.policy.mode is not PatientMode.MATCH:
             return None
         due_in_s = schedule.recheck_s(now - study.task.first_event_at, first_s=FIRST_RECHECK_S)
         return Deferred(task=study.task, due_in_s=due_in_s, cause="patient_not_found")

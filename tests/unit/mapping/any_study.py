@@ -131,6 +131,7 @@ RULES = st.builds(
     rules,
     release=st.sampled_from(list(mapping.Release)),
     subject=st.sampled_from(list(mapping.Subject)),
+    without_number=st.sampled_from(list(mapping.WithoutNumber)),
     device_patient_ids=st.sampled_from([(), ("*2",)]),
     preset=st.sampled_from(list(mapping.presets().values())),
     timezone=st.sampled_from([None, ZoneInfo("Europe/Berlin"), ZoneInfo("America/Caracas")]),

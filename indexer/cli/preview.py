@@ -14,7 +14,7 @@ from indexer.sync.drain.study_reader import STUDIES_AT_ONCE
 
 if TYPE_CHECKING:
     from indexer.cli.compose import Site
-    from indexer.model import Settlement
+    from indexer.model import Settlement, StudyLocation
     from indexer.sync.changes.backfill import Selection
 
 
@@ -22,19 +22,27 @@ def preview(site: Site, selection: Selection) -> int:
     """Print a line per study that would be written and a count of each kind; returns the exit code."""
     counts: Counter[str] = Counter()
     seen = Seen()
-    for source in site.sources.values():
-        for _, locations in select(source, selection, seen):
-            for batch in batched(locations, STUDIES_AT_ONCE):
-                items = site.preview.preview([(location,) for location in batch], force=selection.force)
-                for location, item in zip(batch, items, strict=True):
-                    text = _text(item, ResourceKey("ImagingStudy", location.study_instance_uid))
-                    counts[text] += 1
-                    if text != "unchanged":
-                        OUTPUT.print(f"{text}  {location.study_instance_uid}", markup=False)
+    for batch in batched(_locations(site, selection, seen).items(), STUDIES_AT_ONCE):
+        items = site.preview.preview([locations for _, locations in batch], force=selection.force)
+        for (uid, _), item in zip(batch, items, strict=True):
+            text = _text(item, ResourceKey("ImagingStudy", uid))
+            counts[text] += 1
+            if text != "unchanged":
+                OUTPUT.print(f"{text}  {uid}", markup=False)
     OUTPUT.print(", ".join(f"{count} {text}" for text, count in sorted(counts.items())) or "no studies")
     if seen.undated:
         OUTPUT.print(f"{seen.undated} studies have no StudyDate and were left out by --since/--until.")
     return 1 if any(text.startswith("quarantine") for text in counts) else 0
+
+
+def _locations(site: Site, selection: Selection, seen: Seen) -> dict[str, tuple[StudyLocation, ...]]:
+    """The locations of each selected study in all sources, by UID: a study is decided on once, wherever it stands."""
+    by_uid: dict[str, tuple[StudyLocation, ...]] = {}
+    for source in site.sources.values():
+        for _, locations in select(source, selection, seen):
+            for location in locations:
+                by_uid[location.study_instance_uid] = (*by_uid.get(location.study_instance_uid, ()), location)
+    return by_uid
 
 
 def _text(item: WritePlan | Settlement, study: ResourceKey) -> str:

@@ -168,6 +168,7 @@ class Ledger:
     patient_system = _writes(installation.patient_system)
     endpoint_id = _reads(installation.endpoint_id)
     locations = _reads(known_locations.of_source)
+    study_locations = _reads(known_locations.of_studies)
 
     mark = _writes(marks.mark)
     replay = _writes(marks.replay)

@@ -32,18 +32,19 @@ class Preview:
         Parameters
         ----------
         studies
-            The locations of each, at least one.
+            The locations of each, at least one; those that the ledger knows are added, as a task has them all.
         force
             Whether it would be sent even if unchanged.
         """
         now = self.clock()
-        by_uid = [(locations[0].study_instance_uid, locations) for locations in studies]
-        published = self.resolver.ledger.published([uid for uid, _ in by_uid])
+        ledger = self.resolver.ledger
+        uids = [locations[0].study_instance_uid for locations in studies]
+        published, known = ledger.published(uids), ledger.study_locations(uids)
         tasks = [
             Task(
                 study_instance_uid=uid,
                 generation=0,
-                locations=locations,
+                locations=tuple(dict.fromkeys((*locations, *known[uid]))),
                 lane=Lane.LIVE,
                 reason="preview",
                 attempts=0,
@@ -51,9 +52,9 @@ class Preview:
                 force=force,
                 published=published.get(uid),
             )
-            for uid, locations in by_uid
+            for uid, locations in zip(uids, studies, strict=True)
         ]
-        ahead = self.reader.studies.read_ahead(studies)
+        ahead = self.reader.studies.read_ahead([task.locations for task in tasks])
         return (self._previewed(task, ahead, now) for task in tasks)
 
     def _previewed(self, task: Task, ahead: Mapping[StudyLocation, Study], now: float) -> WritePlan | Settlement:

@@ -48,6 +48,8 @@ def test_one_study_uid_under_two_patients_is_quarantined(each_site: Site) -> Non
     datasets = generate(1, 1, 2, seed=seed)
     datasets[1].PatientID = f"{seed}-other"
     store_rest(each_site.orthanc, datasets)
+    decision = f"quarantine (identity_conflict)  {uids(datasets)[0]}\n1 quarantine (identity_conflict)\n"
+    assert each_site.cli("backfill", "--dry-run", expect=1).stdout == decision
     each_site.cli("backfill", expect=1)
     assert "identity_conflict" in each_site.cli("quarantine", "list").stdout
     assert each_site.study(uids(datasets)[0]) is None

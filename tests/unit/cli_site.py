@@ -29,6 +29,8 @@ class CommandLine:
     ----------
     changes
         Keys that are merged into the top level of the configuration.
+    others
+        Archives beside the source, in the order in which they are configured after it.
     """
 
     home: Path
@@ -36,20 +38,14 @@ class CommandLine:
     source: ListedArchive = field(default_factory=lambda: MemorySource(time.time))
     target: MemoryTarget = field(default_factory=MemoryTarget)
     changes: dict[str, Any] = field(default_factory=dict)
+    others: list[ListedArchive] = field(default_factory=list)
     sites: list[Site] = field(default_factory=list)
 
     @property
     def config(self) -> Path:
         """The configuration file, written anew."""
         content = {
-            "sources": [
-                {
-                    "name": "main",
-                    "orthanc": "http://127.0.0.1:8042",
-                    "patient_id_system": "urn:oid:1.2.3.4",
-                    "feed": {"interval": "100ms"},
-                }
-            ],
+            "sources": [_source(archive.name) for archive in (self.source, *self.others)],
             "target": {"fhir": self.target.base_url, "retry": {"initial": "50ms", "max": "1s"}},
             "ledger": f"sqlite:///{self.home / 'ledger.db'}",
             **self.changes,
@@ -87,7 +83,7 @@ class CommandLine:
 
     def site(self, config: Any) -> Site:
         """What the commands compose, with the servers in memory."""
-        made = _MemorySite(config, self.source, self.target)
+        made = _MemorySite(config, [self.source, *self.others], self.target)
         self.sites.append(made)
         return made
 
@@ -98,22 +94,35 @@ class CommandLine:
                 site.ledger.close()
 
 
+def _source(name: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "orthanc": f"http://127.0.0.1:8042/{name}",
+        "patient_id_system": "urn:oid:1.2.3.4",
+        "feed": {"interval": "100ms"},
+    }
+
+
 class _MemorySite(Site):
-    def __init__(self, config: Any, source: ListedArchive, target: MemoryTarget) -> None:
+    def __init__(self, config: Any, archives: list[ListedArchive], target: MemoryTarget) -> None:
         super().__init__(config)
-        self._source, self._memory_target = source, target
+        self._archives, self._memory_target = {archive.name: archive for archive in archives}, target
 
     @cached_property
     def archives(self) -> dict[str, Archive]:
-        feed = self._source if isinstance(self._source, MemorySource) else None
-        return {"main": Archive(source=self._source, feed=feed, dicomweb_root=lambda: "/dicom-web")}
+        return {name: _archive(archive) for name, archive in self._archives.items()}
 
     @cached_property
     def target(self) -> MemoryTarget:
         return self._memory_target
 
     def _samples(self, source: Any, rules: Rules) -> ListedArchive | None:
-        return self._source if source.read_dicomweb else None
+        return self._archives[source.name] if source.read_dicomweb else None
+
+
+def _archive(archive: ListedArchive) -> Archive:
+    feed = archive if isinstance(archive, MemorySource) else None
+    return Archive(source=archive, feed=feed, dicomweb_root=lambda: "/dicom-web")
 
 
 def command_line(

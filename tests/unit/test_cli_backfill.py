@@ -14,7 +14,7 @@ from indexer.cli import progress
 from indexer.errors import StudyNotReady, Unavailable
 from indexer.model import Lane, Mark, Settled
 from indexer.strategies import imaging_study_id
-from tests.fakes.memory import study
+from tests.fakes.memory import MemorySource, study
 from tests.unit.cli_site import CommandLine, assert_says
 from tests.unit.world import wait_until
 
@@ -203,6 +203,30 @@ def test_a_dry_run_tells_what_would_become_of_each(filled: CommandLine) -> None:
         "quarantine (no_patient_id)  1.2.9",
         "1 create, 1 quarantine (no_patient_id), 4 unchanged, 1 update",
     ]
+
+
+def test_a_dry_run_lists_a_study_under_two_patients_once_with_the_decision_of_backfill(line: CommandLine) -> None:
+    for number in range(2):
+        line.source.put(study("1.2.3", patient_id=f"P{number}"), location_id=f"copy-{number}")
+    assert line.out("backfill", "--dry-run", code=1).splitlines() == [
+        "quarantine (identity_conflict)  1.2.3",
+        "1 quarantine (identity_conflict)",
+    ]
+    assert_says(line.out("backfill", code=1), "  1.2.3  identity_conflict: ")
+
+
+def test_a_dry_run_lists_a_study_in_two_sources_once(line: CommandLine) -> None:
+    line.others.append(MemorySource(time.time, name="second"))
+    for source in (line.source, *line.others):
+        source.put(study("1.2.3"))
+    assert line.out("backfill", "--dry-run") == "create  1.2.3\n1 create\n"
+
+
+def test_a_dry_run_counts_a_copy_that_only_the_ledger_knows(line: CommandLine) -> None:
+    line.source.put(study("1.2.3", patient_id="P0", StudyDate="20240101"), location_id="copy-0")
+    line.source.put(study("1.2.3", patient_id="P1", StudyDate="20240102"), location_id="copy-1")
+    line.call("backfill")
+    assert_says(line.out("backfill", "--dry-run", "--since", "2024-01-02", code=1), "(identity_conflict)  1.2.3")
 
 
 def test_a_dry_run_tells_what_has_to_wait(archive: CommandLine) -> None:

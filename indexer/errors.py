@@ -195,10 +195,12 @@ class StudyNotReady(StudyError):
 
 
 class StudyUnreadable(StudyError):
-    """The source fails on this study, and answers otherwise."""
+    """The source fails on this study, and answers otherwise; it is tried a few times."""
 
-    def __init__(self, message: str, *, status: int | None) -> None:
-        super().__init__(message, cause="source_error")
+    default_hint = "Check the source's own log for this study (a file may be missing or broken), then replay it."
+
+    def __init__(self, message: str, *, cause: str, status: int | None = None) -> None:
+        super().__init__(message, cause=cause)
         self.status = status
 
 

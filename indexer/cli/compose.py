@@ -19,7 +19,7 @@ from indexer.dicomweb import DicomWebSamples
 from indexer.errors import ConfigError, ProtocolViolation
 from indexer.health import ServerHealth
 from indexer.log import Event
-from indexer.mapping import Element, Release, Rules, Subject
+from indexer.mapping import Element, Release, Rules, Subject, sampled_keywords
 from indexer.model.choices import PatientMode
 from indexer.plan import PatientPolicy
 from indexer.schedule import SettlingRule
@@ -186,11 +186,14 @@ class Site(Servers):
     def _samples(self, source: Source, rules: Rules) -> AttributeSource | None:
         if not source.read_dicomweb:
             return None
-        cap = self.config.sampled_instances
-        transport = transport_to(source, source.orthanc, f"dicomweb {source.name}")
-        over_dicomweb = DicomWebSamples(transport, root=lambda: self._dicomweb_root(source), cap=cap)
-        direct = self.archives[source.name].samples
-        return direct(mapping.sampled_keywords(rules), over_dicomweb, cap) if direct else over_dicomweb
+        archive, cap, keywords = self.archives[source.name], self.config.sampled_instances, sampled_keywords(rules)
+        over_dicomweb = DicomWebSamples(
+            transport_to(source, source.orthanc, f"dicomweb {source.name}"),
+            root=lambda: self._dicomweb_root(source),
+            cap=cap,
+            files=archive.files(keywords) if archive.files else None,
+        )
+        return archive.samples(keywords, over_dicomweb, cap) if archive.samples else over_dicomweb
 
     def _dicomweb_root(self, source: Source) -> str:
         return source.dicomweb_root or self.archives[source.name].dicomweb_root()

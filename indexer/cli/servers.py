@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from indexer.config import Access, Config, Source
+    from indexer.dicomweb import FileReader
     from indexer.ledger import Ledger
     from indexer.sync.protocols import AttributeSource, ChangeFeed, StudySource
     from indexer.transport import Auth
@@ -63,19 +64,28 @@ class Archive:
     samples
         Builds a cheaper way to read single datasets than DICOMweb, from the keywords to read, the way over DICOMweb to
         fall back on, and the cap on instances; None if there is none.
+    files
+        Builds a way to read files themselves, from the keywords to read; None if there is none.
     """
 
     source: StudySource
     feed: ChangeFeed | None
     dicomweb_root: Callable[[], str]
     samples: Callable[[Collection[str], AttributeSource, int], AttributeSource] | None = None
+    files: Callable[[Collection[str]], FileReader] | None = None
 
 
 def _orthanc(source: Source) -> Archive:
     transport = transport_to(source, source.orthanc, f"orthanc {source.name}")
     orthanc = OrthancSource(transport, source.name, page_size=source.page_size)
     feed = OrthancFeed(orthanc, page_size=source.feed.page, hole_grace_s=source.feed.hole_grace_s)
-    return Archive(source=orthanc, feed=feed, dicomweb_root=lambda: orthanc.dicomweb_root, samples=orthanc.samples)
+    return Archive(
+        source=orthanc,
+        feed=feed,
+        dicomweb_root=lambda: orthanc.dicomweb_root,
+        samples=orthanc.samples,
+        files=orthanc.file_heads,
+    )
 
 
 ARCHIVES: dict[str, Callable[[Source], Archive]] = {"orthanc": _orthanc}

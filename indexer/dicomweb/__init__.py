@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from indexer.dicomweb.samples import DicomWebSamples
+from indexer.dicomweb.samples import DicomWebSamples, FileReader
 
-__all__ = ["DicomWebSamples"]
+__all__ = ["DicomWebSamples", "FileReader"]

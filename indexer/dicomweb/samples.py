@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
-from indexer.errors import PeerError, ProtocolViolation, Refused, StudyInvalid, StudyNotReady, TooLarge, Unavailable
+from indexer.errors import PeerError, ProtocolViolation, Refused, StudyInvalid, StudyUnreadable, TooLarge, Unavailable
 from indexer.model import Attributes, Instance, Series, Study, is_uid_like
-from indexer.sampling import slim, speakers
+from indexer.sampling import is_doubtful, slim, speakers, without_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -22,8 +22,19 @@ _MISSING_ROOT: Final = (
 )
 
 
+class FileReader(Protocol):
+    """Another way to the dataset of one file."""
+
+    def dataset(self, *uids: str) -> Attributes | None:
+        """The dataset of one instance, by the UIDs of study, series and instance; None if it cannot be read."""
+        ...
+
+
 class DicomWebSamples:
     """`AttributeSource` over DICOMweb.
+
+    A server may drop characters that it cannot decode, and fail on a file that others can read. What it may have spoilt
+    is read from the file itself.
 
     Parameters
     ----------
@@ -33,12 +44,22 @@ class DicomWebSamples:
         Path of DICOMweb on it; called anew for each request, for the server may have to be asked for it first.
     cap
         Datasets per series at most, for objects that are no images.
+    files
+        None if files cannot be read.
     """
 
-    def __init__(self, transport: Transport, *, root: Callable[[], str] = lambda: "", cap: int = 20) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        root: Callable[[], str] = lambda: "",
+        cap: int = 20,
+        files: FileReader | None = None,
+    ) -> None:
         self._transport = transport
         self._root = root
         self._cap = cap
+        self._files = files
 
     def sample(self, study: Study) -> tuple[Series, ...]:
         """Read one dataset of each series of images, and each one up to `cap` of a series of other objects.
@@ -47,7 +68,7 @@ class DicomWebSamples:
 
         Raises
         ------
-        StudyNotReady
+        StudyUnreadable
             If the server does not know the study (yet), or no file of it can be read.
         StudyInvalid
             If the study's UID is none, or in no series both its own UID and an instance's are some.
@@ -82,15 +103,22 @@ class DicomWebSamples:
             if dataset is not None:
                 yield instance.sop_instance_uid, dataset
 
-    def _dataset(self, study_uid: str, series_uid: str, instance_uid: str) -> Attributes | None:
-        """One dataset; None if the server has trouble with just this file."""
+    def _dataset(self, *uids: str) -> Attributes | None:
+        """One dataset, by the UIDs of study, series and instance; None if nothing can be read of this file."""
+        dataset = self._over_dicomweb(*uids)
+        if dataset is not None and not is_doubtful(dataset):
+            return dataset
+        of_file = self._files.dataset(*uids) if self._files else None
+        return of_file or (without_texts(dataset) if dataset else None)
+
+    def _over_dicomweb(self, study_uid: str, series_uid: str, instance_uid: str) -> Attributes | None:
         path = f"/studies/{study_uid}/series/{series_uid}/instances/{instance_uid}/metadata"
         try:
-            found = self._transport.request("GET", self._root() + path, headers=_ACCEPT)
+            response = self._transport.request("GET", self._root() + path, headers=_ACCEPT)
         except Refused as error:
             if error.status == 404:
                 self._check_root()
-            raise _unreadable() from None
+            return None
         except TooLarge:
             return None
         except Unavailable as error:
@@ -98,14 +126,13 @@ class DicomWebSamples:
             if error.status != 500:
                 raise
             return None
-        dataset = self._only(found)
-        told = (dataset.text("StudyInstanceUID"), dataset.text("SOPInstanceUID"))
-        if told != (study_uid, instance_uid):
+        dataset = self._only(response)
+        if (dataset.text("StudyInstanceUID"), dataset.text("SOPInstanceUID")) != (study_uid, instance_uid):
             raise self._violation("another instance than the one asked for")
         return dataset
 
-    def _only(self, found: Response) -> Attributes:
-        datasets = found.json()
+    def _only(self, response: Response) -> Attributes:
+        datasets = response.json()
         if not isinstance(datasets, list) or len(datasets) != 1 or not isinstance(datasets[0], dict):
             raise self._violation("no single dataset")
         return Attributes(slim(datasets[0]))
@@ -123,12 +150,8 @@ class DicomWebSamples:
         return ProtocolViolation(f"{self._transport.peer} answered with {what}", peer=self._transport.peer)
 
 
-def _unreadable() -> StudyNotReady:
-    return StudyNotReady(
-        "No dataset of the study can be read over DICOMweb.",
-        cause="dicomweb_unreadable",
-        hint="It is tried again. See the log of the archive: files may be missing, or two patients share the study.",
-    )
+def _unreadable() -> StudyUnreadable:
+    return StudyUnreadable("no dataset of the study can be read", cause="unreadable")
 
 
 def _unnameable() -> StudyInvalid:

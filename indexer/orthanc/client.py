@@ -92,9 +92,7 @@ class Client:
 
     def study(self, orthanc_id: str) -> Answer | None:
         """``GET /studies/{id}``; None if Orthanc says that it does not hold it."""
-        if not _ID.fullmatch(orthanc_id):
-            raise ProtocolViolation(f"{self.peer} gave a study an id that is none", peer=self.peer)
-        path = f"/studies/{orthanc_id}"
+        path = f"/studies/{self._checked(orthanc_id)}"
         found = self._transport.request("GET", path, params={"short": ""}, accept_statuses=(404,))
         return None if found.status == 404 else row(found.json(), self.peer)
 
@@ -151,6 +149,21 @@ class Client:
         """``POST /tools/find`` for attributes of single instances; only where `answers_from_files`."""
         return self._find(_DATASETS, Query={"SOPInstanceUID": "\\".join(sop_instance_uids)}, RequestedTags=tags)
 
+    def pixel_data_offset(self, orthanc_id: str) -> str | None:
+        """``GET /instances/{id}/metadata/PixelDataOffset``; None where the file has no pixel data, or is deflated."""
+        path = f"/instances/{self._checked(orthanc_id)}/metadata/PixelDataOffset"
+        found = self._get(path, accept_statuses=(404,))
+        return None if found.status == 404 else found.body.decode("ascii", "replace")
+
+    def file_head(self, orthanc_id: str, pixel_data_offset: str | None) -> bytes:
+        """What stands before the pixel data of an instance's file; 1.10 sends the whole file, whatever is asked for."""
+        path = f"/instances/{self._checked(orthanc_id)}"
+        if pixel_data_offset is None or not pixel_data_offset.isdecimal():
+            return self._get(f"{path}/file").body
+        length = int(pixel_data_offset)
+        headers = {"Range": f"bytes=0-{length - 1}"}
+        return self._get(f"{path}/attachments/dicom/data", headers=headers).body[:length]
+
     def _find(self, wanted: Mapping[str, object], **narrowed: object) -> list[Answer]:
         return rows(self._post_find(wanted, narrowed), self.peer)
 
@@ -197,6 +210,11 @@ class Client:
         """Ask anew: another Orthanc may stand behind the address now."""
         with self._lock:
             self._probed_at = None
+
+    def _checked(self, orthanc_id: str) -> str:
+        if not _ID.fullmatch(orthanc_id):
+            raise ProtocolViolation(f"{self.peer} gave a resource an id that is none", peer=self.peer)
+        return orthanc_id
 
     def _get(self, path: str, **options: Any) -> Response:
         return self._transport.request("GET", path, **options)

@@ -2,7 +2,8 @@
 
 Orthanc answers a requested tag from its database where a row of the study, the series or the instance has it, and
 opens the file for the others. A tag that it leaves out is unknown, not absent, so each answer has to prove that the
-file was opened.
+file was opened. A row holds what the first instance that came stated, so where several creators made a study, and where
+Orthanc may have lost characters, the heads of files are read (`indexer.orthanc.heads`).
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from indexer.batched import batched
 from indexer.errors import AccessDenied, Refused, Unavailable
 from indexer.model import Attributes
 from indexer.model.attributes import tag_of
+from indexer.orthanc.corrections import corrected
 from indexer.sampling import slim, speakers
+from indexer.sampling.creators import SIGNS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from indexer.model import Instance, Series, Study
     from indexer.orthanc.answers import Answer
     from indexer.orthanc.client import Client
+    from indexer.orthanc.heads import FileHeads
 
 _AT_ONCE: Final = 100
 """Instances of one request; an Orthanc on SQLite goes through all its instances for each."""
@@ -59,6 +63,8 @@ class FindSamples:
     ----------
     keywords
         Attributes to ask for.
+    heads
+        The same attributes of single files.
     otherwise
         Asked for studies whose datasets did not come, or not certainly from their files.
     cap
@@ -71,14 +77,16 @@ class FindSamples:
         self,
         client: Client,
         keywords: Collection[str],
+        heads: FileHeads,
         otherwise: OneByOne,
         *,
         cap: int = 20,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
-        tags = sorted(map(tag_of, keywords))
+        tags = sorted(map(tag_of, {*keywords, *SIGNS}))
         self._tags = [*_UIDS, _FILE_WAS_OPENED, *(f"{tag[:4]},{tag[4:]}" for tag in tags)]
+        self._heads = heads
         self._otherwise = otherwise
         self._cap = cap
         self._clock = clock
@@ -106,7 +114,13 @@ class FindSamples:
         answers: dict[_Key, Answer] = {}
         for batch in batched(sorted(uids), _AT_ONCE):
             answers |= self._answers(batch)
-        return tuple(_sampled(study, of_study, answers) for study, of_study in zip(studies, chosen, strict=True))
+        return tuple(self._sampled(study, of_study, answers) for study, of_study in zip(studies, chosen, strict=True))
+
+    def _sampled(
+        self, study: Study, chosen: Sequence[tuple[Series, Sequence[Instance]]], answers: Mapping[_Key, Answer]
+    ) -> tuple[Series, ...] | None:
+        series = _sampled(study, chosen, answers)
+        return corrected(study, series, lambda *uids: self._heads.dataset_of(answers[uids], *uids)) if series else None
 
     def _answers(self, uids: Sequence[str]) -> dict[_Key, Answer]:
         """By instance. What is left out (a broken file spoils an answer, a limit cuts it) is asked for alone."""

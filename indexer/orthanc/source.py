@@ -10,6 +10,7 @@ from indexer.batched import batched
 from indexer.model import Attributes, Study, StudyLocation
 from indexer.orthanc import answers, batch_read, changes, studies
 from indexer.orthanc.client import Client
+from indexer.orthanc.heads import FileHeads
 from indexer.orthanc.samples import FindSamples
 
 if TYPE_CHECKING:
@@ -47,9 +48,13 @@ class OrthancSource:
         self._name = name
         self._page_size = page_size
 
+    def file_heads(self, keywords: Collection[str]) -> FileHeads:
+        """Datasets of single files, as `FileHeads` describes it."""
+        return FileHeads(self._client, keywords)
+
     def samples(self, keywords: Collection[str], otherwise: OneByOne, cap: int) -> FindSamples:
         """Datasets of this Orthanc's files, as `FindSamples` describes it."""
-        return FindSamples(self._client, keywords, otherwise, cap=cap, clock=self._clock)
+        return FindSamples(self._client, keywords, self.file_heads(keywords), otherwise, cap=cap, clock=self._clock)
 
     @property
     def name(self) -> str:

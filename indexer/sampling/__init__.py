@@ -1,7 +1,8 @@
-"""Which instances of a series speak for it, and what is kept of their datasets."""
+"""Which instances of a series speak for it, what is kept of their datasets, and whether these can be trusted."""
 
 from __future__ import annotations
 
 from indexer.sampling.choice import Speakers, slim, speakers
+from indexer.sampling.doubt import is_doubtful, without_texts
 
-__all__ = ["Speakers", "slim", "speakers"]
+__all__ = ["Speakers", "is_doubtful", "slim", "speakers", "without_texts"]

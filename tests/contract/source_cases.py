@@ -84,7 +84,8 @@ class Case:
 
     @property
     def dicomweb_samples(self) -> DicomWebSamples:
-        return DicomWebSamples(self.dicomweb, cap=3)
+        files = self.source.file_heads(mapping.sampled_keywords(RULES))
+        return DicomWebSamples(self.dicomweb, cap=3, files=files)
 
     @property
     def samples(self) -> FindSamples:

@@ -8,7 +8,7 @@ from pydicom.dataset import Dataset
 
 from indexer import mapping
 from indexer.dicomweb import DicomWebSamples
-from indexer.errors import Refused, StudyInvalid, StudyNotReady
+from indexer.errors import Refused, StudyInvalid, StudyUnreadable
 from indexer.mapping import Element
 from indexer.model import Attributes, Series, Study
 from indexer.model.attributes import tag_of
@@ -227,17 +227,17 @@ def issuers(series: Series) -> set[str]:
 def test_a_study_that_the_server_does_not_know_waits(case: Case) -> None:
     study = read(case, generate())
 
-    with pytest.raises(StudyNotReady) as raised:
+    with pytest.raises(StudyUnreadable) as raised:
         case.samples.sample(replace(study, study_instance_uid="1.2.3"))
 
-    assert raised.value.cause == "dicomweb_unreadable"
+    assert raised.value.cause == "unreadable"
 
 
 def test_a_study_under_two_patients_waits(case: Case) -> None:
     study = read(case, generate(PatientID="A"))
     case.store(generate(PatientID="B"))
 
-    with pytest.raises(StudyNotReady):
+    with pytest.raises(StudyUnreadable):
         case.samples.sample(study)
 
 

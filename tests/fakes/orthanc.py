@@ -24,6 +24,7 @@ from tests.fakes.archive import Archive, Node, moment
 
 _KEEP_ALIVE_S: Final = 1.0
 _WADO: Final = re.compile(r"/dicom-web/studies/([^/]+)/series/([^/]+)/instances/([^/]+)/metadata")
+_FILE: Final = re.compile(r"/instances/([^/]+)/file")
 _RESOURCE: Final = re.compile(r"/(patients|studies|series|instances)/([^/]+)")
 _JSON: Final = "application/json; charset=utf-8"
 
@@ -173,6 +174,8 @@ class FakeOrthanc:
             return known()
         if wado := _WADO.fullmatch(path):
             return self._dataset(*wado.groups())
+        if file := _FILE.fullmatch(path):
+            return self._file(file[1])
         if (resource := _RESOURCE.fullmatch(path)) and method in ("GET", "DELETE"):
             return self._resource(method, resource[2])
         return as_json({"HttpStatus": 404, "Message": "Unknown resource", "OrthancStatus": 17}, 404)
@@ -246,6 +249,14 @@ class FakeOrthanc:
             self.archive.delete(orthanc_id)
             return as_json({"RemainingAncestor": None})
         return as_json(self.archive.expand(node, has_metadata=False))
+
+    def _file(self, orthanc_id: str) -> Reply:
+        node = self.archive.nodes.get(orthanc_id)
+        if node is None or node.dataset is None:
+            return Reply(404, b"", "text/plain")
+        file = io.BytesIO()
+        node.dataset.save_as(file)
+        return Reply(body=file.getvalue(), kind="application/dicom")
 
     def _dataset(self, *uids: str) -> Reply:
         found = [

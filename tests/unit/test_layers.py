@@ -62,7 +62,7 @@ ONLY_IN: dict[str, Collection[str]] = {
     "yaml": ("config",),
     "pydantic": ("config", "cli"),
     "pydantic_core": ("config",),
-    "pydicom": ("model", "mapping", "orthanc"),
+    "pydicom": ("model", "mapping", "orthanc", "sampling"),
 }
 
 MODULES = python_files("indexer")

@@ -37,7 +37,7 @@ def clock() -> Clock:
 def samples(fake: FakeOrthanc, source: OrthancSource, clock: Clock) -> Iterator[FindSamples]:
     transport = Transport(fake.dicomweb_url, peer="dicomweb main", timeout_s=5)
     keywords = ["IssuerOfPatientID", "IssuerOfPatientIDQualifiersSequence", "PatientName"]
-    yield FindSamples(source._client, keywords, DicomWebSamples(transport), clock=clock)
+    yield FindSamples(source._client, keywords, source.file_heads(keywords), DicomWebSamples(transport), clock=clock)
     transport.close()
 
 

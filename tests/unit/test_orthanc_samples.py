@@ -82,10 +82,10 @@ def test_a_study_without_a_file_that_can_be_read_waits(fake: FakeOrthanc, sample
     study = study_of(fake, instances=2)
     fake.inject(lambda _: Reply(500), path=WADO, times=9)
 
-    with pytest.raises(errors.StudyNotReady) as raised:
+    with pytest.raises(errors.StudyUnreadable) as raised:
         samples.sample(study)
 
-    assert raised.value.cause == "dicomweb_unreadable"
+    assert raised.value.cause == "unreadable"
 
 
 def test_a_study_that_cannot_be_read_waits_although_a_series_has_a_uid_that_is_none(
@@ -95,7 +95,7 @@ def test_a_study_that_cannot_be_read_waits_although_a_series_has_a_uid_that_is_n
     fake.inject(lambda _: Reply(500), path=WADO, times=9)
     first, second = study.series
 
-    with pytest.raises(errors.StudyNotReady):
+    with pytest.raises(errors.StudyUnreadable):
         samples.sample(replace(study, series=(replace(first, series_instance_uid="x"), second)))
 
 
@@ -103,7 +103,7 @@ def test_a_refusal_of_one_file_makes_the_study_wait(fake: FakeOrthanc, samples: 
     study = study_of(fake)
     fake.inject(lambda _: Reply(400), path=WADO)
 
-    with pytest.raises(errors.StudyNotReady):
+    with pytest.raises(errors.StudyUnreadable):
         samples.sample(study)
 
 

@@ -64,14 +64,14 @@ class Reader:
         if task.attempts + 1 >= schedule.ATTEMPTS:
             return Quarantined(
                 task=task,
-                cause="source_error",
+                cause=error.cause,
                 text=f"the source failed on this study {schedule.ATTEMPTS} times: {error.message}",
-                hint="Check the source's own log for this study (a file may be missing), then replay it.",
+                hint=error.hint,
             )
         facts = {"event": Event.STUDY_WAITS, "study_key": study_key(self.site_key, task.study_instance_uid)}
         _log.warning("the source failed on a study; it is tried again", extra={**facts, "status": error.status})
         due_in_s = schedule.backoff_s(task.attempts, random.random())  # noqa: S311 - jitter, not a secret
-        return Deferred(task=task, due_in_s=due_in_s, cause="source_error", counts=True)
+        return Deferred(task=task, due_in_s=due_in_s, cause=error.cause, counts=True)
 
 
 def _checked(task: Task, study: Study, mapped: Mapped, rules: Rules) -> MappedStudy:

@@ -197,7 +197,7 @@ def _blaming(configured: ConfiguredSource, ask: Callable[[], T]) -> T:
         if isinstance(error, AccessDenied) or _is_outage(error):
             raise
         if _answers(configured.source):
-            raise StudyUnreadable(error.message, status=error.status) from None
+            raise StudyUnreadable(error.message, cause="source_error", status=error.status) from None
         if isinstance(error, FAILURES):
             raise
         raise Unavailable(error.message, peer=error.peer, status=error.status, hint=error.hint) from None

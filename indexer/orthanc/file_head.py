@@ -1,0 +1,116 @@
+"""The dataset in the head of a DICOM file: everything before its pixel data, as the file has it.
+
+Source: PS3.10 2024e, chapter 7 "DICOM File Format"; PS3.18 2024e, Annex F "DICOM JSON Model".
+"""
+
+from __future__ import annotations
+
+import struct
+import threading
+import warnings
+import zlib
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, Final
+
+from indexer.model import Attributes
+from indexer.sampling import slim
+from indexer.sampling.character_set import CharacterSet, terms_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from pydicom.dataelem import DataElement, RawDataElement
+    from pydicom.dataset import Dataset
+
+_CHARACTER_SET: Final = 0x00080005
+_ENCODED: Final = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
+"""Texts in the character set of the dataset (PS3.5, section 6.1.2.2)."""
+
+_PLAIN: Final = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR"})
+_ONE_VALUE: Final = frozenset({"LT", "ST", "UR", "UT"})
+_LOCK: Final = threading.Lock()
+"""`warnings.catch_warnings` is not safe between threads."""
+
+_BROKEN: Final = (
+    ArithmeticError, AttributeError, EOFError, LookupError, NotImplementedError, OSError, RecursionError, TypeError,
+    ValueError, struct.error, zlib.error,
+)  # fmt: skip
+"""What pydicom raises on bytes that are no DICOM."""
+
+
+def parse(head: bytes, tags: Collection[str]) -> Attributes | None:
+    """The attributes that are asked for; None if these bytes are no DICOM file.
+
+    A text that cannot be decoded for certain has no ``Value`` but ``undecoded``; other values that do not fit their
+    VR stay as they stand.
+
+    Parameters
+    ----------
+    tags
+        Eight hexadecimal digits each.
+    """
+    from pydicom import dcmread  # slow to import, and few studies need it
+    from pydicom.errors import InvalidDicomError
+
+    wanted = [int(tag, 16) for tag in tags]
+    with _LOCK, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom warns of what it repairs or replaces
+        try:
+            dataset = dcmread(BytesIO(head), stop_before_pixels=True, specific_tags=wanted)
+            elements = _elements(dataset, _character_set(dataset, CharacterSet.of(())))
+        except (InvalidDicomError, *_BROKEN):
+            return None
+    return Attributes(slim(elements))
+
+
+def _elements(dataset: Dataset, character_set: CharacterSet) -> dict[str, dict[str, Any]]:
+    elements = {}
+    for tag in dataset.keys():  # noqa: SIM118 - iterating over the dataset itself converts each value
+        element = _element(dataset, dataset.get_item(tag), character_set)
+        if element is not None:
+            elements[f"{tag:08X}"] = element
+    return elements
+
+
+def _element(dataset: Dataset, raw: RawDataElement | DataElement, character_set: CharacterSet) -> dict[str, Any] | None:
+    vr = _vr(raw)
+    if vr == "SQ":
+        items = dataset[raw.tag].value or ()
+        return {"vr": vr, "Value": [_elements(item, _character_set(item, character_set)) for item in items]}
+    if vr not in _ENCODED and vr not in _PLAIN:
+        return None
+    if not raw.value:
+        return {"vr": vr}
+    text = _text(raw, vr, character_set)
+    if text is None:
+        return {"vr": vr, "undecoded": True}
+    return {"vr": vr, "Value": list(_values([text] if vr in _ONE_VALUE else text.split("\\")))}
+
+
+def _vr(raw: RawDataElement | DataElement) -> str:
+    """The VR that the file states, else that of the dictionary."""
+    from pydicom.datadict import dictionary_has_tag, dictionary_VR
+
+    stated = str(raw.VR or "UN")
+    return dictionary_VR(raw.tag).split(" ")[0] if stated == "UN" and dictionary_has_tag(raw.tag) else stated
+
+
+def _values(texts: Iterable[str]) -> Iterable[str | None]:
+    return (text.strip(" \0") or None for text in texts)
+
+
+def _text(raw: RawDataElement | DataElement, vr: str, character_set: CharacterSet) -> str | None:
+    """All values of an element, with the backslashes between them; None if they cannot be decoded for certain."""
+    value: Any = raw.value
+    if not isinstance(value, bytes):  # SpecificCharacterSet, which pydicom reads at once
+        return "\\".join([value] if isinstance(value, str) else value)
+    if vr in _ENCODED:
+        return character_set.decode(value, is_name=vr == "PN")
+    return value.decode("ascii") if value.isascii() else None
+
+
+def _character_set(dataset: Dataset, outer: CharacterSet) -> CharacterSet:
+    """The set of a dataset or an item; an item that names none has that of the dataset around it."""
+    if _CHARACTER_SET not in dataset:
+        return outer
+    return CharacterSet.of(terms_of(_text(dataset.get_item(_CHARACTER_SET), "CS", outer) or ""))

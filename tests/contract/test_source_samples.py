@@ -328,3 +328,49 @@ def test_the_root_is_found(settings: dict[str, Any], case: Case) -> None:
 @pytest.mark.parametrize("settings", [{"Plugins": []}], ids=str)
 def test_the_root_without_the_plugin_is_the_usual_one(case: Case) -> None:
     assert case.source.dicomweb_root == "/dicom-web"
+
+
+# --- several creators -----------------------------------------------------------------------------------------------
+
+
+def disagreeing(series_uid: str | None = None) -> list[Dataset]:
+    """A CT, and a key object of another maker that states other things of the same study."""
+    images = generate(
+        instances=2,
+        AccessionNumber="A1",
+        StudyDescription="Thorax",
+        StudyDate="20240101",
+        Manufacturer="Scanner",
+        SeriesDate="20240101",
+    )
+    (key_object,) = generate(
+        AccessionNumber="A2",
+        StudyDescription="Key images",
+        StudyDate="20240102",
+        Manufacturer="Workstation",
+        SeriesDate="20240102",
+        SOPClassUID="1.2.840.10008.5.1.4.1.1.88.59",
+        Modality="KO",
+        seed="ko",
+    )
+    key_object.PatientID, key_object.StudyInstanceUID = images[0].PatientID, images[0].StudyInstanceUID
+    key_object.SeriesInstanceUID = series_uid or key_object.SeriesInstanceUID
+    return [*images, key_object]
+
+
+@pytest.mark.parametrize("way", ["tools/find", "dicomweb"])
+@pytest.mark.parametrize("is_one_series", [False, True])
+@pytest.mark.parametrize("is_reversed", [False, True])
+def test_each_sample_says_what_its_own_file_says(case: Case, way: str, is_one_series: bool, is_reversed: bool) -> None:
+    """Whatever came first names the study, and its series, in the database of Orthanc."""
+    datasets = disagreeing()
+    if is_one_series:
+        datasets = disagreeing(str(datasets[0].SeriesInstanceUID))
+    study = read(case, datasets[::-1] if is_reversed else datasets)
+    samples = case.samples if way == "tools/find" else case.dicomweb_samples
+
+    sampled = {uid: dataset for series in samples.sample(study) for uid, dataset in series.sampled.items()}
+
+    keywords = ["AccessionNumber", "StudyDescription", "StudyDate", "Modality"]
+    stated = {tuple(dataset.text(keyword) for keyword in keywords) for dataset in sampled.values()}
+    assert stated == {("A1", "Thorax", "20240101", "CT"), ("A2", "Key images", "20240102", "KO")}

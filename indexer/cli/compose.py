@@ -140,7 +140,8 @@ class Site(Servers):
 
     @cached_property
     def ids(self) -> TargetIds:
-        return TargetIds(ledger=self.ledger, strategy=self.strategy)
+        health = self.health["fhir"]
+        return TargetIds(ledger=self.ledger, strategy=self.strategy, target=self.target, health=health)
 
     def _address(self, source: Source) -> str:
         return source.dicomweb or source.orthanc + self._dicomweb_root(source)

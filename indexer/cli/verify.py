@@ -24,7 +24,7 @@ def verify(site: Site, *, as_json: bool) -> int:
         ledger=site.ledger,
         target=site.target,
         studies=replace(site.reader.studies, tries=TRIES),
-        ids=site.ids,
+        ids=replace(site.ids, tries=TRIES),
         endpoints=site.endpoints,
         health=site.health["fhir"],
         tries=TRIES,

@@ -1,7 +1,6 @@
 """Search for resources by identifier: the search token, and which results have the identifier.
 
-Source: FHIR R4 (4.0.1) "Search", sections 3.1.1.4.10 "token" and 3.1.1.4.0.1 "Escaping Search Parameters"; "Patient",
-``Patient.link``.
+Source: FHIR R4 (4.0.1) "Search", sections 3.1.1.4.10 "token" and 3.1.1.4.0.1 "Escaping Search Parameters".
 """
 
 from __future__ import annotations
@@ -14,11 +13,9 @@ if TYPE_CHECKING:
 
     from indexer.model import Lookup
 
-ELEMENTS: Final = "identifier,link"
-"""Elements that a result must contain."""
+_ELEMENTS: Final = {"Patient": "identifier,link"}
 
 _SPECIAL: Final = re.compile(r"([\\,|$])")
-_REFERENCE: Final = re.compile(r"Patient/[A-Za-z0-9.-]{1,64}")
 
 
 def token(lookup: Lookup) -> str:
@@ -27,9 +24,14 @@ def token(lookup: Lookup) -> str:
     return "|".join(_SPECIAL.sub(r"\\\1", part) for part in parts)
 
 
-def bearers(lookup: Lookup, resources: Iterable[dict[str, Any]]) -> tuple[str, ...]:
-    """References to the resources with an identifier, each once; a server may return others as well."""
-    return tuple(dict.fromkeys(_reference(resource) for resource in resources if _has(resource, lookup)))
+def elements(resource_type: str) -> str:
+    """Elements that a result must contain; of a Patient also those that say whether it was replaced."""
+    return _ELEMENTS.get(resource_type, "identifier")
+
+
+def bearers(lookup: Lookup, resources: Iterable[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
+    """The resources with an identifier, each once; a server may return others as well."""
+    return tuple({resource["id"]: resource for resource in resources if _has(resource, lookup)}.values())
 
 
 def dicts(resource: dict[str, Any], element: str) -> list[dict[str, Any]]:
@@ -42,11 +44,3 @@ def _has(resource: dict[str, Any], lookup: Lookup) -> bool:
         identifier.get("value") == lookup.value and lookup.system in (None, identifier.get("system"))
         for identifier in dicts(resource, "identifier")
     )
-
-
-def _reference(resource: dict[str, Any]) -> str:
-    """Reference to a resource, or to the Patient that replaced it when two were merged."""
-    others = (link.get("other") for link in dicts(resource, "link") if link.get("type") == "replaced-by")
-    references = (str(other.get("reference")) for other in others if isinstance(other, dict))
-    replacement = next((reference for reference in references if _REFERENCE.fullmatch(reference)), None)
-    return replacement or f"{resource['resourceType']}/{resource['id']}"

@@ -87,21 +87,21 @@ class FhirServer:
                     by_uid.setdefault(uid, []).append(fetched(resource))
         return {uid: tuple(studies) for uid, studies in by_uid.items()}
 
-    def look_up(self, lookups: Sequence[Lookup]) -> Mapping[Lookup, tuple[str, ...]]:
-        hits: dict[Lookup, tuple[str, ...]] = {}
+    def look_up(self, lookups: Sequence[Lookup]) -> Mapping[Lookup, tuple[dict[str, Any], ...]]:
+        hits: dict[Lookup, tuple[dict[str, Any], ...]] = {}
         for resource_type in sorted({lookup.type for lookup in lookups}):
             of_type = [lookup for lookup in lookups if lookup.type == resource_type]
             for chunk in batched(of_type, _LOOKUPS_AT_ONCE):
                 hits |= self._look_up(resource_type, chunk)
         return hits
 
-    def _look_up(self, resource_type: str, lookups: Sequence[Lookup]) -> dict[Lookup, tuple[str, ...]]:
+    def _look_up(self, resource_type: str, lookups: Sequence[Lookup]) -> dict[Lookup, tuple[dict[str, Any], ...]]:
         """Lookups of one type in one request; fewer at a time if one page does not contain all hits.
 
         The next page is not requested: a server may put the identifiers into its address.
         """
         tokens = ",".join(map(identifiers.token, lookups))
-        params = {"identifier": tokens, "_elements": identifiers.ELEMENTS, "_count": _PAGE}
+        params = {"identifier": tokens, "_elements": identifiers.elements(resource_type), "_count": _PAGE}
         response = self._first_page(resource_type, params)
         resources = list(matches(response, resource_type))
         is_complete = is_last_page(response) and len(resources) >= total(response)

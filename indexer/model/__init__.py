@@ -5,7 +5,7 @@ from __future__ import annotations
 from indexer.model.attributes import Attributes, PersonName
 from indexer.model.feed import FeedPage, FeedPosition
 from indexer.model.study import Instance, Series, Study, StudyLocation, is_uid_like
-from indexer.model.target import EntryResult, Fetched, Lookup, ResourceKey, TargetInfo, literal_references
+from indexer.model.target import EntryResult, Fetched, Lookup, ResourceKey, TargetInfo, literal_references, successor
 from indexer.model.work import (
     BackfillRun,
     Deferred,
@@ -51,4 +51,5 @@ __all__ = [
     "Written",
     "is_uid_like",
     "literal_references",
+    "successor",
 ]

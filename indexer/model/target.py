@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+
+_PATIENT: Final = re.compile(r"Patient/[A-Za-z0-9.-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -37,6 +40,18 @@ class ResourceKey:
 def literal_references(ids: Iterable[tuple[ResourceKey, str | None]]) -> dict[str, str]:
     """``Type/id`` by `ResourceKey.reference`, of the resources whose id is known."""
     return {key.reference: key.literal(fhir_id) for key, fhir_id in ids if fhir_id is not None}
+
+
+def successor(patient: Mapping[str, Any]) -> str | None:
+    """Reference to the Patient that replaced this one; None if none did, or if more than one is named.
+
+    Only links of type ``replaced-by`` say so: ``refer`` and ``seealso`` are of records that are both in use.
+    Source: FHIR R4 (4.0.1) "Patient", ``Patient.link``, and "LinkType".
+    """
+    links = (link for link in patient.get("link") or () if isinstance(link, dict) and link.get("type") == "replaced-by")
+    others = (link["other"].get("reference") for link in links if isinstance(link.get("other"), dict))
+    references = {other for other in others if isinstance(other, str) and _PATIENT.fullmatch(other)}
+    return references.pop() if len(references) == 1 else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

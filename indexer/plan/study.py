@@ -49,6 +49,13 @@ class MappedStudy:
         return ResourceKey("ImagingStudy", self.task.study_instance_uid)
 
     @property
+    def is_confirmed(self) -> bool:
+        """Whether the server confirmed this very resource, whatever its references lead to."""
+        known = self.task.published
+        stated = self.fingerprint, self.mapping_generation
+        return known is not None and not self.task.force and stated == (known.fingerprint, known.mapping_generation)
+
+    @property
     def patient_key(self) -> str | None:
         return self.patient.patient_key if self.patient else None
 
@@ -61,6 +68,8 @@ class TargetState:
     ----------
     patients
         Patients that it holds, by patient key.
+    moved
+        Those of them that stand for others since the ledger recorded them.
     hits
         References (``Type/id``) to the resources with each identifier that was searched for; None if the server
         refused to search for it.
@@ -69,5 +78,6 @@ class TargetState:
     """
 
     patients: Mapping[str, Patient] = field(default_factory=dict)
+    moved: Mapping[str, Patient] = field(default_factory=dict)
     hits: Mapping[Lookup, tuple[str, ...] | None] = field(default_factory=dict)
     endpoints: Mapping[str, str] = field(default_factory=dict)

@@ -5,7 +5,7 @@ Every method may raise the `PeerError` family. These are not base classes: an im
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -133,10 +133,10 @@ class FhirTarget(Protocol):
         """Every ImagingStudy with one of these UIDs as its ``urn:dicom:uid`` identifier, by UID."""
         ...
 
-    def look_up(self, lookups: Sequence[Lookup]) -> Mapping[Lookup, tuple[str, ...]]:
-        """References to the resources with each identifier, many in one request; raises `Refused` if it cannot search.
+    def look_up(self, lookups: Sequence[Lookup]) -> Mapping[Lookup, tuple[dict[str, Any], ...]]:
+        """The resources with each identifier, many in one request; raises `Refused` if it cannot search.
 
-        A Patient that was replaced by another one counts as the other one.
+        Each has at least its type, id and identifiers, and a Patient its links.
         """
         ...
 

@@ -13,12 +13,12 @@ from indexer.errors import PeerError, Refused, StudyError, StudyInvalid, StudyVa
 from indexer.sync.drain.study_reader import STUDIES_AT_ONCE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from indexer.health import ServerHealth
     from indexer.ledger import Ledger
     from indexer.mapping import Mapped
-    from indexer.model import Fetched, Study, StudyLocation
+    from indexer.model import Study, StudyLocation
     from indexer.sync.drain.study_reader import StudyReader
     from indexer.sync.protocols import FhirTarget
     from indexer.sync.target_ids import TargetIds
@@ -141,8 +141,8 @@ class Verifier:
         """What differs, by UID; studies that vanished meanwhile do not."""
         hits = self.health.call("search", lambda: self.target.find_studies(sorted(expected)), tries=self.tries)
         mapped = {uid: study for uid, study in expected.items() if not isinstance(study, StudyError)}
-        literal = self.ids.literal(mapped)
-        patients = self._patients([literal[uid] for uid, study in mapped.items() if study.has_patient])
+        subjects = self.ids.subjects(mapped.values())
+        literal = self.ids.literal(mapped, subjects)
         different: dict[str, tuple[str, ...]] = {
             uid: (f"not published: {error.cause}",)
             for uid, error in expected.items()
@@ -150,16 +150,11 @@ class Verifier:
         }
         for uid, study in mapped.items():
             texts = differences(literal[uid], [hit.resource for hit in hits.get(uid, ())])
-            if study.has_patient and not _has_identifier(patients[_subject(literal[uid])], study.patient):
+            if study.has_patient and study.patient_key not in subjects.right:
                 texts += ("subject is missing or has another identifier",)
             if texts:
                 different[uid] = texts
         return different
-
-    def _patients(self, studies: Iterable[dict[str, Any]]) -> dict[str, Fetched | None]:
-        subjects = sorted({_subject(study) for study in studies})
-        patients = self.health.call("read", lambda: self.target.fetch(subjects), tries=self.tries) if subjects else ()
-        return dict(zip(subjects, patients, strict=True))
 
     def _file(self, uid: str, texts: tuple[str, ...], report: Report) -> None:
         known = self.ledger.study(uid)
@@ -199,17 +194,3 @@ class Verifier:
 
 
 _EXTRA = ("extra study: no source holds it",)
-
-
-def _subject(study: dict[str, Any]) -> str:
-    reference: str = study["subject"]["reference"]
-    return reference
-
-
-def _has_identifier(present: Fetched | None, expected: dict[str, object]) -> bool:
-    return present is not None and _identifiers(expected) <= _identifiers(present.resource)
-
-
-def _identifiers(resource: dict[str, object]) -> set[tuple[object, object]]:
-    values = resource.get("identifier")
-    return {(value.get("system"), value.get("value")) for value in values} if isinstance(values, list) else set()

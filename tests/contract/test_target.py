@@ -1,6 +1,6 @@
 """What every FHIR server must do for us, shown on fakes and on real ones; where they differ, `Quirks` says how."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -10,7 +10,7 @@ import requests
 from indexer.bundle import BundleType, Entry, EntryStatus, TypePolicy, build, judge, strip
 from indexer.errors import AnswerLost, Conflict, ProtocolViolation, Refused
 from indexer.fhir import server as fhir_server
-from indexer.model import EntryResult, Lookup
+from indexer.model import EntryResult, Lookup, successor
 from tests import proxy as faults
 from tests.contract.target_cases import BAD_ID, MEMORY, NAMES, Case, entry, reference, running, uid_of
 from tests.servers.hapi import Hapi, Release
@@ -189,21 +189,23 @@ def test_look_up_by_identifier(case: Case) -> None:
     asked = [lookup(patients[0]), lookup(patients[1]), Lookup("Patient", "urn:oid:1.2.3", "nobody")]
     found = case.server.look_up(asked)
     assert list(found) == asked
-    assert [set(some) for some in found.values()] == [
+    assert [set(map(reference, some)) for some in found.values()] == [
         {reference(patients[0]), reference(doubled)},
         {reference(patients[1])} if case.quirks.unescapes else set(),
         set(),
     ]
     anywhere = case.server.look_up([Lookup("Patient", None, asked[0].value)])
-    assert set(*anywhere.values()) == {reference(patients[0]), reference(doubled), reference(other)}
+    (bearers,) = anywhere.values()
+    assert set(map(reference, bearers)) == {reference(patients[0]), reference(doubled), reference(other)}
 
 
-def test_look_up_follows_a_merged_patient(case: Case) -> None:
+def test_look_up_says_by_whom_a_patient_was_replaced(case: Case) -> None:
     stands, merged = case.patient(), case.patient()
     merged["active"], merged["link"] = False, [{"other": {"reference": reference(stands)}, "type": "replaced-by"}]
     send(case, BATCH, entry(stands))
     send(case, BATCH, entry(merged))
-    assert case.server.look_up([lookup(merged)]) == {lookup(merged): (reference(stands),)}
+    ((bearer,),) = case.server.look_up([lookup(merged)]).values()
+    assert (reference(bearer), successor(bearer)) == (reference(merged), reference(stands))
 
 
 @over_http
@@ -214,7 +216,7 @@ def test_look_up_of_several_types_in_few_requests_without_a_number_in_a_url(case
     send(case, BATCH, *map(entry, studies))
     case.proxy.clear()
     found = case.server.look_up([*map(lookup, patients), *map(lookup, studies)])
-    assert found == {lookup(one): (reference(one),) for one in [*patients, *studies]}
+    assert references(found) == {lookup(one): [reference(one)] for one in [*patients, *studies]}
     assert [(one.method, one.query) for one in case.proxy.requests] == [("POST", ""), ("POST", "")]
 
 
@@ -225,9 +227,14 @@ def test_look_up_follows_no_page(case: Case, monkeypatch: pytest.MonkeyPatch) ->
     send(case, BATCH, *map(entry, patients))
     monkeypatch.setattr(fhir_server, "_PAGE", "2")
     case.proxy.clear()
-    assert case.server.look_up([*map(lookup, patients)]) == {lookup(one): (reference(one),) for one in patients}
+    found = case.server.look_up([*map(lookup, patients)])
+    assert references(found) == {lookup(one): [reference(one)] for one in patients}
     assert len(case.proxy.requests) > 1
     assert {(one.method, one.query) for one in case.proxy.requests} == {("POST", "")}
+
+
+def references(found: Mapping[Lookup, tuple[dict[str, Any], ...]]) -> dict[Lookup, list[str]]:
+    return {one: [*map(reference, bearers)] for one, bearers in found.items()}
 
 
 def lookup(resource: dict[str, Any]) -> Lookup:

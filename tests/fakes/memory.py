@@ -173,11 +173,11 @@ class MemoryTarget(Store):
             }
         return {uid: some for uid, some in found.items() if some}
 
-    def look_up(self, lookups: Sequence[Lookup]) -> Mapping[Lookup, tuple[str, ...]]:
+    def look_up(self, lookups: Sequence[Lookup]) -> Mapping[Lookup, tuple[Json, ...]]:
         self.script.play("look_up")
         with self.lock:
             return {
-                one: tuple(dict.fromkeys(map(self._standing, self._identified(one.type, one.system, one.value))))
+                one: tuple(self._fetched(found).resource for found in self._identified(one.type, one.system, one.value))
                 for one in lookups
             }
 
@@ -203,11 +203,6 @@ class MemoryTarget(Store):
                 for one in resource.get("identifier", ())
             )
         ]
-
-    def _standing(self, reference: str) -> str:
-        """The resource itself, or the one that replaced it."""
-        links = (one for one in self.held[reference].get("link", ()) if one["type"] == "replaced-by")
-        return next((str(one["other"]["reference"]) for one in links), reference)
 
 
 def _result(status: str, location: str = "", etag: str = "", outcome: Json | None = None) -> EntryResult:

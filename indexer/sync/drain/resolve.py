@@ -6,22 +6,22 @@ All questions of one Bundle are asked together.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from indexer import schedule
-from indexer.errors import Refused, TooLarge
-from indexer.halving import by_halves
-from indexer.model import Deferred, Lookup, Patient, Quarantined, ResourceKey
+from indexer.model import Deferred, Patient, Quarantined, ResourceKey
 from indexer.model.choices import PatientMode
 from indexer.plan import MappedStudy, PatientPolicy, Strategy, TargetState, study_lookup
+from indexer.sync.merged_patients import SuccessorReader
+from indexer.sync.search import Bearers, IdentifierSearch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from indexer.errors import PeerError
     from indexer.health import ServerHealth
     from indexer.ledger import Ledger
-    from indexer.model import Settlement
+    from indexer.model import Lookup, Settlement
+    from indexer.sync.merged_patients import Successors
     from indexer.sync.protocols import FhirTarget
 
 FIRST_RECHECK_S = 60.0
@@ -71,12 +71,16 @@ class Resolver:
         unknown = {
             study.patient_key: study for study in studies if study.patient_key and study.patient_key not in known
         }
-        hits = self._search(studies, unknown.values())
+        written = _patient_keys(study for study in studies if not study.is_confirmed)
+        at_stake = [known[key] for key in written if key in known]
+        search = IdentifierSearch(target=self.target, health=self.health, tries=self.tries)
+        bearers = search.bearers(self._lookups(studies, unknown.values()))
+        successors = self._successors(bearers, at_stake)
+        hits = {lookup: _hits(resources, successors) for lookup, resources in bearers.items()}
         matched = {key: self._matched(study, hits) for key, study in unknown.items()}
-        state = TargetState(
-            patients={**known, **{key: patient for key, patient in matched.items() if key and patient is not None}},
-            hits=hits,
-        )
+        moved = self._moved(at_stake, successors)
+        found = {key: patient for key, patient in matched.items() if patient is not None}
+        state = TargetState(patients={**known, **found, **moved}, moved=moved, hits=hits)
         settlements = {study.key: self._without_patient(study, state, now) for study in studies}
         return Resolved(
             studies=[study for study in studies if settlements[study.key] is None],
@@ -86,44 +90,47 @@ class Resolver:
 
     def renewed(self, studies: Sequence[MappedStudy], state: TargetState, endpoints: Mapping[str, str]) -> TargetState:
         """The state as of now: the previous Bundle may have created or changed some of the Patients."""
-        patients = {**state.patients, **self.ledger.patients(_patient_keys(studies))}
+        patients = {**state.patients, **self.ledger.patients(_patient_keys(studies)), **state.moved}
         return replace(state, patients=patients, endpoints=endpoints)
 
-    def _search(
-        self, studies: Sequence[MappedStudy], unknown: Iterable[MappedStudy]
-    ) -> dict[Lookup, tuple[str, ...] | None]:
-        """What bears each identifier; None if the server refuses to search for it, which stops no other."""
+    def _lookups(self, studies: Sequence[MappedStudy], unknown: Iterable[MappedStudy]) -> list[Lookup]:
+        """Identifiers to search for."""
         lookups = [lookup for study in studies for lookup in study.lookups]
         lookups += [study.patient_lookup for study in unknown if self.policy.searches(study.patient_lookup)]
         if self.searches_studies:
             lookups += [study_lookup(study.key.key) for study in studies if study.task.published is None]
-        hits: list[tuple[Lookup, tuple[str, ...] | None]] = by_halves(
-            lambda lookups: [*self._look_up(lookups).items()],
-            list(dict.fromkeys(lookups)),
-            error=(Refused, TooLarge),
-            alone=self._not_searched,
-        )
-        return dict(hits)
+        return lookups
 
-    def _look_up(self, lookups: Sequence[Lookup]) -> Mapping[Lookup, tuple[str, ...]]:
-        return self.health.call("search", lambda: self.target.look_up(lookups), tries=self.tries)
+    def _successors(self, bearers: Bearers, known: Iterable[Patient]) -> Successors:
+        """Who stands for the Patients that were found, and for those that studies to be written refer to."""
+        found = {
+            _reference(resource): resource
+            for lookup, resources in bearers.items()
+            if lookup.type == "Patient"
+            for resource in resources or ()
+        }
+        reader = SuccessorReader(target=self.target, health=self.health, tries=self.tries)
+        return reader.read([f"Patient/{patient.fhir_id}" for patient in known], found)
 
-    def _not_searched(self, lookup: Lookup, error: PeerError) -> tuple[Lookup, None]:
-        """The server refuses to search for this one. If it refuses a harmless search as well, it cannot search."""
-        if isinstance(error, Refused):
-            try:
-                self._look_up([Lookup(lookup.type, "urn:dicom:uid", "urn:oid:0.0")])
-            except Refused:
-                raise Refused(error.message, peer=error.peer, status=error.status, hint=_CANNOT_SEARCH) from None
-        return lookup, None
+    def _moved(self, known: Iterable[Patient], successors: Successors) -> dict[str, Patient]:
+        """Known Patients that were merged into others, as those others."""
+        moved: dict[str, Patient] = {}
+        for patient in known:
+            reference = f"Patient/{patient.fhir_id}"
+            end = successors.of(reference)
+            if end != reference:
+                moved[patient.patient_key] = replace(self._found(patient.patient_key, end), names=patient.names)
+        return moved
 
     def _matched(self, study: MappedStudy, hits: Mapping[Lookup, tuple[str, ...] | None]) -> Patient | None:
         """The only Patient with a study's patient number; it is ours if its id is, though the ledger was lost."""
         bearers = (study.patient_lookup and hits.get(study.patient_lookup)) or ()
         if len(bearers) != 1 or study.patient is None:
             return None
-        fhir_id = bearers[0].partition("/")[2]
-        key = ResourceKey("Patient", study.patient.patient_key)
+        return self._found(study.patient.patient_key, bearers[0])
+
+    def _found(self, patient_key: str, reference: str) -> Patient:
+        key, fhir_id = ResourceKey("Patient", patient_key), reference.partition("/")[2]
         return Patient(
             patient_key=key.key,
             fhir_id=fhir_id,
@@ -150,6 +157,17 @@ class Resolver:
         return Deferred(task=study.task, due_in_s=due_in_s, cause="patient_not_found")
 
 
+def _reference(resource: dict[str, Any]) -> str:
+    return f"{resource['resourceType']}/{resource['id']}"
+
+
+def _hits(resources: Sequence[dict[str, Any]] | None, successors: Successors) -> tuple[str, ...] | None:
+    """References to what was found, each once; Patients that were merged into one count as that one."""
+    if resources is None:
+        return None
+    return tuple(dict.fromkeys(successors.of(_reference(resource)) for resource in resources))
+
+
 def _patient_keys(studies: Iterable[MappedStudy]) -> list[str]:
     return sorted({study.patient_key for study in studies if study.patient_key is not None})
 
@@ -158,7 +176,3 @@ _AMBIGUOUS = "Several Patients on the FHIR server have this patient's identifier
 _AMBIGUOUS_HINT = "Merge them on the FHIR server, or remove the identifier from the wrong ones; then replay this study."
 _NOT_SEARCHED = "The FHIR server refuses to search for this patient's identifier, but not for others."
 _NOT_SEARCHED_HINT = "See the server's own log; correct the PatientID in the archive if it is odd, then replay."
-_CANNOT_SEARCH = (
-    "This FHIR server cannot search by identifier. To work without searching, set 'patients.mode: create' or "
-    "'logical', 'mapping.resolve: []' and 'ownership: exclusive'."
-)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
@@ -14,6 +15,7 @@ from indexer.dicomweb import DicomWebSamples
 from indexer.mapping import Rules
 from indexer.orthanc import OrthancSource
 from indexer.transport import Transport
+from tests.contract.source_cases import Counting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,12 +55,28 @@ def measure(orthanc: Orthanc) -> None:
     each_ms = cost_ms(server, source.read_batch, together) * len(together) / len(locations)
     print(f"  {'a study read with 31 others':48} {each_ms:6.1f} ms", flush=True)
     over_dicomweb = DicomWebSamples(Transport(orthanc.dicomweb_url, peer="dicomweb"))
-    by_find = source.samples(mapping.sampled_keywords(RULES), over_dicomweb, 20)
+    keywords = mapping.sampled_keywords(RULES)
+    by_find = source.samples(keywords, over_dicomweb, 20)
     studies = list(source.read_batch(locations).values())
     for title, samples in (("over DICOMweb", over_dicomweb), ("by tools/find", by_find)):
         print(f"  {f'datasets of a study, {title}':48} {cost_ms(server, samples.sample, studies):6.1f} ms", flush=True)
     each_ms = cost_ms(server, by_find.sample_batch, [studies]) / len(studies)
     print(f"  {f'datasets of a study, with {len(studies) - 1} others':48} {each_ms:6.1f} ms", flush=True)
+    count_requests(orthanc)
+
+
+def count_requests(orthanc: Orthanc) -> None:
+    """Print how many requests reading the archive takes."""
+    rest, dicomweb = Counting(orthanc.url, peer="orthanc"), Counting(orthanc.dicomweb_url, peer="dicomweb")
+    source, keywords = OrthancSource(rest, "main"), mapping.sampled_keywords(RULES)
+    samples = source.samples(keywords, DicomWebSamples(dicomweb, files=source.file_heads(keywords)), 20)
+    locations = list(source.list_locations())
+    rest.paths.clear()
+    for batch in at_once(locations):
+        samples.sample_batch(list(source.read_batch(batch).values()))
+    kinds = Counter(path if path.startswith("/tools") else path.split("/")[1] for path in rest.paths)
+    counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    print(f"  requests for all {len(locations)} studies: {counts}, {len(dicomweb.paths)} over DICOMweb", flush=True)
 
 
 def series_of(transport: Transport) -> list[Ids]:

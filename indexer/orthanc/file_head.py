@@ -50,7 +50,7 @@ def parse(head: bytes, tags: Collection[str]) -> Attributes | None:
         Eight hexadecimal digits each.
     """
     from pydicom import dcmread  # slow to import, and few studies need it
-    from pydicom.errors import InvalidDicomError
+    from pydicom.errors import BytesLengthException, InvalidDicomError
 
     wanted = [int(tag, 16) for tag in tags]
     with _LOCK, warnings.catch_warnings():
@@ -58,7 +58,7 @@ def parse(head: bytes, tags: Collection[str]) -> Attributes | None:
         try:
             dataset = dcmread(BytesIO(head), stop_before_pixels=True, specific_tags=wanted)
             elements = _elements(dataset, _character_set(dataset, CharacterSet.of(())))
-        except (InvalidDicomError, *_BROKEN):
+        except (BytesLengthException, InvalidDicomError, *_BROKEN):
             return None
     return Attributes(slim(elements))
 

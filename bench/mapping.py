@@ -76,7 +76,7 @@ def _study() -> Study:
     for number in range(SERIES):
         instances = tuple(Instance(_uid(1, number, index), _CT, str(index)) for index in range(INSTANCES))
         attributes = from_keywords(_series_attributes(number))
-        sampled = {instances[0].sop_instance_uid: from_keywords(_PATIENT)}
+        sampled = {instances[0].sop_instance_uid: from_keywords(_PATIENT | _STUDY | _series_attributes(number))}
         series.append(
             Series(series_instance_uid=_uid(1, number), attributes=attributes, instances=instances, sampled=sampled)
         )

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 _CORRECT: Final = "Correct it in the archive."
 
 SENTENCES: Final[Mapping[Cause, str]] = {
-    Cause.MISSING: "it is missing, so the modality was derived from the SOP class, or is OT. Add it in the archive.",
+    Cause.MISSING: (
+        "the attribute is missing; only a modality is derived, from the SOP class, or is OT. Add it in the archive."
+    ),
     Cause.MALFORMED: f"the value was left out because it does not have the format that DICOM demands. {_CORRECT}",
     Cause.OUT_OF_RANGE: f"the number was left out because FHIR allows only 0 to 2147483647. {_CORRECT}",
     Cause.UNKNOWN_CODE: (

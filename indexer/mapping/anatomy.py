@@ -34,9 +34,9 @@ def body_site(context: Context) -> Json | None:
     """Concept of the region: by AnatomicRegionSequence, else by BodyPartExamined."""
     evidence = context.evidence
     regions = [
-        context.entries.concepts("AnatomicRegionSequence", _regions(dataset)[:1]) for dataset in evidence.sampled
+        context.entries.concepts("AnatomicRegionSequence", _regions(dataset)[:1]) for dataset in evidence.datasets
     ]
-    stated = evidence.only("AnatomicRegionSequence", [region[0] for region in regions if region])
+    stated = evidence.undisputed("AnatomicRegionSequence", [region[0] for region in regions if region])
     site = stated or _by_term(context)
     return site if site and ("coding" in site or context.wants(Element.BODY_SITE_TEXT)) else None
 
@@ -53,10 +53,10 @@ def laterality(context: Context, site: Json | None, *, is_whole: bool) -> Json |
         harms, so that only then the sides of the images are taken where the series states none.
     """
     evidence = context.evidence
-    letter = evidence.text("Laterality")
+    letter = evidence.undisputed_text("Laterality")
     if letter is None and is_whole:
-        letters = [_side_of_image(dataset, context.entries) for dataset in evidence.sampled]
-        letter = evidence.only("ImageLaterality", letters)
+        letters = [_side_of_image(dataset, context.entries) for dataset in evidence.datasets]
+        letter = evidence.undisputed("ImageLaterality", letters)
     if not letter or letter == _UNPAIRED:
         return None
     if letter not in _SIDES:
@@ -69,7 +69,7 @@ def laterality(context: Context, site: Json | None, *, is_whole: bool) -> Json |
 
 
 def _by_term(context: Context) -> Json | None:
-    text = context.evidence.text("BodyPartExamined")
+    text = context.evidence.undisputed_text("BodyPartExamined")
     if text is None:
         return None
     term = _NOT_IN_TERM.sub("", context.rules.body_parts.get(text, text)).upper()

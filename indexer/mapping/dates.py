@@ -7,15 +7,20 @@ FHIR R4, 2.24.0.1 "Primitive Types" (a dateTime with a time has seconds and a zo
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from indexer.mapping.issues import Cause
 
 if TYPE_CHECKING:
-    from indexer.mapping.context import Context, Evidence
+    from collections.abc import Callable
+
+    from indexer.mapping.context import Context
+    from indexer.mapping.evidence import Evidence
     from indexer.model import Attributes
+
+T = TypeVar("T")
 
 _DATE = re.compile(r"(\d{4})([.\-]?)(\d{2})\2(\d{2})", re.ASCII)
 _TIME = re.compile(r"(\d{2})(?::?(\d{2})(?::?(\d{2})(?:\.\d{0,6})?)?)?", re.ASCII)
@@ -32,22 +37,29 @@ _ACQUISITION_PAIRS = (("AcquisitionDate", "AcquisitionTime"), ("ContentDate", "C
 
 
 @dataclass(frozen=True, slots=True)
-class _Moment:
+class Moment:
+    """A day and perhaps a time of it, with the offset that belongs to them."""
+
     day: date
     at: time | None
     time_keyword: str
     offset: timezone | None = None
 
 
+def study_moment(evidence: Evidence) -> Moment | None:
+    """When the study began, by StudyDate and StudyTime."""
+    return _stated(evidence, "StudyDate", "StudyTime")
+
+
 def study_started(context: Context) -> str | None:
-    """``ImagingStudy.started`` by StudyDate and StudyTime."""
-    return _written(_stated(context.evidence, "StudyDate", "StudyTime"), context)
+    """``ImagingStudy.started``."""
+    return _written(study_moment(context.evidence), context)
 
 
 def series_started(context: Context) -> str | None:
-    """``series.started`` by SeriesDate and SeriesTime, else the earliest moment that a sampled instance states."""
+    """``series.started`` by SeriesDate and SeriesTime, else the earliest moment that a dataset states."""
     evidence = context.evidence
-    return _written(_stated(evidence, "SeriesDate", "SeriesTime") or _earliest(evidence.sampled), context)
+    return _written(_stated(evidence, "SeriesDate", "SeriesTime") or _earliest(evidence), context)
 
 
 def parse_date(text: str, first_year: int = FIRST_STUDY_YEAR) -> date | None:
@@ -109,28 +121,42 @@ def split_date_time(text: str) -> tuple[str, str, str]:
     return (match[1], match[2] or "", match[3] or "") if match else ("", "", "")
 
 
-def _stated(evidence: Evidence, date_keyword: str, time_keyword: str) -> _Moment | None:
+def _stated(evidence: Evidence, date_keyword: str, time_keyword: str) -> Moment | None:
+    """Date, then a time among the datasets of that date, then an offset among those of that time."""
     day = evidence.parsed(date_keyword, parse_date)
-    return _Moment(day, evidence.parsed(time_keyword, parse_time), time_keyword) if day else None
+    if day is None:
+        return None
+    evidence = evidence.where(_reading(date_keyword, parse_date), day, date_keyword)
+    at = evidence.parsed(time_keyword, parse_time)
+    evidence = evidence.where(_reading(time_keyword, parse_time), at, time_keyword)
+    return Moment(day, at, time_keyword, _offset(evidence) if at else None)
 
 
-def _earliest(datasets: tuple[Attributes, ...]) -> _Moment | None:
-    moments = (moment for dataset in datasets for moment in _moments(dataset))
-    return min(moments, key=lambda moment: (moment.day, moment.at or time.max), default=None)
+def _reading(keyword: str, parse: Callable[[str], T | None]) -> Callable[[Attributes], T | None]:
+    return lambda dataset: parse(dataset.text(keyword) or "")
 
 
-def _moments(dataset: Attributes) -> list[_Moment]:
+def _earliest(evidence: Evidence) -> Moment | None:
+    moments = ((moment, dataset) for dataset in evidence.datasets for moment in _moments(dataset))
+    moment, dataset = min(moments, key=lambda one: (one[0].day, one[0].at or time.max), default=(None, None))
+    if moment is None or moment.at is None or moment.offset:
+        return moment
+    own = [statement for statement in evidence.statements if statement.dataset is dataset]
+    return replace(moment, offset=_offset(replace(evidence, statements=own)))
+
+
+def _moments(dataset: Attributes) -> list[Moment]:
     day_text, time_text, offset_text = split_date_time(dataset.text("AcquisitionDateTime") or "")
     texts = [(day_text, time_text, "AcquisitionDateTime", parse_offset(offset_text))]
     texts += [(dataset.text(day) or "", dataset.text(at) or "", at, None) for day, at in _ACQUISITION_PAIRS]
     days = [(parse_date(day), parse_time(at), keyword, offset) for day, at, keyword, offset in texts]
-    return [_Moment(day, at, keyword, offset) for day, at, keyword, offset in days if day]
+    return [Moment(day, at, keyword, offset) for day, at, keyword, offset in days if day]
 
 
-def _written(moment: _Moment | None, context: Context) -> str | None:
+def _written(moment: Moment | None, context: Context) -> str | None:
     if moment is None:
         return None
-    zone = (moment.offset or _offset(context.evidence) or context.rules.timezone) if moment.at else None
+    zone = (moment.offset or context.rules.timezone) if moment.at else None
     if moment.at and zone is None:
         context.issues.add(moment.time_keyword, Cause.NO_ZONE)
     if moment.at and zone and is_ambiguous(moment.day, moment.at, zone):
@@ -140,5 +166,4 @@ def _written(moment: _Moment | None, context: Context) -> str | None:
 
 
 def _offset(evidence: Evidence) -> timezone | None:
-    """Offset by the sampled datasets; a database holds that of the instance that happened to come first."""
-    return evidence.of_instances.parsed("TimezoneOffsetFromUTC", parse_offset)
+    return evidence.parsed("TimezoneOffsetFromUTC", parse_offset)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from indexer.errors import StudyInvalid
 from indexer.mapping import coding
 from indexer.mapping.dates import study_started
-from indexer.mapping.order import accession, encounter, location, notes, orders, procedures, reasons
+from indexer.mapping.order import accessions, encounter, location, notes, orders, procedures, reasons
 from indexer.mapping.people import interpreters, referrer
 from indexer.mapping.rules import Element
-from indexer.mapping.series import MappedSeries, map_series
 from indexer.mapping.syntax import MAX_UNSIGNED, UID, filled
 from indexer.model import ResourceKey
 from indexer.model.attributes import clean
@@ -20,8 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from indexer.mapping.context import Context
+    from indexer.mapping.series import MappedSeries
     from indexer.mapping.syntax import Json
-    from indexer.model import Series, Study
+    from indexer.model import Study
 
 _UNRETRIEVABLE = frozenset({"id", "endpoint", "series"})
 
@@ -44,7 +44,9 @@ def study_uid(study: Study) -> str:
     return uid
 
 
-def map_imaging_study(study: Study, context: Context, *, subject: Mapping[str, Any]) -> Json:
+def map_imaging_study(
+    study: Study, context: Context, series: Sequence[MappedSeries], *, subject: Mapping[str, Any]
+) -> Json:
     """The ImagingStudy of one study, without an id; it refers to the Endpoint of its source.
 
     Parameters
@@ -54,18 +56,18 @@ def map_imaging_study(study: Study, context: Context, *, subject: Mapping[str, A
     """
     uid = study_uid(study)
     encoding, wanted = context.encoding, context.wanted
-    series = [map_series(one, context) for one in _distinct(study.series)]
     listed = sorted((one for one in series if one.element), key=_number_and_uid)
+    numbers = accessions(context)
     modalities = encoding.study_modalities(sorted({one.modality for one in listed}))
     resource = filled(
         resourceType="ImagingStudy",
         extension=_regions(listed, context),
-        identifier=_identifiers(uid, context),
+        identifier=_identifiers(uid, numbers, context),
         status="available",
         modality=[encoding.coded(coding.concept(coding.modality(code))) for code in modalities],
         **subject,
         started=study_started(context) or _earliest_start(listed, context),
-        basedOn=wanted(Element.BASED_ON, orders),
+        basedOn=wanted(Element.BASED_ON, partial(orders, own=numbers)),
         encounter=wanted(Element.ENCOUNTER, encounter),
         referrer=wanted(Element.REFERRER, referrer),
         interpreter=wanted(Element.INTERPRETER, interpreters) if encoding.has_interpreter else [],
@@ -111,25 +113,11 @@ def _earliest_start(series: Sequence[MappedSeries], context: Context) -> str | N
     return min((one.element["started"] for one in series if "started" in one.element), default=None)
 
 
-def _distinct(series: Sequence[Series]) -> list[Series]:
-    """Series by UID; what stands under one UID in two places is one series."""
-    by_uid: dict[str, Series] = {}
-    for one in series:
-        uid = clean(one.series_instance_uid)
-        by_uid[uid] = _united(by_uid[uid], one) if uid in by_uid else one
-    return list(by_uid.values())
-
-
-def _united(first: Series, second: Series) -> Series:
-    return replace(first, instances=(*first.instances, *second.instances), sampled={**second.sampled, **first.sampled})
-
-
-def _identifiers(uid: str, context: Context) -> list[Json]:
+def _identifiers(uid: str, numbers: Sequence[Json], context: Context) -> list[Json]:
     first = {"use": "official", "type": coding.STUDY_INSTANCE_UID, "system": "urn:dicom:uid", "value": f"urn:oid:{uid}"}
     identifiers = [first]
-    own = accession(context)
-    if own and context.encoding.has_accession_identifier:
-        identifiers.append({"use": "usual", **own})
+    if context.encoding.has_accession_identifier:
+        identifiers += [{"use": "usual", **identifier} for identifier in numbers]
     study_id = context.evidence.text("StudyID") if context.wants(Element.STUDY_ID) else None
     if study_id:
         identifiers.append({"use": "secondary", "value": study_id})

@@ -73,10 +73,9 @@ def designated_system(issuer: Attributes, systems: Mapping[str, str] = MappingPr
     return known or worldwide_system(universal, issuer.text("UniversalEntityIDType"))
 
 
-def accession_system(issuer: Attributes, rules: Rules) -> str | None:
-    """System of an accession number by its issuer; None where an issuer is named that is not known."""
-    is_named = issuer.text("LocalNamespaceEntityID") or issuer.text("UniversalEntityID")
-    return designated_system(issuer, rules.accession_systems) if is_named else rules.accession_system
+def names_issuer(issuer: Attributes) -> bool:
+    """Whether an item of the HL7v2 Hierarchic Designator Macro names anybody."""
+    return bool(issuer.text("LocalNamespaceEntityID") or issuer.text("UniversalEntityID"))
 
 
 def worldwide_system(universal: str | None, kind: str | None) -> str | None:

@@ -5,19 +5,24 @@ Source: FHIR R4 and R5 ImagingStudy, "Notes"; PS3.3 2024e, C.7.2.1 "General Stud
 
 from __future__ import annotations
 
+from functools import partial
+from operator import methodcaller
 from typing import TYPE_CHECKING
 
 from indexer.mapping.coding import ACCESSION_NUMBER, IDENTIFIER_TYPE, coding, concept
-from indexer.mapping.issuer import accession_system, designated_system
+from indexer.mapping.issuer import designated_system, names_issuer
 from indexer.mapping.syntax import filled
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from indexer.mapping.context import Context
     from indexer.mapping.rules import Rules
     from indexer.mapping.syntax import Json
     from indexer.model import Attributes
 
 _PROCEDURES = ("ProcedureCodeSequence", "RequestedProcedureCodeSequence")
+_PROCEDURE_TEXTS = ("RequestedProcedureDescription", "PerformedProcedureStepDescription")
 _REASON_CODES = ("ReasonForRequestedProcedureCodeSequence", "ReasonForPerformedProcedureCodeSequence")
 _REASON_TEXTS = ("ReasonForTheRequestedProcedure", "ReasonForStudy")
 _VISIT_NUMBER = concept(coding(IDENTIFIER_TYPE, "VN", "Visit number"))
@@ -25,32 +30,31 @@ _PLACES = ("InstitutionalDepartmentName", "PerformedLocation", "InstitutionName"
 _COMMENTS = ("StudyComments", "CommentsOnThePerformedProcedureStep")
 
 
-def accession(context: Context) -> Json | None:
-    """The study's own accession number as an Identifier."""
-    evidence, rules = context.evidence, context.rules
-    value = evidence.text("AccessionNumber")
-    if value is None:
-        return None
-    systems = [accession_system(item, rules) for item in evidence.items("IssuerOfAccessionNumberSequence")]
-    system = evidence.only("IssuerOfAccessionNumberSequence", systems) if systems else rules.accession_system
-    return _accession(system, value)
+def accessions(context: Context) -> list[Json]:
+    """Every accession number of the study as an Identifier, that of the preferred dataset first."""
+    evidence, read = context.evidence, methodcaller("texts", "AccessionNumber")
+    numbers = evidence.chosen(lambda dataset: read(dataset) or None, "AccessionNumber")
+    if numbers is None:
+        return []
+    preferred = evidence.where(read, numbers, "AccessionNumber")
+    systems, keyword = partial(_issuing_system, rules=context.rules), "IssuerOfAccessionNumberSequence"
+    issued = preferred.where(systems, preferred.chosen(systems, keyword), keyword)
+    ordered = {id(dataset): dataset for one in (issued, preferred, evidence) for dataset in one.datasets}
+    return _accessions(ordered.values(), context.rules)
 
 
-def orders(context: Context) -> list[Json]:
+def orders(context: Context, own: Sequence[Json]) -> list[Json]:
     """References to the orders that the study fulfils by their accession numbers, each once, the study's own first."""
-    own = accession(context)
-    requested = (_requested(item, context.rules) for item in context.evidence.items("RequestAttributesSequence"))
-    identifiers: dict[str, Json] = {}
-    for identifier in (own, *requested):
-        if identifier:
-            identifiers.setdefault(identifier["value"], identifier)
-    return [{"type": "ServiceRequest", "identifier": identifier} for identifier in identifiers.values()]
+    numbers = {identifier["value"] for identifier in own}
+    requested = _accessions(context.evidence.items("RequestAttributesSequence"), context.rules)
+    others = [identifier for identifier in requested if identifier["value"] not in numbers]
+    return [{"type": "ServiceRequest", "identifier": identifier} for identifier in (*own, *others)]
 
 
 def procedures(context: Context) -> list[Json]:
-    """Concepts of the performed procedure, else of the requested one."""
+    """Concepts of the performed procedure, else of the requested one; then descriptions that no code already says."""
     read = (context.entries.concepts(keyword, context.evidence.items(keyword)) for keyword in _PROCEDURES)
-    return next((concepts for concepts in read if concepts), [])
+    return _with_texts(next((concepts for concepts in read if concepts), []), _PROCEDURE_TEXTS, context)
 
 
 def reasons(context: Context) -> list[Json]:
@@ -61,14 +65,7 @@ def reasons(context: Context) -> list[Json]:
     for keyword in _REASON_CODES:
         items = [*evidence.items(keyword), *(item for request in requests for item in request.items(keyword))]
         concepts.extend(one for one in context.entries.concepts(keyword, items) if one not in concepts)
-    said = {reason.get("text", "").casefold() for reason in concepts}
-    for keyword in _REASON_TEXTS:
-        for dataset in (*evidence.all, *requests):
-            text = dataset.text(keyword)
-            if text and text.casefold() not in said:
-                said.add(text.casefold())
-                concepts.append(concept(text=text))
-    return concepts
+    return _with_texts(concepts, _REASON_TEXTS, context)
 
 
 def encounter(context: Context) -> Json | None:
@@ -77,8 +74,9 @@ def encounter(context: Context) -> Json | None:
     value = evidence.text("AdmissionID")
     if value is None:
         return None
-    systems = [designated_system(item) for item in evidence.items("IssuerOfAdmissionIDSequence")]
-    system = evidence.only("IssuerOfAdmissionIDSequence", systems)
+    issuer = "IssuerOfAdmissionIDSequence"
+    admitted = evidence.where(methodcaller("text", "AdmissionID"), value, "AdmissionID")
+    system = admitted.chosen(lambda dataset: designated_system(dataset.item(issuer)), issuer)
     return {"type": "Encounter", "identifier": filled(type=_VISIT_NUMBER, system=system, value=value)}
 
 
@@ -89,17 +87,44 @@ def location(context: Context) -> Json | None:
 
 
 def notes(context: Context) -> list[Json]:
-    """Comments on the study; free text that may name anybody."""
-    texts = map(context.evidence.text, _COMMENTS)
+    """Comments on the study, each once; free text that may name anybody."""
+    texts = (dataset.text(keyword) for keyword in _COMMENTS for dataset in context.evidence.datasets)
     return [{"text": text} for text in dict.fromkeys(texts) if text]
 
 
-def _requested(request: Attributes, rules: Rules) -> Json | None:
-    value = request.text("AccessionNumber")
-    if value is None:
-        return None
-    return _accession(accession_system(request.item("IssuerOfAccessionNumberSequence"), rules), value)
+def _with_texts(concepts: list[Json], keywords: Iterable[str], context: Context) -> list[Json]:
+    """Coded concepts, then the texts of the study and of its requests that none of them says."""
+    datasets = [*context.evidence.datasets, *context.evidence.items("RequestAttributesSequence")]
+    texts = [text for keyword in keywords for dataset in datasets if (text := dataset.text(keyword))]
+    said = {concept.get("text", "").casefold() for concept in concepts}
+    unsaid: dict[str, str] = {}
+    for text in texts:
+        if text.casefold() not in said:
+            unsaid.setdefault(text.casefold(), text)
+    return concepts + [concept(text=text) for text in unsaid.values()]
 
 
-def _accession(system: str | None, value: str) -> Json:
-    return filled(type=ACCESSION_NUMBER, system=system, value=value)
+def _issuing_system(dataset: Attributes, rules: Rules) -> str | None:
+    return designated_system(dataset.item("IssuerOfAccessionNumberSequence"), rules.accession_systems)
+
+
+def _accessions(datasets: Iterable[Attributes], rules: Rules) -> list[Json]:
+    """Accession numbers of datasets or of requests, once for each known issuer.
+
+    Where a number stands without an issuer, it is that of the issuer that another dataset names.
+    """
+    issuers: dict[str, dict[str | None, None]] = {}
+    for dataset in datasets:
+        for number in dataset.texts("AccessionNumber"):
+            systems = issuers.setdefault(number, {})
+            if names_issuer(dataset.item("IssuerOfAccessionNumberSequence")):
+                systems[_issuing_system(dataset, rules)] = None
+    return [
+        filled(type=ACCESSION_NUMBER, system=system, value=number)
+        for number, systems in issuers.items()
+        for system in _known(systems) or (None if systems else rules.accession_system,)
+    ]
+
+
+def _known(systems: Iterable[str | None]) -> list[str]:
+    return [system for system in systems if system]

@@ -178,7 +178,7 @@ def _is_device(identity: Identity | None, context: Context) -> bool:
     """
     value = identity.value if identity else ""
     is_named = any(fnmatchcase(value, pattern) for pattern in context.rules.device_patient_ids)
-    return is_named or any(dataset.text("QualityControlSubject") == "YES" for dataset in context.evidence.sampled)
+    return is_named or any(dataset.text("QualityControlSubject") == "YES" for dataset in context.evidence.datasets)
 
 
 def _only_value(datasets: tuple[Attributes, ...]) -> str | None:
@@ -189,8 +189,8 @@ def _only_value(datasets: tuple[Attributes, ...]) -> str | None:
 
 
 def _name(context: Context) -> PersonName | None:
-    """The first name that is stated: instances that spell it in other ways do not make the patient nameless."""
-    return next((name for dataset in context.evidence.all for name in dataset.person_names("PatientName")), None)
+    names = context.evidence.person_names("PatientName")
+    return names[0] if names else None
 
 
 def _conflict(message: str) -> StudyInvalid:
@@ -202,10 +202,7 @@ def _conflict(message: str) -> StudyInvalid:
 
 
 def _gender(context: Context) -> str | None:
-    sex = (context.evidence.text("PatientSex") or "").upper()
-    if sex and sex not in _GENDERS:
-        context.issues.add("PatientSex", Cause.UNKNOWN_CODE)
-    return _GENDERS.get(sex)
+    return context.evidence.parsed("PatientSex", lambda text: _GENDERS.get(text.upper()), Cause.UNKNOWN_CODE)
 
 
 def _birth_date(context: Context) -> str | None:

@@ -6,6 +6,7 @@ Source: PS3.5 2024e, section 6.2.1 "Person Name (PN) Value Representation"; FHIR
 
 from __future__ import annotations
 
+from operator import methodcaller
 from typing import TYPE_CHECKING
 
 from indexer.mapping.coding import IDENTIFIER_TYPE, coding, concept
@@ -22,6 +23,7 @@ _PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 _PERFORMER = concept(coding(_PARTICIPATION, "PRF", "performer"))
 _DEVICE = concept(coding(_PARTICIPATION, "DEV", "device"))
 _CUSTODIAN = concept(coding(_PARTICIPATION, "CST", "custodian"))
+_DEVICE_ATTRIBUTES = ("Manufacturer", "ManufacturerModelName", "StationName", "DeviceSerialNumber")
 _SERIAL_NUMBER = concept(coding(IDENTIFIER_TYPE, "SNO", "Serial Number"))
 
 
@@ -89,14 +91,20 @@ def _organization(context: Context) -> Json | None:
 
 def _device(context: Context) -> Json | None:
     """Logical reference to the device: manufacturer, model and station for the reader, serial number as identifier."""
-    text = context.evidence.text
-    name = " ".join(part for part in map(text, ("Manufacturer", "ManufacturerModelName")) if part)
-    station = text("StationName")
+    device = context.evidence.chosen(_stated_device, *_DEVICE_ATTRIBUTES)
+    if device is None:
+        return None
+    manufacturer, model, station, serial_number = device
+    name = " ".join(part for part in (manufacturer, model) if part)
     display = f"{name} ({station})" if name and station else name or station
-    serial_number = text("DeviceSerialNumber")
     identifier = {"type": _SERIAL_NUMBER, "value": serial_number} if serial_number else None
-    reference = filled(identifier=identifier, display=display)
-    return {"type": "Device", **reference} if reference else None
+    return {"type": "Device", **filled(identifier=identifier, display=display)}
+
+
+def _stated_device(dataset: Attributes) -> tuple[str | None, ...] | None:
+    """All that a dataset says of its device, so that no device is made of two."""
+    texts = tuple(map(dataset.text, _DEVICE_ATTRIBUTES))
+    return texts if any(texts) else None
 
 
 def _practitioners(context: Context, names: str, codes: str) -> list[Json]:
@@ -104,8 +112,10 @@ def _practitioners(context: Context, names: str, codes: str) -> list[Json]:
 
     An item without a name is a person, too, where no names are stated.
     """
-    stated: tuple[PersonName | None, ...] = context.evidence.person_names(names)
-    items: tuple[Attributes | None, ...] = context.evidence.first_items(codes)
+    evidence = context.evidence
+    stated: tuple[PersonName | None, ...] = evidence.person_names(names)
+    of_names = evidence.where(methodcaller("person_names", names), stated or None, names)
+    items: tuple[Attributes | None, ...] = of_names.chosen(lambda dataset: dataset.items(codes) or None, codes) or ()
     if not stated:
         stated = (None,) * len(items)
     elif len(stated) != len(items):

@@ -6,12 +6,11 @@ Source of the specimens: PS3.3 2024e, C.7.6.22 "Specimen Module".
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from indexer.mapping import coding
 from indexer.mapping.anatomy import body_site, laterality
-from indexer.mapping.context import Evidence
 from indexer.mapping.dates import series_started
 from indexer.mapping.instance import add_titles, distinct, listed
 from indexer.mapping.issuer import designated_system
@@ -20,9 +19,11 @@ from indexer.mapping.people import performers
 from indexer.mapping.rules import Element
 from indexer.mapping.syntax import UID, filled, unsigned
 from indexer.mapping.tables import column
-from indexer.model.attributes import clean
+from indexer.model.attributes import clean, tag_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from indexer.mapping.context import Context
     from indexer.mapping.syntax import Json
     from indexer.model import Attributes, Instance, Series
@@ -50,11 +51,18 @@ class MappedSeries:
     site: Json | None = None
 
 
-def map_series(series: Series, of_study: Context) -> MappedSeries:
-    """Map one series."""
+def distinct_series(series: Iterable[Series]) -> list[Series]:
+    """Series by UID; what stands under one UID in two places is one series."""
+    by_uid: dict[str, Series] = {}
+    for one in series:
+        uid = clean(one.series_instance_uid)
+        by_uid[uid] = _united(by_uid[uid], one) if uid in by_uid else one
+    return list(by_uid.values())
+
+
+def map_series(series: Series, context: Context) -> MappedSeries:
+    """Map one series with what is known of it."""
     uid = clean(series.series_instance_uid)
-    sampled = tuple(series.sampled[key] for key in sorted(series.sampled))
-    context = of_study.at(Evidence(series.attributes, sampled, of_study.issues))
     instances, count = distinct(series.instances, context.issues)
     modality = _modality(context, instances)
     if not UID.fullmatch(uid):
@@ -64,11 +72,11 @@ def map_series(series: Series, of_study: Context) -> MappedSeries:
     if context.wants(Element.TITLE):
         add_titles(elements, series, instances, context)
     site = context.wanted(Element.BODY_SITE, body_site)
-    is_whole = len(sampled) >= count
+    is_whole = len(series.sampled) >= count
     side = laterality(context, site, is_whole=is_whole) if context.wants(Element.LATERALITY) else None
     element = filled(
         uid=uid,
-        number=_number(context),
+        number=_number(series, context),
         modality=context.encoding.coded(coding.concept(coding.modality(modality))),
         description=_description(context),
         numberOfInstances=count,
@@ -91,6 +99,10 @@ def specimens(context: Context) -> list[Json]:
     return references
 
 
+def _united(first: Series, second: Series) -> Series:
+    return replace(first, instances=(*first.instances, *second.instances), sampled={**second.sampled, **first.sampled})
+
+
 def _specimen(item: Attributes) -> Json | None:
     value = item.text("SpecimenIdentifier")
     if value is None:
@@ -99,15 +111,28 @@ def _specimen(item: Attributes) -> Json | None:
     return {"type": "Specimen", "identifier": filled(system=system, value=value)}
 
 
-def _number(context: Context) -> int | None:
-    """Series number by the database alone: DICOMweb wraps a number that is too large."""
-    database = Evidence(context.evidence.database, (), context.issues)
-    return database.parsed("SeriesNumber", unsigned, Cause.OUT_OF_RANGE)
+def _number(series: Series, context: Context) -> int | None:
+    """Series number.
+
+    DICOMweb has no text of it: it wraps a number that is too large, and leaves out what is none. So it is not believed
+    where the database has such a text.
+    """
+    text = series.attributes.text("SeriesNumber")
+    if text and unsigned(text) is None and any(map(_is_numbered_by_dicomweb, context.evidence.datasets)):
+        context.issues.add("SeriesNumber", Cause.OUT_OF_RANGE)
+        return None
+    return context.evidence.parsed("SeriesNumber", unsigned, Cause.OUT_OF_RANGE)
+
+
+def _is_numbered_by_dicomweb(dataset: Attributes) -> bool:
+    element = dataset.json.get(tag_of("SeriesNumber"))
+    values = element.get("Value") if isinstance(element, dict) else None
+    return isinstance(values, list) and not any(isinstance(value, str) for value in values)
 
 
 def _modality(context: Context, instances: dict[str, Instance]) -> str:
     """Modality as stated; where none is stated, the one that the class of the objects has."""
-    stated = (context.evidence.text("Modality") or "").upper()
+    stated = context.evidence.chosen(lambda dataset: (dataset.text("Modality") or "").upper() or None, "Modality") or ""
     if _CODE_STRING.fullmatch(stated):
         if stated not in column("modality", 2):
             context.issues.add("Modality", Cause.UNKNOWN_CODE)

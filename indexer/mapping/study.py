@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from indexer.mapping.coding import Entries
-from indexer.mapping.context import Context, Evidence
-from indexer.mapping.dates import parse_date, parse_time
+from indexer.mapping.context import Context
+from indexer.mapping.dates import study_moment
+from indexer.mapping.evidence import Evidence, Statement, by_rank, statements_of
 from indexer.mapping.imaging_study import map_imaging_study, study_uid
 from indexer.mapping.issues import Cause, Issues
 from indexer.mapping.meta import with_meta
@@ -23,15 +24,16 @@ from indexer.mapping.patient import (
 from indexer.mapping.release import ENCODINGS
 from indexer.mapping.resolve import lookups
 from indexer.mapping.rules import sampled_keywords
+from indexer.mapping.series import MappedSeries, distinct_series, map_series
 from indexer.model import Lookup, ResourceKey
 from indexer.model.attributes import tag_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from indexer.mapping.issues import Issue
     from indexer.mapping.rules import Rules
-    from indexer.model import Attributes, Study
+    from indexer.model import Attributes, Series, Study
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,28 +90,29 @@ def map_study(study: Study, rules: Rules) -> Mapped:
     """
     uid = study_uid(study)
     identity = identify(study, rules)
-    context = _context(study, rules)
+    series = [(one, statements_of(one)) for one in distinct_series(study.series)]
+    context = _context(study, rules, [statement for _, statements in series for statement in statements])
     if identity is None:
         context.issues.add("PatientID", Cause.MISSING)
-    of_patient = context.at(context.evidence.of_instances)
-    patient = map_patient(identity, of_patient)
+    patient = map_patient(identity, context)
     key = identity.key(rules) if identity else key_without_number(rules.site_key, uid)
-    subject = map_subject(identity, key, patient, of_patient)
-    imaging_study = map_imaging_study(study, context, subject=subject)
+    subject = map_subject(identity, key, patient, context)
+    imaging_study = map_imaging_study(study, context, _mapped_series(series, context), subject=subject)
     return Mapped(
         source=study.source,
         imaging_study=with_meta(imaging_study, rules, context.issues),
         patient=with_meta(patient, rules, context.issues),
         patient_key=key,
         basis=_basis(context.evidence, uid),
-        name_digest=name_digest(of_patient),
+        name_digest=name_digest(context),
         issues=context.issues.listed(),
         has_patient=subject["subject"].get("reference") == ResourceKey("Patient", key).reference,
         lookups=lookups(imaging_study, rules.resolve),
     )
 
 
-def _context(study: Study, rules: Rules) -> Context:
+def _context(study: Study, rules: Rules, statements: Sequence[Statement]) -> Context:
+    """The context of the study: what its datasets state, or its row in the database where none was read."""
     issues, datasets = Issues(), datasets_of(study)
     _count_undecoded(datasets or (study.attributes,), rules, issues)
     return Context(
@@ -117,9 +120,15 @@ def _context(study: Study, rules: Rules) -> Context:
         encoding=ENCODINGS[rules.release],
         entries=Entries(rules, issues, datasets),
         issues=issues,
-        evidence=Evidence(study.attributes, datasets, issues),
+        evidence=Evidence(by_rank(statements) or [Statement(study.attributes)], issues),
         list_instances=rules.instances.are_listed(study.number_of_instances),
     )
+
+
+def _mapped_series(series: Iterable[tuple[Series, Sequence[Statement]]], context: Context) -> list[MappedSeries]:
+    """Each series by what its datasets state, or by its row in the database where none was read."""
+    evidence = ((one, statements or [Statement(one.attributes)]) for one, statements in series)
+    return [map_series(one, context.at(Evidence(statements, context.issues))) for one, statements in evidence]
 
 
 def _count_undecoded(datasets: Iterable[Attributes], rules: Rules, issues: Issues) -> None:
@@ -130,8 +139,7 @@ def _count_undecoded(datasets: Iterable[Attributes], rules: Rules, issues: Issue
 
 
 def _basis(evidence: Evidence, uid: str) -> str:
-    day = parse_date(evidence.text("StudyDate") or "")
-    at = parse_time(evidence.text("StudyTime") or "")
-    date_part = f"{day:%Y%m%d}" if day else "0" * 8
-    time_part = f"{at:%H%M%S}" if at else "0" * 6
+    moment = study_moment(evidence)
+    date_part = f"{moment.day:%Y%m%d}" if moment else "0" * 8
+    time_part = f"{moment.at:%H%M%S}" if moment and moment.at else "0" * 6
     return f"{date_part} {time_part} {uid}"

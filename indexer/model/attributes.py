@@ -74,12 +74,15 @@ class Attributes:
     def values(self, keyword: str) -> list[Any]:
         """Values as the JSON has them, nulls too."""
         element = self.json.get(tag_of(keyword))
+        if element is None:
+            return []
         values = element.get("Value") if isinstance(element, dict) else None
         return values if isinstance(values, list) else []
 
     def texts(self, keyword: str) -> tuple[str, ...]:
         """Every value that is text or a number, cleaned; empty ones left out."""
-        return tuple(text for text in map(_text, self.values(keyword)) if text)
+        values = self.values(keyword)
+        return tuple(text for text in map(_text, values) if text) if values else ()
 
     def identifying(self, keyword: str) -> str:
         """A text that identifies somebody, as it stands, without the padding at its ends; empty if there is none.
@@ -91,14 +94,18 @@ class Attributes:
 
     def text(self, keyword: str) -> str | None:
         """First value as text, or None; of an attribute that can have only one text, the whole text."""
-        texts = [_text(value) for value in self.values(keyword)]
-        if len(texts) > 1 and any(texts) and is_one_text(keyword):
+        values = self.values(keyword)
+        if len(values) < 2:
+            return _text(values[0]) or None if values else None
+        texts = [_text(value) for value in values]
+        if any(texts) and is_one_text(keyword):
             return "\\".join(texts)
         return next(filter(None, texts), None)
 
     def items(self, keyword: str) -> tuple[Attributes, ...]:
         """Items of a sequence."""
-        return tuple(Attributes(value) for value in self.values(keyword) if isinstance(value, dict))
+        values = self.values(keyword)
+        return tuple(Attributes(value) for value in values if isinstance(value, dict)) if values else ()
 
     def item(self, keyword: str) -> Attributes:
         """First item of a sequence; an empty one where there is none."""
@@ -146,12 +153,10 @@ def _joined(names: tuple[PersonName, ...]) -> PersonName:
 def _is_undecoded(element: object) -> bool:
     if not isinstance(element, dict):
         return False
-    if element.get("undecoded") is True:
-        return True
-    items = element.get("Value") if element.get("vr") == "SQ" else None
-    return isinstance(items, list) and any(
-        _is_undecoded(inner) for item in items if isinstance(item, dict) for inner in item.values()
-    )
+    if element.get("vr") != "SQ":
+        return element.get("undecoded") is True
+    items = element.get("Value")
+    return isinstance(items, list) and any(Attributes(item).undecoded for item in items if isinstance(item, dict))
 
 
 NOTHING = Attributes({})

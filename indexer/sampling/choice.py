@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from indexer.model import is_uid_like
-from indexer.sampling.objects import is_image
+from indexer.model.objects import is_image
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from indexer.sampling.objects import is_image
+from indexer.model.objects import is_image
 
 if TYPE_CHECKING:
     from collections.abc import Hashable

@@ -32,7 +32,7 @@ def item(**attributes: Any) -> Dataset:
 
 def sound() -> Files:
     """Files by case, one study each."""
-    return _written(_objects() | _times() | _names() | _attributes())
+    return _written(_objects() | _times() | _names() | _attributes() | _disagreeing())
 
 
 def malformed() -> Files:
@@ -158,6 +158,35 @@ def _attributes() -> Datasets:
         "modality-retired": [_made("retired", Modality="ST")],
         "modality-own": [_made("own", Modality="MYOWN")],
         "class-private": [_made("private", SOPClassUID="1.3.12.2.1107.5.9.1")],
+        "texts-with-backslashes": [_made("backslash", StudyDescription="Head\\Neck", SeriesDescription="T1\\T2")],
+        "accession-numbers": [_made("accessions", AccessionNumber="ACC-1\\ACC-2")],
+        "procedures-without-codes": [
+            _made("texts", RequestedProcedureDescription="CT Chest", PerformedProcedureStepDescription="Routine")
+        ],
+    }
+
+
+def _disagreeing() -> Datasets:
+    """What is no image comes first, so that Orthanc's rows are not those of the images."""
+    ris, pacs = ([item(LocalNamespaceEntityID=name, UniversalEntityID="")] for name in ("RIS", "PACS"))
+    of_images = {"AccessionNumber": "ACC-1", "IssuerOfAccessionNumberSequence": ris, "DeviceSerialNumber": "4711"}
+    of_key_object = {
+        "StudyDate": "20240306",
+        "StudyTime": "080000",
+        "StudyDescription": "Key images",
+        "AccessionNumber": "KEY-1",
+        "IssuerOfAccessionNumberSequence": pacs,
+        "DeviceSerialNumber": "4712",
+    }
+    of_series = {"SeriesDescription": "Structures", "SeriesNumber": 9, "SeriesDate": "20240307", "SeriesTime": "0900"}
+    images = [_made("kinds", 0, index, SeriesDescription="Axial", SeriesNumber=2) for index in range(2)]
+    structures = _made("kinds", 0, 2, modality="RTSTRUCT", **of_series)
+    return {
+        "key-object-that-disagrees": [
+            _made("key", 1, modality="KO", **of_key_object),
+            *(_made("key", 0, index, **of_images) for index in range(2)),
+        ],
+        "images-and-structures-in-one-series": [structures, *images],
     }
 
 

@@ -62,8 +62,10 @@ def result(study: Study, release: Release) -> dict[str, Any]:
 def read(orthanc: Orthanc, *, only_dicomweb: bool = False) -> Iterator[tuple[str, Study]]:
     """Every study of an Orthanc with its Orthanc id, as the program reads it, or as it does where DICOMweb is all."""
     source = OrthancSource(Transport(orthanc.url, peer="orthanc", timeout_s=60), "main")
-    over_dicomweb = DicomWebSamples(Transport(orthanc.dicomweb_url, peer="dicomweb", timeout_s=60), cap=_SAMPLES_CAP)
-    by_find = source.samples(mapping.sampled_keywords(rules(Release.R5)), over_dicomweb, _SAMPLES_CAP)
+    keywords = mapping.sampled_keywords(rules(Release.R5))
+    dicomweb = Transport(orthanc.dicomweb_url, peer="dicomweb", timeout_s=60)
+    over_dicomweb = DicomWebSamples(dicomweb, cap=_SAMPLES_CAP, files=source.file_heads(keywords))
+    by_find = source.samples(keywords, over_dicomweb, _SAMPLES_CAP)
     samples = over_dicomweb if only_dicomweb else by_find
     for location in source.list_locations():
         yield location.location_id, _sampled(source, samples, location)

@@ -10,9 +10,9 @@ import pytest
 from indexer import errors
 from indexer.dicomweb import DicomWebSamples
 from indexer.model import Study
+from indexer.model.objects import is_image
 from indexer.orthanc import OrthancSource
 from indexer.sampling import slim
-from indexer.sampling.objects import is_image
 from indexer.transport import Transport
 from tests.fakes.orthanc import FakeOrthanc, Reply
 from tests.samples import generate, store_rest

@@ -1,5 +1,6 @@
 """Synthetic studies for the tests of the mapping, with every part open to change."""
 
+from dataclasses import replace
 from typing import Any
 
 from indexer import mapping
@@ -60,13 +61,20 @@ def series(
 def study(
     attributes: dict[str, str] | None = None, *found: Series, uid: str = STUDY_UID, is_sampled: bool = True
 ) -> Study:
+    """A study whose instances state what the rows of the study and of their series do, beneath what is given."""
+    row = from_keywords({"PatientID": "0042"} if attributes is None else attributes)
     return Study(
         study_instance_uid=uid,
         source="main",
-        attributes=from_keywords({"PatientID": "0042"} if attributes is None else attributes),
-        series=found or (series(),),
+        attributes=row,
+        series=tuple(_with_rows(one, row) for one in found or (series(),)),
         is_sampled=is_sampled,
     )
+
+
+def _with_rows(one: Series, row: Attributes) -> Series:
+    rows = over(one.attributes, row)
+    return replace(one, sampled={key: over(sample, rows) for key, sample in one.sampled.items()})
 
 
 def sampled_study(sample: Attributes, *more: Attributes, attributes: dict[str, str] | None = None) -> Study:

@@ -6,7 +6,7 @@ from indexer.mapping import DEFAULT_ELEMENTS, Element, Release
 from indexer.mapping.tables import column
 from indexer.model import Attributes
 from tests.fakes.attributes import over
-from tests.unit.mapping.studies import code, coded, dataset, issues, mapped, sampled_study
+from tests.unit.mapping.studies import code, coded, dataset, issues, mapped, sampled_study, series, study
 
 
 def procedure_codes(*items: Attributes, more: Attributes | None = None, **changes: Any) -> list[dict[str, Any]]:
@@ -83,6 +83,43 @@ def test_requested_procedure_where_none_was_coded_as_performed() -> None:
     sample = dataset({}, RequestedProcedureCodeSequence=[code("24627-2", "LN", "Chest CT")])
     found = mapped(sampled_study(sample)).imaging_study
     assert found["procedureCode"][0]["coding"][0]["code"] == "24627-2"
+
+
+@pytest.mark.parametrize(
+    ("release", "expected"),
+    [
+        (Release.R4, {"procedureCode": [{"text": "Chest CT"}, {"text": "Routine"}]}),
+        (Release.R4B, {"procedureCode": [{"text": "Chest CT"}, {"text": "Routine"}]}),
+        (Release.R5, {"procedure": [{"concept": {"text": "Chest CT"}}, {"concept": {"text": "Routine"}}]}),
+        (
+            Release.R6,
+            {
+                "procedure": [
+                    {"type": "Procedure", "display": "Chest CT"},
+                    {"type": "Procedure", "display": "Routine"},
+                ]
+            },
+        ),
+    ],
+)
+def test_procedures_without_a_code(release: Release, expected: dict[str, Any]) -> None:
+    texts = {"RequestedProcedureDescription": "Chest CT", "PerformedProcedureStepDescription": "Routine"}
+    found = mapped(sampled_study(dataset(texts)), release=release).imaging_study
+    assert found | expected == found
+
+
+def test_procedures_codes_first_then_other_descriptions() -> None:
+    requests = [dataset({"RequestedProcedureDescription": text}) for text in ("Abdomen CT", "routine")]
+    sample = dataset(
+        {"RequestedProcedureDescription": "CHEST CT", "PerformedProcedureStepDescription": "Routine"},
+        ProcedureCodeSequence=[code("24627-2", "LN", "Chest CT")],
+        RequestAttributesSequence=requests,
+    )
+    found = mapped(sampled_study(sample)).imaging_study["procedureCode"]
+    assert [one["text"] for one in found] == ["Chest CT", "Abdomen CT", "routine"]
+    assert [("coding" in one) for one in found] == [True, False, False]
+    by_database = study({"PatientID": "1", "RequestedProcedureDescription": "CT"}, series(sampled={}), is_sampled=False)
+    assert mapped(by_database, issuer="ignore").imaging_study["procedureCode"] == [{"text": "CT"}]
 
 
 def test_reasons_codes_first_then_other_texts() -> None:

@@ -113,16 +113,6 @@ def test_accession_issuer(issuer: dict[str, str], systems: dict[str, str], expec
     assert found["basedOn"][0]["identifier"].get("system") == expected
 
 
-def test_accession_issuers_that_disagree_leave_the_system_out() -> None:
-    samples = [
-        dataset({"AccessionNumber": "A1"}, IssuerOfAccessionNumberSequence=[dataset({"LocalNamespaceEntityID": local})])
-        for local in ("A", "B")
-    ]
-    found = mapped(sampled_study(*samples), accession_systems={"A": "urn:a", "B": "urn:b"})
-    assert "system" not in found.imaging_study["identifier"][1]
-    assert ("IssuerOfAccessionNumberSequence", "disagrees") in issues(found)
-
-
 def test_every_order_is_referred_to_once() -> None:
     requests = [dataset({"AccessionNumber": number}) for number in ("A1", "A2", "A2")] + [dataset({})]
     sample = dataset({"AccessionNumber": "A1"}, RequestAttributesSequence=requests)

@@ -1,4 +1,5 @@
 import uuid
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -62,7 +63,7 @@ def test_no_patient_number(value: str | None) -> None:
     sample = dataset({key: text for key, text in PATIENT.items() if key != "PatientID"})
     sample = sample if value is None else over(dataset({"PatientID": value}), sample)
     with pytest.raises(StudyInvalid) as caught:
-        mapped(study(None, series(sampled={"1.1": sample})))
+        mapped(study({}, series(sampled={"1.1": sample})))
     assert caught.value.cause == "no_patient_id"
 
 
@@ -148,7 +149,8 @@ def test_unknown_issuer_keeps_patients_apart(sample: Attributes) -> None:
 def test_the_database_does_not_speak_for_the_patient_of_a_sampled_study() -> None:
     found = mapped(study({"PatientID": "0042", "PatientName": "Other^Person", "PatientSex": "M"}))
     assert found.patient["name"][0]["family"] == "Muster"
-    bare = mapped(study({"PatientID": "1", "PatientName": "Other"}, series(sampled={"1": dataset({"PatientID": "1"})})))
+    named = study({"PatientID": "1", "PatientName": "Other"})
+    bare = mapped(replace(named, series=(series(sampled={"1": dataset({"PatientID": "1"})}),)))
     assert bare.patient.keys() == {"resourceType", "id", "identifier"}
     assert bare.name_digest == ""
 

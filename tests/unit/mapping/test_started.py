@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, time, timedelta, timezone
 from itertools import product
 from zoneinfo import ZoneInfo
@@ -8,6 +9,7 @@ import pytest
 from indexer.mapping.dates import fhir_date_time, parse_date, parse_offset, parse_time, split_date_time
 from tests.unit.mapping.studies import dataset, first_series, issues, mapped, sampled_study, series, study
 
+DATED = {"StudyDate": "20240102", "StudyTime": "10"}
 BERLIN = ZoneInfo("Europe/Berlin")
 
 
@@ -110,21 +112,11 @@ def test_study_started(
 
 
 def test_offset_of_the_database_where_nothing_was_sampled() -> None:
-    attributes = {"PatientID": "1", "StudyDate": "20240102", "StudyTime": "10", "TimezoneOffsetFromUTC": "+0100"}
+    attributes = {"PatientID": "1", "TimezoneOffsetFromUTC": "+0100"} | DATED
     unsampled = study(attributes, series(sampled={}), is_sampled=False)
     assert mapped(unsampled, issuer="ignore").imaging_study["started"] == "2024-01-02T10:00:00+01:00"
-    assert mapped(study(attributes)).imaging_study["started"] == "2024-01-02"
-
-
-def test_offsets_that_disagree_are_none() -> None:
-    one = sampled_study(
-        dataset({"TimezoneOffsetFromUTC": "+0100"}),
-        dataset({"TimezoneOffsetFromUTC": "+0200"}),
-        attributes={"StudyDate": "20240102", "StudyTime": "101112"},
-    )
-    found = mapped(one)
-    assert found.imaging_study["started"] == "2024-01-02"
-    assert ("TimezoneOffsetFromUTC", "disagrees") in issues(found)
+    sampled = replace(study(attributes), series=study({"PatientID": "1"} | DATED).series)
+    assert mapped(sampled).imaging_study["started"] == "2024-01-02"
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,6 @@ from tests.unit.mapping.studies import (
     coded,
     dataset,
     instance,
-    issues,
     mapped,
     sampled_study,
     series,
@@ -209,9 +208,3 @@ def test_start_by_the_series(wanted: bool) -> None:
 def test_names_of_classes_can_be_left_out() -> None:
     found = mapped(elements=frozenset()).imaging_study
     assert "display" not in found["series"][0]["instance"][0]["sopClass"]
-
-
-def test_samples_that_name_other_persons_say_nothing() -> None:
-    one = sampled_study(*(dataset({"ReferringPhysicianName": name}) for name in ("A", "B")))
-    assert "referrer" not in whole(one, Element.REFERRER)
-    assert ("ReferringPhysicianName", "disagrees") in issues(mapped(one, elements=frozenset({Element.REFERRER})))

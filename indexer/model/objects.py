@@ -52,8 +52,8 @@ _NOT_IMAGES: Final = (
     "481.22",  # RT treatment preparation
     "481.25",  # RT patient position acquisition instruction
 )
-_BELOW: Final = tuple(_STORAGE + one for one in _NOT_IMAGES if one.endswith("."))
-_EXACT: Final = frozenset(_STORAGE + one for one in _NOT_IMAGES if not one.endswith("."))
+_BELOW: Final = tuple(_STORAGE + suffix for suffix in _NOT_IMAGES if suffix.endswith("."))
+_EXACT: Final = frozenset(_STORAGE + suffix for suffix in _NOT_IMAGES if not suffix.endswith("."))
 
 
 @functools.lru_cache(maxsize=1024)

@@ -48,10 +48,10 @@ class Answer:
 
     def texts(self, key: str) -> list[str]:
         """A list of strings that must be there."""
-        found = self._typed(key, list)
-        if not all(isinstance(one, str) for one in found):
+        texts = self._typed(key, list)
+        if not all(isinstance(text, str) for text in texts):
             raise self.violation(key)
-        return found
+        return texts
 
     def part(self, key: str) -> Answer:
         """An object that must be there."""
@@ -66,48 +66,48 @@ class Answer:
         return ProtocolViolation(f"{self.peer} sent an answer with a broken or missing {what}", peer=self.peer)
 
     def _typed(self, key: str, kind: type[_T]) -> _T:
-        found = self.json.get(key)
+        value = self.json.get(key)
         # A bool is an int to Python, not to JSON.
-        if not isinstance(found, kind) or (kind is int and isinstance(found, bool)):
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             raise self.violation(key)
-        return found
+        return value
 
 
-def rows(found: object, peer: str) -> list[Answer]:
+def rows(values: object, peer: str) -> list[Answer]:
     """A list of JSON objects; Orthanc writes null for what is gone."""
-    return [row(one, peer) for one in _list(found, peer) if one is not None]
+    return [row(value, peer) for value in _list(values, peer) if value is not None]
 
 
-def row(found: object, peer: str) -> Answer:
+def row(value: object, peer: str) -> Answer:
     """One JSON object."""
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         raise _no_object(peer)
-    return Answer(found, peer)
+    return Answer(value, peer)
 
 
 def uid(answer: Answer, keyword: str) -> str:
     """An UID among the main DICOM tags, without which Orthanc stores nothing."""
-    found = answer.tags("MainDicomTags").text(keyword)
-    if found is None:
+    text = answer.tags("MainDicomTags").text(keyword)
+    if text is None:
         raise answer.violation(keyword)
-    return found
+    return text
 
 
-def instances(found: object, peer: str) -> list[ListedInstance]:
+def instances(values: object, peer: str) -> list[ListedInstance]:
     """A list of instances."""
-    return [instance(one, peer) for one in _list(found, peer) if one is not None]
+    return [instance(value, peer) for value in _list(values, peer) if value is not None]
 
 
-def instance(found: object, peer: str) -> ListedInstance:
+def instance(value: object, peer: str) -> ListedInstance:
     """One instance; a study has ten thousands of them, so they are read without an `Answer` on the way."""
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         raise _no_object(peer)
-    series_id, orthanc_id = found.get("ParentSeries"), found.get("ID")
-    tags, metadata = _dict(found.get("MainDicomTags")), _dict(found.get("Metadata"))
+    series_id, orthanc_id = value.get("ParentSeries"), value.get("ID")
+    tags, metadata = _dict(value.get("MainDicomTags")), _dict(value.get("Metadata"))
     uid = _text(tags.get(_SOP_INSTANCE_UID))
     if not (uid and isinstance(series_id, str) and isinstance(orthanc_id, str)):
         needed = {"ParentSeries": series_id, "ID": orthanc_id, "SOPInstanceUID": uid}
-        raise Answer(found, peer).violation(next(key for key, value in needed.items() if not isinstance(value, str)))
+        raise Answer(value, peer).violation(next(key for key, text in needed.items() if not isinstance(text, str)))
     # Instances that Orthanc stored before version 1.2.0 have no such metadata.
     sop_class_uid = _text(metadata.get("SopClassUid"))
     number = _text(tags.get(_INSTANCE_NUMBER))
@@ -124,10 +124,10 @@ def instance(found: object, peer: str) -> ListedInstance:
     )
 
 
-def _list(found: object, peer: str) -> list[Any]:
-    if not isinstance(found, list):
+def _list(value: object, peer: str) -> list[Any]:
+    if not isinstance(value, list):
         raise ProtocolViolation(f"{peer} sent no list where one is due", peer=peer)
-    return found
+    return value
 
 
 def _dict(value: object) -> dict[str, Any]:
@@ -160,7 +160,7 @@ def _text_element(key: str, text: str) -> tuple[str, Mapping[str, Any]]:
     if not text:
         return tag, {"vr": vr}
     values = [text] if vr in _ONE_VALUE else text.split("\\")
-    return tag, {"vr": vr, "Value": [one or None for one in values]}
+    return tag, {"vr": vr, "Value": [text or None for text in values]}
 
 
 # Series of a study state much the same: each element is made and held once.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from indexer.model import Study, StudyLocation
     from indexer.orthanc.answers import Answer
     from indexer.orthanc.client import Client
-    from indexer.orthanc.snapshot import Found
+    from indexer.orthanc.snapshot import InstancesBySeries
 
 _NUMBER_OF_STUDY_RELATED_INSTANCES: Final = "0020,1208"
 
@@ -36,23 +36,23 @@ def read(client: Client, locations: Iterable[StudyLocation], page_size: int) -> 
     small = {location: count for location, count in counts.items() if count is not None and count <= page_size}
     if not small:
         return {}
-    found: Found = {}
+    by_series: InstancesBySeries = {}
     for page in _pages(small, page_size):
-        keep(found, client.find_instances_of(_uids(page), page_size))
+        keep(by_series, client.find_instances_of(_uids(page), page_size))
     closed = _by_study(client.find_series_of(_uids(small)))
-    return dict(_whole(((location, opened[location]) for location in small), closed, found))
+    return dict(_whole(((location, opened[location]) for location in small), closed, by_series))
 
 
 def _opened(client: Client, locations: Sequence[StudyLocation]) -> dict[StudyLocation, Answer]:
-    found = {answer.text("ID"): answer for answer in client.find_studies(_uids(locations))}
-    return {location: found[location.location_id] for location in locations if location.location_id in found}
+    answers = {answer.text("ID"): answer for answer in client.find_studies(_uids(locations))}
+    return {location: answers[location.location_id] for location in locations if location.location_id in answers}
 
 
 def _instances(opened: Answer) -> int | None:
     """How many instances the study had at first; None if Orthanc did not count them."""
     requested = opened.json.get("RequestedTags")
-    said = requested.get(_NUMBER_OF_STUDY_RELATED_INSTANCES) if isinstance(requested, dict) else None
-    return int(said) if isinstance(said, str) and said.isdecimal() else None
+    count = requested.get(_NUMBER_OF_STUDY_RELATED_INSTANCES) if isinstance(requested, dict) else None
+    return int(count) if isinstance(count, str) and count.isdecimal() else None
 
 
 def _pages(counts: Mapping[StudyLocation, int], page_size: int) -> Iterator[list[StudyLocation]]:
@@ -76,10 +76,10 @@ def _by_study(closed: Iterable[Answer]) -> Mapping[str, list[Answer]]:
 
 
 def _whole(
-    opened: Iterable[tuple[StudyLocation, Answer]], closed: Mapping[str, list[Answer]], found: Found
+    opened: Iterable[tuple[StudyLocation, Answer]], closed: Mapping[str, list[Answer]], by_series: InstancesBySeries
 ) -> Iterator[tuple[StudyLocation, Study]]:
     for location, answer in opened:
-        read = {series_id: found[series_id] for series_id in answer.texts("Series") if series_id in found}
+        read = {series_id: by_series[series_id] for series_id in answer.texts("Series") if series_id in by_series}
         study = unmoved(location, answer, closed.get(location.location_id, ()), read)
         if study is not None:
             yield location, study

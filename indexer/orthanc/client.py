@@ -67,15 +67,15 @@ class Client:
 
     def now(self) -> str:
         """``GET /tools/now``, the only answer that is plain text."""
-        found = self._get("/tools/now").body.decode("ascii", "replace")
-        if not _MOMENT.fullmatch(found):
+        moment = self._get("/tools/now").body.decode("ascii", "replace")
+        if not _MOMENT.fullmatch(moment):
             raise ProtocolViolation(f"{self.peer} told no time where one is due", peer=self.peer)
-        return found
+        return moment
 
     def changes(self, since: int, limit: int) -> Answer:
         """``GET /changes``; 1.10 ignores every other parameter without a word."""
-        found = self._get("/changes", params={"since": str(since), "limit": str(limit)})
-        return row(found.json(), self.peer)
+        response = self._get("/changes", params={"since": str(since), "limit": str(limit)})
+        return row(response.json(), self.peer)
 
     def newest_change(self) -> Answer:
         """``GET /changes?last``: the newest row that still exists."""
@@ -83,8 +83,8 @@ class Client:
 
     def lookup(self, uid: str) -> list[Answer]:
         """``POST /tools/lookup``: resources of any level that bear this value as an identifier."""
-        found = self._transport.request("POST", "/tools/lookup", body=uid.encode(), idempotent=True)
-        return rows(found.json(), self.peer)
+        response = self._transport.request("POST", "/tools/lookup", body=uid.encode(), idempotent=True)
+        return rows(response.json(), self.peer)
 
     def study_ids(self) -> list[str]:
         """``GET /studies``, all in one answer: pages would shift while studies come and go."""
@@ -93,8 +93,8 @@ class Client:
     def study(self, orthanc_id: str) -> Answer | None:
         """``GET /studies/{id}``; None if Orthanc says that it does not hold it."""
         path = f"/studies/{self._checked(orthanc_id)}"
-        found = self._transport.request("GET", path, params={"short": ""}, accept_statuses=(404,))
-        return None if found.status == 404 else row(found.json(), self.peer)
+        response = self._transport.request("GET", path, params={"short": ""}, accept_statuses=(404,))
+        return None if response.status == 404 else row(response.json(), self.peer)
 
     def bulk(self, resources: Sequence[str], *, level: str | None = None, has_metadata: bool = False) -> list[Answer]:
         """``POST /tools/bulk-content`` in one call; what is gone is left out, the order is Orthanc's own.
@@ -152,8 +152,8 @@ class Client:
     def pixel_data_offset(self, orthanc_id: str) -> str | None:
         """``GET /instances/{id}/metadata/PixelDataOffset``; None where the file has no pixel data, or is deflated."""
         path = f"/instances/{self._checked(orthanc_id)}/metadata/PixelDataOffset"
-        found = self._get(path, accept_statuses=(404,))
-        return None if found.status == 404 else found.body.decode("ascii", "replace")
+        response = self._get(path, accept_statuses=(404,))
+        return None if response.status == 404 else response.body.decode("ascii", "replace")
 
     def file_head(self, orthanc_id: str, pixel_data_offset: str | None) -> bytes:
         """What stands before the pixel data of an instance's file; 1.10 sends the whole file, whatever is asked for."""
@@ -194,16 +194,16 @@ class Client:
             if self._probed_at is None or now - self._probed_at >= _PROBE_EVERY_S:
                 system = self.system().json
                 capabilities = system.get("Capabilities")
-                said = capabilities.get("HasExtendedFind") if isinstance(capabilities, dict) else None
-                self._has_extended_find = said is True
+                has_extended_find = capabilities.get("HasExtendedFind") if isinstance(capabilities, dict) else None
+                self._has_extended_find = has_extended_find is True
                 self._overwrites = system.get("OverwriteInstances", False) not in (False, "Never")
                 self._probed_at = now
 
     def dicomweb_root(self) -> str | None:
         """``GET /plugins/dicom-web``: the path of the plugin; None if Orthanc does not tell it to us."""
-        found = self._get("/plugins/dicom-web", accept_statuses=(403, 404))
-        told = row(found.json(), self.peer).json.get("RootUri") if found.status == 200 else None
-        match = _ROOT_URI.fullmatch(told) if isinstance(told, str) else None
+        response = self._get("/plugins/dicom-web", accept_statuses=(403, 404))
+        root_uri = row(response.json(), self.peer).json.get("RootUri") if response.status == 200 else None
+        match = _ROOT_URI.fullmatch(root_uri) if isinstance(root_uri, str) else None
         return match[1] if match else None
 
     def forget_probe(self) -> None:
@@ -221,7 +221,7 @@ class Client:
 
     def _post(self, path: str, asked: dict[str, object]) -> object:
         try:
-            found = self._transport.request("POST", path, body=orjson.dumps(asked), idempotent=True)
+            response = self._transport.request("POST", path, body=orjson.dumps(asked), idempotent=True)
         except AccessDenied as error:
             if error.status != 403:
                 raise
@@ -230,7 +230,7 @@ class Client:
             if error.status not in (404, 405):
                 raise
             raise Refused(error.message, peer=error.peer, status=error.status, hint=_BULK_UNKNOWN) from None
-        return found.json()
+        return response.json()
 
 
 def _any_of(uids: Sequence[str]) -> dict[str, str]:

@@ -110,7 +110,7 @@ class FindSamples:
         if not self._is_able():
             return (None,) * len(studies)
         chosen = [[(series, speakers(series, self._cap).first) for series in study.series] for study in studies]
-        uids = {one.sop_instance_uid for of_study in chosen for _, instances in of_study for one in instances}
+        uids = {instance.sop_instance_uid for series in chosen for _, instances in series for instance in instances}
         answers: dict[_Key, Answer] = {}
         for batch in batched(sorted(uids), _AT_ONCE):
             answers |= self._answers(batch)

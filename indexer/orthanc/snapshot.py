@@ -14,17 +14,19 @@ if TYPE_CHECKING:
     from indexer.model import StudyLocation
     from indexer.orthanc.answers import Answer, ListedInstance
 
-Found = dict[str, dict[str, Instance]]
+InstancesBySeries = dict[str, dict[str, Instance]]
 """Instances that were read, by Orthanc id, by Orthanc id of their series."""
 
 
-def keep(found: Found, instances: Iterable[ListedInstance]) -> None:
+def keep(by_series: InstancesBySeries, instances: Iterable[ListedInstance]) -> None:
     """Add instances to what was read."""
     for series_id, orthanc_id, instance in instances:
-        found.setdefault(series_id, {})[orthanc_id] = instance
+        by_series.setdefault(series_id, {})[orthanc_id] = instance
 
 
-def unmoved(location: StudyLocation, opened: Answer, closed: Iterable[Answer], found: Found) -> Study | None:
+def unmoved(
+    location: StudyLocation, opened: Answer, closed: Iterable[Answer], by_series: InstancesBySeries
+) -> Study | None:
     """The study, if it is certain that nothing moved since it was opened; None where it has to be asked by id.
 
     Whatever moves a series moves its LastUpdate, and its study's with it. So one that is not later than what the study
@@ -37,17 +39,19 @@ def unmoved(location: StudyLocation, opened: Answer, closed: Iterable[Answer], f
         moment = answer.part("Metadata").json.get("LastUpdate")
         return isinstance(moment, str) and moment <= began
 
-    return assembled(location, opened, takewhile(is_certain, closed), found)
+    return assembled(location, opened, takewhile(is_certain, closed), by_series)
 
 
-def assembled(location: StudyLocation, opened: Answer, closed: Iterable[Answer], found: Found) -> Study | None:
+def assembled(
+    location: StudyLocation, opened: Answer, closed: Iterable[Answer], by_series: InstancesBySeries
+) -> Study | None:
     """The study, its series and their instances in the order of their UIDs.
 
     None unless these are the series of the beginning, with the instances that were read: none missing, none more.
     """
     series: dict[str, Series] = {}
     for answer in closed:
-        instances = found.get(answer.text("ID"), {})
+        instances = by_series.get(answer.text("ID"), {})
         if instances.keys() != set(answer.texts("Instances")):
             return None
         series[answer.text("ID")] = Series(
@@ -55,13 +59,13 @@ def assembled(location: StudyLocation, opened: Answer, closed: Iterable[Answer],
             attributes=answer.tags("MainDicomTags"),
             instances=tuple(sorted(instances.values(), key=lambda instance: instance.sop_instance_uid)),
         )
-    if not set(opened.texts("Series")) == series.keys() >= found.keys():
+    if not set(opened.texts("Series")) == series.keys() >= by_series.keys():
         return None
     return Study(
         study_instance_uid=location.study_instance_uid,
         source=location.source,
         attributes=opened.tags("PatientMainDicomTags", "MainDicomTags"),
-        series=tuple(sorted(series.values(), key=lambda one: one.series_instance_uid)),
+        series=tuple(sorted(series.values(), key=lambda element: element.series_instance_uid)),
         last_update=last_update(opened),
     )
 
@@ -69,5 +73,5 @@ def assembled(location: StudyLocation, opened: Answer, closed: Iterable[Answer],
 def last_update(answer: Answer) -> str | None:
     """When the resource moved last; ``tools/find`` tells it among the metadata."""
     metadata = answer.json.get("Metadata")
-    said = answer.json.get("LastUpdate") or (metadata.get("LastUpdate") if isinstance(metadata, dict) else None)
-    return said if isinstance(said, str) else None
+    moment = answer.json.get("LastUpdate") or (metadata.get("LastUpdate") if isinstance(metadata, dict) else None)
+    return moment if isinstance(moment, str) else None

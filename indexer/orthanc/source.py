@@ -83,8 +83,8 @@ class OrthancSource:
 
     def locate(self, orthanc_ids: Sequence[str]) -> tuple[StudyLocation, ...]:
         """Studies that these resources (of any level) belong to, sorted; what is gone is left out."""
-        found = {self._location(answer) for answer in self._client.bulk_in_chunks(orthanc_ids, level="Study")}
-        return tuple(sorted(found))
+        locations = {self._location(answer) for answer in self._client.bulk_in_chunks(orthanc_ids, level="Study")}
+        return tuple(sorted(locations))
 
     def list_locations(self, after: str = "") -> Iterator[StudyLocation]:
         orthanc_ids = sorted(orthanc_id for orthanc_id in self._client.study_ids() if orthanc_id > after)
@@ -92,9 +92,9 @@ class OrthancSource:
             yield from self.locate(batch)
 
     def find(self, study_instance_uid: str) -> tuple[StudyLocation, ...]:
-        found = self._client.lookup(study_instance_uid)
-        ids = [one.text("ID") for one in found if one.text("Type") == "Study"]
-        return tuple(StudyLocation(self._name, one, study_instance_uid) for one in ids)
+        resources = self._client.lookup(study_instance_uid)
+        ids = [answer.text("ID") for answer in resources if answer.text("Type") == "Study"]
+        return tuple(StudyLocation(self._name, orthanc_id, study_instance_uid) for orthanc_id in ids)
 
     def holds(self, location_id: str) -> bool:
         return self._client.study(location_id) is not None
@@ -106,12 +106,12 @@ class OrthancSource:
         }
 
     def modalities(self, location_ids: Sequence[str]) -> Mapping[str, frozenset[str]]:
-        found: dict[str, frozenset[str]] = {}
+        by_study: dict[str, frozenset[str]] = {}
         for answer in self._client.bulk_in_chunks(location_ids, level="Series"):
             study_id = answer.text("ParentStudy")
             modalities = answer.tags("MainDicomTags").texts("Modality")
-            found[study_id] = found.get(study_id, frozenset()).union(modalities)
-        return found
+            by_study[study_id] = by_study.get(study_id, frozenset()).union(modalities)
+        return by_study
 
     def read(self, location: StudyLocation) -> Study:
         return studies.read(self._client, location, self._page_size)

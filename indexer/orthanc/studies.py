@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from indexer.model import Study, StudyLocation
     from indexer.orthanc.answers import Answer
     from indexer.orthanc.client import Client
-    from indexer.orthanc.snapshot import Found
+    from indexer.orthanc.snapshot import InstancesBySeries
 
 
 def read(client: Client, location: StudyLocation, page_size: int) -> Study:
@@ -36,49 +36,51 @@ def read(client: Client, location: StudyLocation, page_size: int) -> Study:
         raise _vanished()
     if answers.uid(opened, "StudyInstanceUID") != location.study_instance_uid:
         raise opened.violation("StudyInstanceUID")
-    found: Found = {}
+    by_series: InstancesBySeries = {}
     study = None
     if client.has_extended_find():
-        found = _find(client, location.location_id, set(opened.texts("Series")), page_size)
-        study = unmoved(location, opened, client.find_series(location.location_id), found)
-    return study or _asked_by_id(client, location, opened, found, page_size)
+        by_series = _find(client, location.location_id, set(opened.texts("Series")), page_size)
+        study = unmoved(location, opened, client.find_series(location.location_id), by_series)
+    return study or _asked_by_id(client, location, opened, by_series, page_size)
 
 
-def _asked_by_id(client: Client, location: StudyLocation, opened: Answer, found: Found, page_size: int) -> Study:
-    """The study by ``tools/bulk-content``, which is asked for the instances that are missing in `found`, too."""
+def _asked_by_id(
+    client: Client, location: StudyLocation, opened: Answer, by_series: InstancesBySeries, page_size: int
+) -> Study:
+    """The study by ``tools/bulk-content``, which is asked for the instances that are missing in `by_series`, too."""
     closing = [*opened.texts("Series"), location.location_id]
     study, series = _closed(client.bulk(closing, has_metadata=True))
     missing = [
         orthanc_id
         for answer in series
         for orthanc_id in answer.texts("Instances")
-        if orthanc_id not in found.get(answer.text("ID"), {})
+        if orthanc_id not in by_series.get(answer.text("ID"), {})
     ]
     if missing:
-        study, series = _pages_by_id(client, missing, found, closing, page_size)
-    whole = assembled(location, opened, series, found) if last_update(opened) == last_update(study) else None
+        study, series = _pages_by_id(client, missing, by_series, closing, page_size)
+    whole = assembled(location, opened, series, by_series) if last_update(opened) == last_update(study) else None
     if whole is None:
         raise _changing()
     return whole
 
 
-def _find(client: Client, study_id: str, series_ids: set[str], page_size: int) -> Found:
+def _find(client: Client, study_id: str, series_ids: set[str], page_size: int) -> InstancesBySeries:
     """Pages of ``tools/find``; one row more than a page is asked for, and tells whether there is a next one."""
-    found: Found = {}
+    by_series: InstancesBySeries = {}
     since = 0
     while True:
         page = client.find_instances(study_id, since, page_size + 1)
-        keep(found, page[:page_size])
-        if not found.keys() <= series_ids:
+        keep(by_series, page[:page_size])
+        if not by_series.keys() <= series_ids:
             client.forget_probe()
             raise _changing()
         if len(page) <= page_size:
-            return found
+            return by_series
         since += page_size
 
 
 def _pages_by_id(
-    client: Client, missing: Sequence[str], found: Found, closing: Sequence[str], page_size: int
+    client: Client, missing: Sequence[str], by_series: InstancesBySeries, closing: Sequence[str], page_size: int
 ) -> tuple[Answer, list[Answer]]:
     """Pages of ``tools/bulk-content``; the last one tells at its end how everything stands."""
     closed: list[Answer] = []
@@ -86,7 +88,7 @@ def _pages_by_id(
         is_last = page[-1] == missing[-1]
         closed = client.bulk([*page, *(closing if is_last else ())], has_metadata=True)
         instances = [answer for answer in closed if answer.text("Type") == "Instance"]
-        keep(found, (answers.instance(answer.json, answer.peer) for answer in instances))
+        keep(by_series, (answers.instance(answer.json, answer.peer) for answer in instances))
     return _closed(closed)
 
 

@@ -138,7 +138,7 @@ def _reading(keyword: str, parse: Callable[[str], T | None]) -> Callable[[Attrib
 
 def _earliest(evidence: Evidence) -> Moment | None:
     moments = ((moment, dataset) for dataset in evidence.datasets for moment in _moments(dataset))
-    moment, dataset = min(moments, key=lambda one: (one[0].day, one[0].at or time.max), default=(None, None))
+    moment, dataset = min(moments, key=lambda pair: (pair[0].day, pair[0].at or time.max), default=(None, None))
     if moment is None or moment.at is None or moment.offset:
         return moment
     own = [statement for statement in evidence.statements if statement.dataset is dataset]

@@ -39,7 +39,7 @@ def accessions(context: Context) -> list[Json]:
     preferred = evidence.where(read, numbers, "AccessionNumber")
     systems, keyword = partial(_issuing_system, rules=context.rules), "IssuerOfAccessionNumberSequence"
     issued = preferred.where(systems, preferred.chosen(systems, keyword), keyword)
-    ordered = {id(dataset): dataset for one in (issued, preferred, evidence) for dataset in one.datasets}
+    ordered = {id(dataset): dataset for part in (issued, preferred, evidence) for dataset in part.datasets}
     return _accessions(ordered.values(), context.rules)
 
 
@@ -53,8 +53,8 @@ def orders(context: Context, own: Sequence[Json]) -> list[Json]:
 
 def procedures(context: Context) -> list[Json]:
     """Concepts of the performed procedure, else of the requested one; then descriptions that no code already says."""
-    read = (context.entries.concepts(keyword, context.evidence.items(keyword)) for keyword in _PROCEDURES)
-    return _with_texts(next((concepts for concepts in read if concepts), []), _PROCEDURE_TEXTS, context)
+    coded = (context.entries.concepts(keyword, context.evidence.items(keyword)) for keyword in _PROCEDURES)
+    return _with_texts(next((concepts for concepts in coded if concepts), []), _PROCEDURE_TEXTS, context)
 
 
 def reasons(context: Context) -> list[Json]:
@@ -64,7 +64,7 @@ def reasons(context: Context) -> list[Json]:
     concepts: list[Json] = []
     for keyword in _REASON_CODES:
         items = [*evidence.items(keyword), *(item for request in requests for item in request.items(keyword))]
-        concepts.extend(one for one in context.entries.concepts(keyword, items) if one not in concepts)
+        concepts += [reason for reason in context.entries.concepts(keyword, items) if reason not in concepts]
     return _with_texts(concepts, _REASON_TEXTS, context)
 
 

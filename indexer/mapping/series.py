@@ -51,12 +51,12 @@ class MappedSeries:
     site: Json | None = None
 
 
-def distinct_series(series: Iterable[Series]) -> list[Series]:
+def distinct_series(parts: Iterable[Series]) -> list[Series]:
     """Series by UID; what stands under one UID in two places is one series."""
     by_uid: dict[str, Series] = {}
-    for one in series:
-        uid = clean(one.series_instance_uid)
-        by_uid[uid] = _united(by_uid[uid], one) if uid in by_uid else one
+    for series in parts:
+        uid = clean(series.series_instance_uid)
+        by_uid[uid] = _united(by_uid[uid], series) if uid in by_uid else series
     return list(by_uid.values())
 
 

@@ -90,14 +90,14 @@ def map_study(study: Study, rules: Rules) -> Mapped:
     """
     uid = study_uid(study)
     identity = identify(study, rules)
-    series = [(one, statements_of(one)) for one in distinct_series(study.series)]
-    context = _context(study, rules, [statement for _, statements in series for statement in statements])
+    stated = [(series, statements_of(series)) for series in distinct_series(study.series)]
+    context = _context(study, rules, [statement for _, statements in stated for statement in statements])
     if identity is None:
         context.issues.add("PatientID", Cause.MISSING)
     patient = map_patient(identity, context)
     key = identity.key(rules) if identity else key_without_number(rules.site_key, uid)
     subject = map_subject(identity, key, patient, context)
-    imaging_study = map_imaging_study(study, context, _mapped_series(series, context), subject=subject)
+    imaging_study = map_imaging_study(study, context, _mapped_series(stated, context), subject=subject)
     return Mapped(
         source=study.source,
         imaging_study=with_meta(imaging_study, rules, context.issues),
@@ -125,10 +125,13 @@ def _context(study: Study, rules: Rules, statements: Sequence[Statement]) -> Con
     )
 
 
-def _mapped_series(series: Iterable[tuple[Series, Sequence[Statement]]], context: Context) -> list[MappedSeries]:
+def _mapped_series(stated: Iterable[tuple[Series, Sequence[Statement]]], context: Context) -> list[MappedSeries]:
     """Each series by what its datasets state, or by its row in the database where none was read."""
-    evidence = ((one, statements or [Statement(one.attributes)]) for one, statements in series)
-    return [map_series(one, context.at(Evidence(statements, context.issues))) for one, statements in evidence]
+    mapped = []
+    for series, statements in stated:
+        evidence = Evidence(statements or [Statement(series.attributes)], context.issues)
+        mapped.append(map_series(series, context.at(evidence)))
+    return mapped
 
 
 def _count_undecoded(datasets: Iterable[Attributes], rules: Rules, issues: Issues) -> None:

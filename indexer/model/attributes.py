@@ -119,11 +119,13 @@ class Attributes:
     @property
     def undecoded(self) -> frozenset[str]:
         """Tags of the texts whose character set is not known, and of sequences with such a text in an item."""
-        return frozenset(tag for tag, element in self.json.items() if _is_undecoded(element))
+        marked = [tag for tag, element in self.json.items() if isinstance(element, dict) and _is_marked(element)]
+        return frozenset(marked)
 
     def is_undecoded(self, keyword: str) -> bool:
         """Whether `undecoded` has this attribute."""
-        return _is_undecoded(self.json.get(tag_of(keyword)))
+        element = self.json.get(tag_of(keyword))
+        return isinstance(element, dict) and _is_marked(element)
 
 
 def _text(value: object) -> str:
@@ -150,11 +152,9 @@ def _joined(names: tuple[PersonName, ...]) -> PersonName:
     return PersonName(*("\\".join(filter(None, group)) for group in groups))
 
 
-def _is_undecoded(element: object) -> bool:
-    if not isinstance(element, dict):
-        return False
+def _is_marked(element: Mapping[str, Any]) -> bool:
     if element.get("vr") != "SQ":
-        return element.get("undecoded") is True
+        return "undecoded" in element
     items = element.get("Value")
     return isinstance(items, list) and any(Attributes(item).undecoded for item in items if isinstance(item, dict))
 

@@ -10,7 +10,7 @@ from indexer.model import Study, StudyLocation
 from tests.contract.source_cases import RULES, Case, on_real
 from tests.samples import generate
 
-NUMBERS = ("171", "17\a1", "17\x1b1", "P222", "P222\xa0", "P222\u3000")
+NUMBERS = ("171", "17\a1", "17\x1b1", "171\\171", "P222", "P222\xa0", "P222\u3000")
 
 
 def read(case: Case, way: str, location: StudyLocation) -> Study:
@@ -39,4 +39,4 @@ def test_odd_patient_numbers_stay_apart(case: Case, way: str) -> None:
     assert len(patients) == len(NUMBERS)
     keys = [key for key in patients.values() if key != "bad_patient_id"]
     assert len(set(keys)) == len(keys), patients
-    assert {number for number, key in patients.items() if key == "bad_patient_id"} == {"17\a1", "17\x1b1"}
+    assert {number for number, key in patients.items() if key == "bad_patient_id"} == {"17\a1", "17\x1b1", "171\\171"}

@@ -1,4 +1,4 @@
-"""Instances that disagree about their study or series: what is written does not depend on which came first."""
+"""Which value is written where instances disagree about their study or series."""
 
 from __future__ import annotations
 
@@ -6,31 +6,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from indexer import mapping
 from indexer.mapping import Element
-from indexer.model import Attributes, Instance, Study
+from indexer.model import Attributes, Study
 from tests.fakes.arrivals import Arrival, arrived
-from tests.unit.mapping.studies import CT, PATIENT, dataset, issues, mapped, rules
+from tests.unit.mapping.arrivals import KEY_OBJECT, MR, STRUCTURE_SET, arrival, arrivals
+from tests.unit.mapping.studies import CT, PATIENT, dataset, issues, mapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-MR = "1.2.840.10008.5.1.4.1.1.4"
-KEY_OBJECT = "1.2.840.10008.5.1.4.1.1.88.59"
-STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
-
-
-def arrivals(series_uid: str, sop_class: str, count: int = 1, **texts: str) -> list[Arrival]:
-    """Instances of one series that state the same."""
-    return [arrival(series_uid, sop_class, number, dataset(PATIENT | texts)) for number in range(1, count + 1)]
-
-
-def arrival(series_uid: str, sop_class: str, number: int, sample: Attributes) -> Arrival:
-    uid = f"{series_uid}.{sop_class[-3:].strip('.')}.{number}"
-    return Arrival(series_uid, Instance(uid, sop_class, str(number)), sample)
 
 
 def orders(*groups: list[Arrival]) -> Iterator[Study]:
@@ -217,62 +202,3 @@ def test_a_series_without_a_dataset_is_described_by_its_row_and_says_nothing_of_
     found = mapped(replace(study, series=(replace(unread, sampled={}), read)))
     assert found.imaging_study["description"] == "Chest"
     assert [one["description"] for one in found.imaging_study["series"]] == ["Axial", "Scout"]
-
-
-_TEXTS: dict[str, tuple[str, ...]] = {
-    "StudyDate": ("20240305", "20240306", "junk"),
-    "StudyTime": ("09", "1011", "noon"),
-    "TimezoneOffsetFromUTC": ("+0100", "+0200"),
-    "StudyDescription": ("Chest", "Head\\Neck"),
-    "StudyID": ("1", "2"),
-    "AccessionNumber": ("A1", "A2", "A1\\A3"),
-    "PatientName": ("Muster^E", "Muster^Erika"),
-    "PatientSex": ("F", "M", "x"),
-    "PatientBirthDate": ("19640812", "19640813"),
-    "ReferringPhysicianName": ("House", "Wilson"),
-    "InstitutionName": ("North", "South"),
-    "StudyComments": ("a", "b"),
-    "RequestedProcedureDescription": ("CT", "MR"),
-    "ReasonForStudy": ("pain", "Pain"),
-    "SeriesDate": ("20240305", "20240304"),
-    "SeriesTime": ("08", "0930"),
-    "SeriesNumber": ("1", "2", "99999999999"),
-    "SeriesDescription": ("Axial", "ROI"),
-    "Modality": ("CT", "RTSTRUCT", "C/T"),
-    "BodyPartExamined": ("CHEST", "HEART"),
-    "Laterality": ("L", "R"),
-    "Manufacturer": ("ACME", "Other"),
-    "StationName": ("CT1",),
-    "AcquisitionDate": ("20240305", "20240303"),
-    "AcquisitionTime": ("07", "0715"),
-}
-_DATASETS = st.builds(
-    lambda texts, local: dataset(
-        PATIENT | texts, IssuerOfAccessionNumberSequence=[dataset({"LocalNamespaceEntityID": local})]
-    ),
-    st.fixed_dictionaries({}, optional={keyword: st.sampled_from(texts) for keyword, texts in _TEXTS.items()}),
-    st.sampled_from(["", "RIS", "OTHER"]),
-)
-_ARRIVALS = st.lists(
-    st.builds(
-        arrival,
-        st.sampled_from(["1.1", "1.2", "1.3"]),
-        st.sampled_from([CT, MR, KEY_OBJECT, STRUCTURE_SET]),
-        st.integers(1, 4),
-        _DATASETS,
-    ),
-    min_size=1,
-    max_size=8,
-    unique_by=lambda one: one.instance.sop_instance_uid,
-)
-
-
-@settings(max_examples=300)
-@given(data=st.data(), instances=_ARRIVALS, release=st.sampled_from(list(mapping.Release)))
-def test_in_any_order_of_arrival_a_study_becomes_one_resource(
-    data: st.DataObject, instances: list[Arrival], release: mapping.Release
-) -> None:
-    others = data.draw(st.permutations(instances))
-    applied = rules(elements=frozenset(Element), release=release, accession_systems={"RIS": "urn:ris"})
-    first, second = (mapping.map_study(arrived(order), applied) for order in (instances, others))
-    assert first == second

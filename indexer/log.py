@@ -56,6 +56,7 @@ class Event(StrEnum):
     STOP_REQUESTED = "stop_requested"
     STOPPED = "stopped"
     CONFIG_WARNING = "config_warning"
+    PATIENT_MISMATCH = "patient_mismatch"
     PATIENT_NAMES_DIFFER = "patient_names_differ"
     PATIENT_SYSTEM_MADE = "patient_system_made"
 

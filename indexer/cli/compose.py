@@ -216,7 +216,7 @@ class Site(Servers):
     @cached_property
     def policy(self) -> PatientPolicy:
         patients = self.config.patients
-        return PatientPolicy(mode=patients.mode, update=patients.update_demographics)
+        return PatientPolicy(mode=patients.mode, check=patients.check, update=patients.update_demographics)
 
     @cached_property
     def reader(self) -> Reader:

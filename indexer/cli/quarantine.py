@@ -10,7 +10,7 @@ import typer
 from indexer.cli.options import OUTPUT, Installation, of_installation
 from indexer.errors import UsageError
 
-app = typer.Typer(help="Studies that cannot be published: list, show, replay.", no_args_is_help=True)
+app = typer.Typer(help="Studies that cannot be published: list, show, resolve, replay.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -41,6 +41,19 @@ def show(
     OUTPUT.print(f"since {epoch_text(row.since)}\ncause {row.cause}\n{row.text}\n{row.hint}", markup=False)
     for location in row.locations:
         OUTPUT.print(f"in {location.source} as {location.location_id}", markup=False)
+
+
+@app.command()
+@of_installation
+def resolve(
+    installation: Installation,
+    study_instance_uid: Annotated[str, typer.Argument(metavar="UID")],
+    patient: Annotated[str, typer.Option("--patient", metavar="ID", help="Id of the Patient on the FHIR server.")],
+) -> None:
+    """Decide which Patient the patient number of a study means, and mark the study dirty again."""
+    from indexer.cli.resolve import resolve
+
+    resolve(installation.site(), study_instance_uid, patient)
 
 
 @app.command()

@@ -105,6 +105,8 @@ def _ledger(row: StudyRow | None) -> None:
     if row.published:
         at = epoch_text(row.published.published_at)
         OUTPUT.print(f"Ledger: ImagingStudy/{row.published.fhir_id} confirmed at {at}")
+    if row.published and row.published.patient_mismatch:
+        OUTPUT.print("Ledger: the Patient has another birth date, and another family name or sex (patient_mismatch)")
     if row.dirty:
         OUTPUT.print(
             f"Ledger: dirty since {epoch_text(row.dirty.first_event_at)} ({row.dirty.reason}), due at "

@@ -82,6 +82,7 @@ def _print(report: dict[str, Any]) -> None:
         "waiting": lambda facts: ", ".join(f"{count} {cause}" for cause, count in facts["waiting"].items()) or "-",
         "oldest dirty": lambda facts: facts["oldest_dirty_at"] or "-",
         "published": lambda facts: str(facts["published"]),
+        "patient mismatch": lambda facts: str(facts["patient_mismatch"]),
         "in quarantine": lambda facts: str(facts["quarantined"]),
         "last poll": lambda facts: facts["last_poll_at"] or "never",
         "last write": lambda facts: facts["last_write_at"] or "never",

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import model_validator
+from pydantic import BeforeValidator, model_validator
 
 from indexer.config.keys import Keys, key, mistake
-from indexer.model.choices import DemographicsUpdate, PatientMode, WithoutNumber
+from indexer.model.choices import DemographicsUpdate, PatientCheck, PatientMode, WithoutNumber
+
+
+def _off_is_a_word(value: Any) -> Any:
+    """YAML reads a bare ``off`` as false."""
+    return PatientCheck.OFF if value is False else value
 
 
 class Patients(Keys):
@@ -30,6 +35,14 @@ class Patients(Keys):
         "What becomes of a study without a PatientID. With quarantine it is not published. With absent its "
         "subject says that the patient is unknown. With study it has a Patient of its own, which no other study "
         "shares; this needs a mode that makes Patients.",
+    )
+    check: Annotated[
+        Literal[PatientCheck.WARN, PatientCheck.HOLD, PatientCheck.OFF], BeforeValidator(_off_is_a_word)
+    ] = key(
+        PatientCheck.WARN,
+        "Whether a Patient of others that bears the number is compared with the archive. It is a mismatch if the birth "
+        "date differs and so does the family name or the sex. With warn the study is published and counted, with "
+        "hold it goes to quarantine until 'quarantine resolve' says which Patient it is.",
     )
     update_demographics: DemographicsUpdate = key(
         "when_ours",

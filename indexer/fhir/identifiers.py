@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from indexer.model import Lookup
 
-_ELEMENTS: Final = {"Patient": "identifier,link"}
+_ELEMENTS: Final = {"Patient": "identifier,link,name,gender,birthDate"}
 
 _SPECIAL: Final = re.compile(r"([\\,|$])")
 
@@ -25,7 +25,7 @@ def token(lookup: Lookup) -> str:
 
 
 def elements(resource_type: str) -> str:
-    """Elements that a result must contain; of a Patient also those that say whether it was replaced."""
+    """Elements that a result must contain; of a Patient also those that say who it is, and whether it was replaced."""
     return _ELEMENTS.get(resource_type, "identifier")
 
 

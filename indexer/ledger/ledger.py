@@ -197,6 +197,7 @@ class Ledger:
     published = _reads_target(targets.published)
     published_uids = _reads_target(targets.published_uids)
     patients = _reads_target(targets.patients)
+    put_patients = _writes_target(targets.put_patients)
     forget_patients = _writes_target(targets.forget_patients)
     endpoint = _reads_target(targets.endpoint)
     put_endpoint = _writes_target(targets.put_endpoint)

@@ -37,6 +37,13 @@ def summary(transaction: Connection, target_id: int | None, name: str, now: floa
         waiting={row.last_cause: row.studies for row in transaction.execute(causes.group_by(dirty.c.last_cause))},
         oldest_dirty_at=None if oldest is None else min(oldest, now),
         published=_count(transaction, schema.published, name, schema.published.c.target_id == target_id),
+        patient_mismatch=_count(
+            transaction,
+            schema.published,
+            name,
+            schema.published.c.target_id == target_id,
+            schema.published.c.patient_mismatch,
+        ),
         quarantined=_count(transaction, quarantine, name),
         last_poll_at=last.get("last_poll_at"),
         last_write_at=last.get("last_write_at"),

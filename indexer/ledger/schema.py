@@ -20,6 +20,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    false,
     text,
 )
 
@@ -134,6 +135,7 @@ published = _table(
     Column("published_at", Double, nullable=False),
     Column("is_shared", Boolean, nullable=False),
     Column("references", Text, nullable=False),
+    Column("patient_mismatch", Boolean, nullable=False, server_default=false()),
 )
 
 patient = _table(
@@ -147,6 +149,7 @@ patient = _table(
     Column("is_ours", Boolean, nullable=False),
     Column("version_id", Text),
     Column("is_shared", Boolean, nullable=False),
+    Column("decided_for", Text, nullable=False, server_default=""),
 )
 
 endpoint = _table(

@@ -111,9 +111,16 @@ def patients(transaction: Connection, target_id: int | None, patient_keys: Seque
     return {patient.patient_key: patient for patient in patients}
 
 
-def put_patients(transaction: Connection, target_id: int, patients: Sequence[Patient]) -> None:
-    """Record Patients that the target confirmed."""
-    put(transaction, schema.patient, [dataclasses.asdict(patient) | {"target_id": target_id} for patient in patients])
+def put_patients(transaction: Connection, target_id: int, recorded: Sequence[Patient]) -> None:
+    """Record Patients that the target confirmed; what somebody decided about one meanwhile is kept."""
+    present = patients(transaction, target_id, [patient.patient_key for patient in recorded])
+    decided = {key for key, patient in present.items() if patient.decided_for}
+    rows = [
+        dataclasses.asdict(patient) | {"target_id": target_id}
+        for patient in recorded
+        if patient.decided_for or patient.patient_key not in decided
+    ]
+    put(transaction, schema.patient, rows)
 
 
 def forget_patients(transaction: Connection, target_id: int | None, patient_keys: Sequence[str]) -> None:

@@ -49,6 +49,14 @@ class WithoutNumber(StrEnum):
     STUDY = "study"
 
 
+class PatientCheck(StrEnum):
+    """What becomes of a study whose Patient on the FHIR server seems to be another person."""
+
+    WARN = "warn"
+    HOLD = "hold"
+    OFF = "off"
+
+
 class Element(StrEnum):
     """Elements that a site can switch on and off; the rest is always written where DICOM states it."""
 

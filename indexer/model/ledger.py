@@ -18,6 +18,8 @@ class Summary:
     ----------
     waiting
         Dirty studies by the cause of their last deferral.
+    patient_mismatch
+        Published studies whose Patient seems to be another person.
     """
 
     source: str
@@ -28,6 +30,7 @@ class Summary:
     waiting: dict[str, int]
     oldest_dirty_at: float | None
     published: int
+    patient_mismatch: int
     quarantined: int
     last_poll_at: float | None
     last_write_at: float | None

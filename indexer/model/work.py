@@ -58,6 +58,8 @@ class Published:
         Whether that version holds what others wrote, so that an update has to be merged into it.
     references
         Digest of the literal references that were bound into it.
+    patient_mismatch
+        Whether its Patient seems to be another person.
     """
 
     study_instance_uid: str
@@ -72,6 +74,7 @@ class Published:
     published_at: float = 0.0
     is_shared: bool = False
     references: str = ""
+    patient_mismatch: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +96,9 @@ class Patient:
         Whether we made it; a Patient that was there before is only referred to.
     version_id, is_shared
         As with `Published`.
+    decided_for
+        Digest of the name, gender and birth date of the study for which somebody decided that the patient is this one
+        (``quarantine resolve``); empty if nobody did.
     """
 
     patient_key: str
@@ -103,6 +109,7 @@ class Patient:
     is_ours: bool = True
     version_id: str | None = None
     is_shared: bool = False
+    decided_for: str = ""
 
     MAX_NAMES: ClassVar[int] = 8
 

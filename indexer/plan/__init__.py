@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from indexer.plan.action import Action, Strategy, Verb, WritePlan
 from indexer.plan.decide import bound_references, plan_endpoint, plan_withdrawal, plan_writes, study_lookup
+from indexer.plan.mismatch import demographics_digest, is_mismatch
 from indexer.plan.patients import PatientPolicy
 from indexer.plan.study import MappedStudy, TargetState
 
@@ -16,6 +17,8 @@ __all__ = [
     "Verb",
     "WritePlan",
     "bound_references",
+    "demographics_digest",
+    "is_mismatch",
     "plan_endpoint",
     "plan_withdrawal",
     "plan_writes",

@@ -98,9 +98,10 @@ def _references(patients: Sequence[Action], state: TargetState) -> dict[str, str
 def _plan_patient(
     group: Sequence[MappedStudy], known: Patient | None, policy: PatientPolicy, strategy: Strategy
 ) -> tuple[Action, Patient]:
-    """One Patient, and what the ledger knows about it afterwards; the latest of its studies decides."""
+    """One Patient, and what the ledger knows about it afterwards; the latest study that may be of it decides."""
     stated = [(study.patient, study) for study in group if study.patient is not None]
-    newest, latest = max(stated, key=lambda pair: pair[0].basis)
+    agreeing = [pair for pair in stated if not pair[1].patient_mismatch]
+    newest, latest = max(agreeing or stated, key=lambda pair: pair[0].basis)
     key = ResourceKey("Patient", newest.patient_key)
     seen = known.names if known else ()
     names = tuple(dict.fromkeys([*seen, *(name for patient, _ in stated for name in patient.names)]))[
@@ -108,7 +109,7 @@ def _plan_patient(
     ]
     fhir_id = known.fhir_id if known else strategy.fhir_id(key)
     patient = replace(known or replace(newest, fhir_id=fhir_id or ""), names=names)
-    is_due = policy.is_due(known, newest)
+    is_due = bool(agreeing) and policy.is_due(known, newest)
     if is_due:
         patient = replace(patient, fingerprint=newest.fingerprint, basis=newest.basis)
     action = Action(

@@ -29,6 +29,8 @@ class MappedStudy:
         The Patient as mapped, and its identifier; None if it has none, so that nobody can search for it.
     lookups
         Logical references to look up before the study is sent.
+    patient_mismatch
+        Whether the Patient that it refers to seems to be another person.
     """
 
     task: Task
@@ -43,6 +45,7 @@ class MappedStudy:
     patient_body: bytes
     patient_lookup: Lookup | None
     lookups: tuple[Lookup, ...] = ()
+    patient_mismatch: bool = False
 
     @property
     def key(self) -> ResourceKey:

@@ -136,7 +136,7 @@ class FhirTarget(Protocol):
     def look_up(self, lookups: Sequence[Lookup]) -> Mapping[Lookup, tuple[dict[str, Any], ...]]:
         """The resources with each identifier, many in one request; raises `Refused` if it cannot search.
 
-        Each has at least its type, id and identifiers, and a Patient its links.
+        Each has at least its type, id and identifiers, and a Patient its links, names, gender and birth date.
         """
         ...
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from indexer.health import ServerHealth
     from indexer.ledger import Ledger
     from indexer.mapping import Mapped
-    from indexer.model import Lookup
+    from indexer.model import Lookup, Patient
     from indexer.plan import Strategy
     from indexer.sync.merged_patients import Successors
     from indexer.sync.protocols import FhirTarget
@@ -30,7 +30,8 @@ class Subjects:
     ids
         Id of each; None if nothing tells it.
     right
-        Keys of those that the server holds, and that have the patient's identifier or stand for one that has it.
+        Keys of those that the server holds, and that have the patient's identifier or stand for one that has it; or
+        that somebody decided on.
     """
 
     ids: Mapping[str, str | None]
@@ -56,27 +57,26 @@ class SubjectReader:
     def read(self, mapped: Iterable[Mapped]) -> Subjects:
         """The Patients of these studies, many in one request."""
         lookups = {study.patient_key: study.patient_lookup for study in mapped if study.has_patient}
-        first = self._first(lookups)
+        known = self.ledger.patients(sorted(lookups))
+        first = self._first(lookups, known)
         reader = SuccessorReader(target=self.target, health=self.health, tries=self.tries)
         successors = reader.read(first.values(), {})
         last = {key: successors.of(reference) for key, reference in first.items()}
         present = {key for key, reference in last.items() if successors.patients.get(reference)}
         doubtful = {
             key: lookup
-            for key in present
+            for key in present - {key for key, patient in known.items() if patient.decided_for}
             if (lookup := lookups[key]) and not _has(lookup, successors, first[key], last[key])
         }
         wrong = self._wrong(doubtful, last, reader) if doubtful else frozenset()
         ids = {key: last[key].partition("/")[2] if key in last else None for key in lookups}
         return Subjects(ids, frozenset(present - wrong))
 
-    def _first(self, patient_keys: Iterable[str]) -> dict[str, str]:
+    def _first(self, patient_keys: Iterable[str], known: Mapping[str, Patient]) -> dict[str, str]:
         """The Patient that we know or would make, by patient key."""
-        keys = sorted(patient_keys)
-        known = self.ledger.patients(keys)
         ids = {
             key: known[key].fhir_id if key in known else self.strategy.fhir_id(ResourceKey("Patient", key))
-            for key in keys
+            for key in patient_keys
         }
         return {key: f"Patient/{fhir_id}" for key, fhir_id in ids.items() if fhir_id is not None}
 
@@ -86,8 +86,8 @@ class SubjectReader:
         """Keys of Patients without the identifier to which no Patient leads that has it."""
         search = IdentifierSearch(target=self.target, health=self.health, tries=self.tries)
         bearers = search.bearers(doubtful.values())
-        found = {f"Patient/{patient['id']}": patient for patients in bearers.values() for patient in patients or ()}
-        successors = reader.read((), found)
+        patients = {f"Patient/{patient['id']}": patient for hits in bearers.values() for patient in hits or ()}
+        successors = reader.read((), patients)
         return frozenset(
             key
             for key, lookup in doubtful.items()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from indexer.log import Event, study_key
-from indexer.model import Deferred, Dropped, Quarantined, Settled
+from indexer.model import Deferred, Dropped, Published, Quarantined, Settled
 
 if TYPE_CHECKING:
     from indexer.model import Settlement
@@ -43,6 +43,9 @@ def log_settlement(settlement: Settlement, site_key: bytes) -> None:
     """Say how a study ended, without naming it."""
     key: dict[str, object] = {"study_key": study_key(site_key, settlement.task.study_instance_uid)}
     match settlement:
+        case Settled(published=Published(patient_mismatch=True)):
+            doubt: dict[str, object] = {"event": Event.PATIENT_MISMATCH}
+            _log.warning("study published; its Patient seems to be another person", extra=key | doubt)
         case Settled(published=published) if published is not None:
             facts = {"event": Event.STUDY_PUBLISHED, "count": published.number_of_instances}
             _log.debug("study published", extra=key | facts)

@@ -8,10 +8,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from indexer import schedule
 from indexer.model import Deferred, Patient, Quarantined, ResourceKey
-from indexer.model.choices import PatientMode
-from indexer.plan import MappedStudy, PatientPolicy, Strategy, TargetState, study_lookup
+from indexer.model.choices import PatientCheck, PatientMode
+from indexer.plan import (
+    MappedStudy,
+    PatientPolicy,
+    Strategy,
+    TargetState,
+    demographics_digest,
+    is_mismatch,
+    study_lookup,
+)
 from indexer.sync.merged_patients import SuccessorReader
 from indexer.sync.search import Bearers, IdentifierSearch
 
@@ -37,7 +47,7 @@ class Resolved:
     studies
         Studies that can be sent now.
     settlements
-        Of the others: they wait for their Patient, or several Patients match.
+        Of the others: they wait for their Patient, several Patients match, or it seems to be another person.
     """
 
     studies: Sequence[MappedStudy]
@@ -71,19 +81,19 @@ class Resolver:
         unknown = {
             study.patient_key: study for study in studies if study.patient_key and study.patient_key not in known
         }
-        written = _patient_keys(study for study in studies if not study.is_confirmed)
-        at_stake = [known[key] for key in written if key in known]
         search = IdentifierSearch(target=self.target, health=self.health, tries=self.tries)
         bearers = search.bearers(self._lookups(studies, unknown.values()))
+        written = _patient_keys(study for study in studies if not _is_unchanged(study, known))
+        at_stake = [known[key] for key in written if key in known]
         successors = self._successors(bearers, at_stake)
         hits = {lookup: _hits(resources, successors) for lookup, resources in bearers.items()}
-        matched = {key: self._matched(study, hits) for key, study in unknown.items()}
         moved = self._moved(at_stake, successors)
-        found = {key: patient for key, patient in matched.items() if patient is not None}
-        state = TargetState(patients={**known, **found, **moved}, moved=moved, hits=hits)
-        settlements = {study.key: self._without_patient(study, state, now) for study in studies}
+        patients = {**known, **self._matches(unknown, hits), **moved}
+        state = TargetState(patients=patients, moved=moved, hits=hits)
+        compared = [self._compared(study, state, successors) for study in studies]
+        settlements = {study.key: self._held(study) or self._without_patient(study, state, now) for study in compared}
         return Resolved(
-            studies=[study for study in studies if settlements[study.key] is None],
+            studies=[study for study in compared if settlements[study.key] is None],
             settlements=[settlement for settlement in settlements.values() if settlement is not None],
             state=state,
         )
@@ -102,15 +112,15 @@ class Resolver:
         return lookups
 
     def _successors(self, bearers: Bearers, known: Iterable[Patient]) -> Successors:
-        """Who stands for the Patients that were found, and for those that studies to be written refer to."""
-        found = {
+        """Who stands for the Patients that a search returned, and for those that studies to be written refer to."""
+        patients = {
             _reference(resource): resource
             for lookup, resources in bearers.items()
             if lookup.type == "Patient"
             for resource in resources or ()
         }
         reader = SuccessorReader(target=self.target, health=self.health, tries=self.tries)
-        return reader.read([f"Patient/{patient.fhir_id}" for patient in known], found)
+        return reader.read([f"Patient/{patient.fhir_id}" for patient in known], patients)
 
     def _moved(self, known: Iterable[Patient], successors: Successors) -> dict[str, Patient]:
         """Known Patients that were merged into others, as those others."""
@@ -119,17 +129,22 @@ class Resolver:
             reference = f"Patient/{patient.fhir_id}"
             end = successors.of(reference)
             if end != reference:
-                moved[patient.patient_key] = replace(self._found(patient.patient_key, end), names=patient.names)
+                merged = self._match(patient.patient_key, end)
+                moved[patient.patient_key] = replace(merged, names=patient.names, decided_for=patient.decided_for)
         return moved
 
-    def _matched(self, study: MappedStudy, hits: Mapping[Lookup, tuple[str, ...] | None]) -> Patient | None:
-        """The only Patient with a study's patient number; it is ours if its id is, though the ledger was lost."""
-        bearers = (study.patient_lookup and hits.get(study.patient_lookup)) or ()
-        if len(bearers) != 1 or study.patient is None:
-            return None
-        return self._found(study.patient.patient_key, bearers[0])
+    def _matches(
+        self, unknown: Mapping[str, MappedStudy], hits: Mapping[Lookup, tuple[str, ...] | None]
+    ) -> dict[str, Patient]:
+        """The only Patient with each patient number; it is ours if its id is, though the ledger was lost."""
+        matches: dict[str, Patient] = {}
+        for key, study in unknown.items():
+            bearers = (study.patient_lookup and hits.get(study.patient_lookup)) or ()
+            if len(bearers) == 1:
+                matches[key] = self._match(key, bearers[0])
+        return matches
 
-    def _found(self, patient_key: str, reference: str) -> Patient:
+    def _match(self, patient_key: str, reference: str) -> Patient:
         key, fhir_id = ResourceKey("Patient", patient_key), reference.partition("/")[2]
         return Patient(
             patient_key=key.key,
@@ -139,6 +154,22 @@ class Resolver:
             is_ours=fhir_id == self.strategy.fhir_id(key),
             is_shared=True,
         )
+
+    def _compared(self, study: MappedStudy, state: TargetState, successors: Successors) -> MappedStudy:
+        """The study, with what is to be said if its Patient seems to be another person."""
+        patient = state.patients.get(study.patient_key or "")
+        if patient is None or not self.policy.compares(patient) or _is_unchanged(study, state.patients):
+            return study
+        archive = orjson.loads(study.patient_body)
+        if patient.decided_for == demographics_digest(archive):
+            return study
+        present = successors.patients.get(f"Patient/{patient.fhir_id}") or {}
+        return replace(study, patient_mismatch=is_mismatch(archive, present))
+
+    def _held(self, study: MappedStudy) -> Settlement | None:
+        if study.patient_mismatch and self.policy.check is PatientCheck.HOLD:
+            return Quarantined(task=study.task, cause="patient_mismatch", text=_MISMATCH, hint=_MISMATCH_HINT)
+        return None
 
     def _without_patient(self, study: MappedStudy, state: TargetState, now: float) -> Settlement | None:
         """How a study ends that has no Patient to refer to; None if there is one, or one will be created."""
@@ -162,17 +193,33 @@ def _reference(resource: dict[str, Any]) -> str:
 
 
 def _hits(resources: Sequence[dict[str, Any]] | None, successors: Successors) -> tuple[str, ...] | None:
-    """References to what was found, each once; Patients that were merged into one count as that one."""
+    """References to these resources, each once; Patients that were merged into one count as that one."""
     if resources is None:
         return None
     return tuple(dict.fromkeys(successors.of(_reference(resource)) for resource in resources))
+
+
+def _is_unchanged(study: MappedStudy, known: Mapping[str, Patient]) -> bool:
+    """Whether the server confirmed the study with a reference to the Patient that is known."""
+    patient, published = known.get(study.patient_key or ""), study.task.published
+    if not study.is_confirmed or patient is None or published is None:
+        return False
+    return f"Patient/{patient.fhir_id}" in published.references.split()
 
 
 def _patient_keys(studies: Iterable[MappedStudy]) -> list[str]:
     return sorted({study.patient_key for study in studies if study.patient_key is not None})
 
 
+_MISMATCH = "The Patient with this patient's identifier has another birth date, and another family name or sex."
+_MISMATCH_HINT = (
+    "Correct the PatientID in the archive or the Patient, then replay; or name the right Patient: "
+    "'quarantine resolve UID --patient ID'."
+)
 _AMBIGUOUS = "Several Patients on the FHIR server have this patient's identifier."
-_AMBIGUOUS_HINT = "Merge them on the FHIR server, or remove the identifier from the wrong ones; then replay this study."
+_AMBIGUOUS_HINT = (
+    "Merge them on the FHIR server, or remove the identifier from the wrong ones, then replay this study; or name the "
+    "right one: 'quarantine resolve UID --patient ID'."
+)
 _NOT_SEARCHED = "The FHIR server refuses to search for this patient's identifier, but not for others."
 _NOT_SEARCHED_HINT = "See the server's own log; correct the PatientID in the archive if it is odd, then replay."

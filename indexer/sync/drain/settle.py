@@ -78,6 +78,7 @@ class Outcome:
             published_at=self.now,
             is_shared=answer.is_shared,
             references=bound_references(study, self._references),
+            patient_mismatch=study.patient_mismatch,
         )
 
     @cached_property

@@ -2,6 +2,7 @@
 
 import shutil
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,18 @@ from sqlalchemy import Connection
 from indexer.errors import LedgerError
 from indexer.ledger import Ledger, migrate, open_ledger, schema, work
 from indexer.model import Lane
-from tests.contract.ledger.values import TARGET, backfill_mark, execute, mark, marks, take_one
+from tests.contract.ledger.values import (
+    TAKE,
+    TARGET,
+    backfill_mark,
+    execute,
+    mark,
+    marks,
+    patient,
+    play,
+    settled,
+    take_one,
+)
 
 
 def test_the_migrations_make_the_tables_of_the_schema(ledger: Ledger) -> None:
@@ -40,7 +52,7 @@ NEXT = """
 import sqlalchemy as sa
 from alembic import op
 
-revision, down_revision = "0002", "0001"
+revision, down_revision = "9999", "{head}"
 
 
 def upgrade() -> None:
@@ -54,19 +66,31 @@ def test_the_next_migration_is_carried_out_and_keeps_what_is_there(
     with open_ledger(new_url, TARGET) as ledger:
         ledger.record_poll("main", 1000.0)
     shutil.copytree(migrate.MIGRATIONS, tmp_path / "migrations")
-    (tmp_path / "migrations" / "versions" / "0002_next.py").write_text(NEXT)
+    next_step = NEXT.replace("{head}", migrate.HEAD)
+    (tmp_path / "migrations" / "versions" / "9999_next.py").write_text(next_step)
     monkeypatch.setattr(migrate, "MIGRATIONS", tmp_path / "migrations")
-    monkeypatch.setattr(migrate, "HEAD", "0002")
+    monkeypatch.setattr(migrate, "HEAD", "9999")
     with open_ledger(new_url, TARGET) as ledger:
-        assert execute(ledger, "SELECT version_num FROM alembic_version") == [("0002",)]
+        assert execute(ledger, "SELECT version_num FROM alembic_version") == [("9999",)]
         assert execute(ledger, "SELECT name, last_poll_at, added FROM source") == [("main", 1000.0, None)]
     open_ledger(new_url, TARGET).close()
 
 
+def test_a_ledger_of_the_first_release_knows_of_no_mismatch_and_no_decision(new_url: str) -> None:
+    with open_ledger(new_url, TARGET) as ledger:
+        play(ledger, mark(), TAKE, lambda task: replace(settled(task), patient=patient()))
+        before = ledger.published(["1.2.3"]), ledger.patients(["key"])
+        execute(ledger, "ALTER TABLE published DROP COLUMN patient_mismatch")
+        execute(ledger, "ALTER TABLE patient DROP COLUMN decided_for")
+        execute(ledger, "UPDATE alembic_version SET version_num = '0001'")
+    with open_ledger(new_url, TARGET) as ledger:
+        assert (ledger.published(["1.2.3"]), ledger.patients(["key"])) == before
+
+
 def test_a_newer_ledger_is_refused(new_url: str) -> None:
     with open_ledger(new_url, TARGET) as ledger:
-        execute(ledger, "UPDATE alembic_version SET version_num = '9999'")
-    with pytest.raises(LedgerError, match=r"newer version .*9999") as caught:
+        execute(ledger, "UPDATE alembic_version SET version_num = 'newer'")
+    with pytest.raises(LedgerError, match=r"newer version .*newer") as caught:
         open_ledger(new_url, TARGET)
     assert "before the upgrade" in caught.value.hint
 

@@ -74,6 +74,23 @@ def test_whose_a_patient_is_and_what_is_shared(ledger: Ledger) -> None:
     assert ledger.published(["1.2.3"]) == {"1.2.3": study}
 
 
+def test_what_somebody_decided_about_a_patient_outlasts_a_bundle_that_was_on_its_way(ledger: Ledger) -> None:
+    decided = patient(fhir_id="right", decided_for="d" * 64)
+    ledger.put_patients([decided])
+    play(ledger, mark(), TAKE, lambda task: replace(settled(task), patient=patient(fhir_id="wrong")))
+    assert ledger.patients(["key"]) == {"key": decided}
+    merged = replace(decided, fhir_id="survivor")
+    play(ledger, mark(), TAKE, lambda task: replace(settled(task), patient=merged))
+    assert ledger.patients(["key"]) == {"key": merged}
+
+
+def test_published_studies_whose_patient_seems_to_be_another_person_are_counted(ledger: Ledger) -> None:
+    for uid, is_mismatch in (("1.2.3", True), ("1.2.4", False)):
+        play(ledger, mark(uid), TAKE, lambda task, is_mismatch=is_mismatch: settled(task, patient_mismatch=is_mismatch))
+    assert ledger.summary("main", 1000.0).patient_mismatch == 1
+    assert ledger.summary("other", 1000.0).patient_mismatch == 0
+
+
 def test_a_patient_that_is_gone_is_forgotten(ledger: Ledger) -> None:
     play(ledger, mark(), TAKE, lambda task: replace(settled(task), patient=patient()))
     ledger.forget_patients(["key", "other"])

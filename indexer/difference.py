@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from indexer.equality import is_equal
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -31,7 +33,7 @@ def differences(expected: Resource, present: Sequence[Resource]) -> tuple[str, .
 
 def _of_study(expected: Resource, present: Resource) -> Iterator[str]:
     for key in ("numberOfSeries", "numberOfInstances", "status", "started"):
-        if present.get(key) != expected.get(key):
+        if not is_equal(present.get(key), expected.get(key), key):
             yield f"wrong {key}: {present.get(key)} instead of {expected.get(key)}"
     if _reference(present.get("subject")) != _reference(expected.get("subject")):
         yield "wrong subject"

@@ -10,8 +10,7 @@ from collections import Counter
 from itertools import accumulate, product
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
+from indexer.equality import canonical
 from indexer.merge.folding import is_value
 
 if TYPE_CHECKING:
@@ -142,10 +141,7 @@ def _canonical(value: Any) -> Hashable:
     """A value as a key: its canonical JSON, without what stands beside any value (``id`` and ``extension``)."""
     if isinstance(value, dict):
         value = {name: part for name, part in value.items() if name not in _ELEMENT} or value
-    try:
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    except orjson.JSONEncodeError:
-        return id(value)  # nested deeper than orjson writes, though it reads it: the same as nothing else
+    return canonical(value)
 
 
 def _text_key(element: Node, name: str) -> Keys:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from indexer.equality import is_equal
 from indexer.errors import LedgerError, StudyInvalid
 from indexer.merge.three_way import ThreeWay
 from indexer.model.choices import Conflict
@@ -71,8 +72,8 @@ def merge(before: Resource | None, ours: Resource, theirs: Resource, conflict: C
             hint="Decide in the FHIR server or in the archive which value holds, or set the conflict policy to ours or "
             "theirs; then 'quarantine replay' the study.",
         )
-    is_shared = merged != _compared(ours) or theirs.get("text") not in (None, ours.get("text"))
-    if merged == held:
+    is_shared = not is_equal(merged, _compared(ours)) or theirs.get("text") not in (None, ours.get("text"))
+    if is_equal(merged, held):
         return Merged(theirs, is_changed=False, is_shared=is_shared)
     return Merged(_whole(merged, ours, theirs), is_changed=True, is_shared=is_shared)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from indexer.equality import is_equal
 from indexer.merge import folding
 from indexer.merge.matching import EXTENSIONS, OWN_ORDER, arranged, is_same, keys_in_lists, keys_of, pair
 from indexer.model.choices import Conflict
@@ -54,7 +55,7 @@ class ThreeWay:
         """Merge one element of which ours and theirs differ."""
         if before is None and ours is None:
             return theirs
-        if name in COUNTS or before == theirs:
+        if name in COUNTS or is_equal(before, theirs, name):
             return ours
         inner = f"{path}.{plain}" if (plain := name.lstrip("_")) else path
         kinds = {type(before), type(ours), type(theirs)} - _NOTHING
@@ -62,11 +63,11 @@ class ThreeWay:
             return self._items(inner, name, before or [], ours or [], theirs or []) or None
         if kinds == {dict}:
             return self._object(inner, name, before, ours, theirs)
-        return self._settled(inner, before, ours, theirs)
+        return self._settled(inner, name, before, ours, theirs)
 
-    def _settled(self, path: str, before: Any, ours: Any, theirs: Any) -> Any:
+    def _settled(self, path: str, name: str, before: Any, ours: Any, theirs: Any) -> Any:
         """One value as a whole: theirs if only they changed it, else by what holds in a conflict."""
-        if before == ours:
+        if is_equal(before, ours, name) or is_equal(ours, theirs, name):
             return theirs
         self.conflicts.append(path)
         return theirs if self._conflict is Conflict.THEIRS else ours
@@ -85,7 +86,7 @@ class ThreeWay:
             return ours or _left_of(before, theirs)
         if before and ours and theirs and is_same(was, mine):
             return theirs
-        return self._settled(path, before, ours, theirs)
+        return self._settled(path, name, before, ours, theirs)
 
     def _items(self, path: str, name: str, before: list[Any], ours: list[Any], theirs: list[Any]) -> list[Any]:
         """A list: our elements converge, those that we hold no longer go, those of others stay."""
@@ -134,4 +135,4 @@ def _left_of(before: Any, theirs: Any) -> Node | None:
     """What stays of an element that we wrote and hold no longer: a literal reference that others gave to it."""
     if not (isinstance(theirs, dict) and isinstance(theirs.get("reference"), str)) or "reference" in before:
         return None
-    return {name: value for name, value in theirs.items() if before.get(name) != value}
+    return {name: value for name, value in theirs.items() if not is_equal(before.get(name), value, name)}

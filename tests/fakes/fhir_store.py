@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.fakes.given_ids import with_ids
+from tests.fakes.spelling import respelled
 
 Json = dict[str, Any]
 
@@ -37,6 +38,8 @@ class Habits:
         Whether the server knows these.
     page
         Most entries of one page of a search.
+    respells
+        Values are kept as `tests.fakes.spelling` spells them.
     """
 
     keeps_version: bool = True
@@ -50,6 +53,7 @@ class Habits:
     has_endpoint_search: bool = True
     has_metadata: bool = True
     page: int = 100
+    respells: bool = False
 
 
 class HttpError(Exception):
@@ -78,7 +82,7 @@ class Store:
         reference = f"{resource['resourceType']}/{resource['id']}"
         with self.lock:
             self.versions[reference] += 1
-            self.held[reference] = copy.deepcopy(resource)
+            self.held[reference] = respelled(resource) if self.habits.respells else copy.deepcopy(resource)
             return self.versions[reference]
 
     def delete(self, reference: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.unit.source_code import PACKAGE, name_of, nodes, python_files
 
-PURE = frozenset({"schedule", "difference", "bundle", "mapping", "merge", "sampling", "plan", "strategies"})
+PURE = frozenset({"schedule", "difference", "equality", "bundle", "mapping", "merge", "sampling", "plan", "strategies"})
 PURE_PARTS = frozenset({"batched.py", "halving.py", "http_status.py", "orthanc/position.py"})
 """Pure modules outside of the pure layers."""
 
@@ -18,9 +18,11 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "errors": frozenset(),
     "batched": frozenset(),
     "http_status": frozenset(),
+    "equality": frozenset(),
     "halving": frozenset({"errors"}),
     "model": frozenset({"errors"}),
-    **dict.fromkeys(PURE - {"plan", "strategies"}, frozenset({"errors", "model"})),
+    **dict.fromkeys(PURE - {"equality", "plan", "strategies"}, frozenset({"errors", "model"})),
+    **dict.fromkeys(("difference", "merge"), frozenset({"errors", "model", "equality"})),
     "bundle": frozenset({"errors", "model", "http_status"}),
     "plan": frozenset({"errors", "model", "mapping"}),
     "strategies": frozenset({"errors", "model", "plan"}),
@@ -33,7 +35,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     # The one reading of a status of a FHIR entry stands in `bundle`; what it means is no matter of HTTP.
     "fhir": frozenset({"errors", "batched", "halving", "model", "transport", "bundle"}),
     "ledger": frozenset({"errors", "model", "log"}),
-    "sync": frozenset({"errors", "batched", "halving", "model", "log", "thread_group", "health", "ledger"})
+    "sync": frozenset({"errors", "batched", "equality", "halving", "model", "log", "thread_group", "health", "ledger"})
     | (PURE - {"strategies"}),
     "service": frozenset({"errors", "log", "thread_group", "health", "sync"}),
 }

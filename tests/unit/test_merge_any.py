@@ -7,6 +7,7 @@ import orjson
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from indexer.equality import is_equal
 from indexer.errors import StudyInvalid
 from indexer.merge import Conflict, Merged, merge, pack, unpack
 from indexer.merge.matching import keys_in_lists
@@ -51,23 +52,23 @@ def by_key(name: str, elements: list[Any] | None) -> dict[str, Any]:
     return {KEYS[name](one): one for one in elements or []}
 
 
-def check(three: Versions, found: Elements, conflict: Conflict) -> None:
-    """Hold the result to the rules, element by element."""
+def check(three: Versions, found: Elements, conflict: Conflict, *, is_changed: bool) -> None:
+    """Hold the result to the rules, element by element; where nothing is written the order is that of the server."""
     before, ours, theirs = three
     assert found.keys() <= ours.keys() | theirs.keys()
     for name in before.keys() | ours.keys() | theirs.keys():
         was, mine, held, result = (one.get(name) for one in (*three, found))
         if name in KEYS and list in map(type, (was, mine, held)):
-            check_list(name, (was, mine, held), result, conflict)
+            check_list(name, (was, mine, held), result, conflict, is_changed=is_changed)
         elif name in COUNTS:
             assert result == (held if was is None and mine is None else mine)
         elif name.startswith("_") or name in ("meta", "actor"):
-            check((was or {}, mine or {}, held or {}), result or {}, conflict)
+            check((was or {}, mine or {}, held or {}), result or {}, conflict, is_changed=is_changed)
         else:
             assert result == expected_single(was, mine, held, conflict)
 
 
-def check_list(name: str, three: tuple[Any, Any, Any], result: Any, conflict: Conflict) -> None:
+def check_list(name: str, three: tuple[Any, Any, Any], result: Any, conflict: Conflict, *, is_changed: bool) -> None:
     was, mine, held = (by_key(name, one) for one in three)
     found = by_key(name, result)
     foreign = held.keys() - was.keys() - mine.keys()
@@ -78,8 +79,11 @@ def check_list(name: str, three: tuple[Any, Any, Any], result: Any, conflict: Co
         if key not in held:
             assert found[key] == mine[key]
         elif isinstance(mine[key], dict):
-            check((was.get(key, {}), mine[key], held[key]), found[key], conflict)
-    check_order(name, three, list(found))
+            check((was.get(key, {}), mine[key], held[key]), found[key], conflict, is_changed=is_changed)
+    if is_changed:
+        check_order(name, three, list(found))
+    else:
+        assert list(found) == list(held)
 
 
 def check_order(name: str, three: tuple[Any, Any, Any], found: list[str]) -> None:
@@ -100,7 +104,7 @@ def check_order(name: str, three: tuple[Any, Any, Any], found: list[str]) -> Non
 def test_every_element_follows_its_rule(three: Versions, conflict: Conflict) -> None:
     before, ours, theirs = three
     found = merged(before, ours, theirs, conflict)
-    check((before, ours, theirs), found.resource, conflict)
+    check((before, ours, theirs), found.resource, conflict, is_changed=found.is_changed)
     outcomes = [merge(before, ours, theirs, policy) for policy in (Conflict.OURS, Conflict.THEIRS)]
     try:
         assert merge(before, ours, theirs, Conflict.QUARANTINE) == found
@@ -113,7 +117,8 @@ def test_every_element_follows_its_rule(three: Versions, conflict: Conflict) -> 
 @given(three=versions(SANE, 3), conflict=st.sampled_from(Conflict))
 def test_without_memory_ours_holds_and_nothing_of_theirs_goes(three: Versions, conflict: Conflict) -> None:
     _, ours, theirs = three
-    check(({}, ours, theirs), merged(None, ours, theirs, conflict).resource, Conflict.OURS)
+    found = merged(None, ours, theirs, conflict)
+    check(({}, ours, theirs), found.resource, Conflict.OURS, is_changed=found.is_changed)
 
 
 @settings(AT_LENGTH, max_examples=300)
@@ -123,7 +128,8 @@ def test_where_nobody_else_wrote_the_result_is_ours(three: Versions) -> None:
     theirs = copy.deepcopy(before)
     theirs["meta"] = {**theirs.get("meta", {}), "versionId": "7", "lastUpdated": "2024-01-01T00:00:00Z"}
     found = merged(before, ours, theirs, Conflict.QUARANTINE)
-    assert (found.resource, found.is_changed) == (ours if before != ours else theirs, before != ours)
+    is_changed = not is_equal(before, ours)
+    assert (found.resource, found.is_changed) == (ours if is_changed else theirs, is_changed)
 
 
 # --- versions that no sane writer makes -------------------------------------------------------------------------------

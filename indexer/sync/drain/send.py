@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from indexer import bundle
 from indexer.bundle import BundleType, EntryStatus
+from indexer.equality import is_equal
 from indexer.errors import (
     AccessDenied,
     AnswerLost,
@@ -308,4 +309,4 @@ def _arrived(entry: Entry, present: Read) -> Answer | None:
 def is_alike(sent: dict[str, Any], present: dict[str, Any]) -> bool:
     """Whether the server holds a resource as it was sent; it adds to ``meta`` and may generate the narrative."""
     names = (sent.keys() | present.keys()) - {"meta", "text"}
-    return all(sent.get(name) == present.get(name) for name in names)
+    return all(is_equal(sent.get(name), present.get(name), name) for name in names)

@@ -27,16 +27,25 @@ def begin(transaction: Connection, digest: str, now: float, rate: float | None) 
     unfinished = (backfill.c.digest == digest, backfill.c.finished_at.is_(None))
     run_id = transaction.scalar(select(func.max(backfill.c.run_id)).where(*unfinished))
     if run_id is None:
-        values = {"cursor": "", "marked": 0, "is_marked": False, "started_at": now, "instances": 0}
+        values = {"cursor": "", "feed_position": "", "marked": 0, "is_marked": False, "started_at": now, "instances": 0}
         made = insert(backfill).values(digest=digest, **values).returning(backfill.c.run_id)
         run_id = transaction.scalars(made).one()
     return _change(transaction, run_id, {"rate": rate})
 
 
-def mark(transaction: Connection, run: BackfillRun, marks: Sequence[Mark], cursor: str, now: float) -> BackfillRun:
+def mark(
+    transaction: Connection,
+    run: BackfillRun,
+    marks: Sequence[Mark],
+    cursor: str,
+    now: float,
+    *,
+    feed_position: str = "",
+) -> BackfillRun:
     """Mark a chunk for a run and move its cursor, together."""
     marking.mark(transaction, marks, now, run.run_id)
-    return _change(transaction, run.run_id, {"cursor": cursor, "marked": backfill.c.marked + len(marks)})
+    values = {"cursor": cursor, "feed_position": feed_position, "marked": backfill.c.marked + len(marks)}
+    return _change(transaction, run.run_id, values)
 
 
 def marked(transaction: Connection, run: BackfillRun) -> BackfillRun:

@@ -193,6 +193,7 @@ backfill = Table(
     Column("run_id", Integer, primary_key=True),
     Column("digest", Text, nullable=False),
     Column("cursor", Text, nullable=False),
+    Column("feed_position", Text, nullable=False),
     Column("marked", Integer, nullable=False),
     Column("is_marked", Boolean, nullable=False),
     Column("started_at", Double, nullable=False),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
+
+import orjson
 
 if TYPE_CHECKING:
     from indexer.model.study import StudyLocation
@@ -26,6 +28,16 @@ class FeedPosition:
     cursor: str = ""
     reached: int = 0
     epoch: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> FeedPosition:
+        """Read what `text` wrote."""
+        return cls(**orjson.loads(text))
+
+    @property
+    def text(self) -> str:
+        """The position as JSON."""
+        return orjson.dumps(asdict(self)).decode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -252,7 +252,9 @@ class BackfillRun:
     Attributes
     ----------
     cursor
-        Last Orthanc id that was marked, in sorted order; empty at the start.
+        Name of a source and last location id there that was marked, in sorted order; empty at the start.
+    feed_position
+        Where that source's feed was before it was listed, as `FeedPosition.text`; empty if nothing is to follow it.
     marked
         Studies that were marked so far.
     rate
@@ -261,6 +263,7 @@ class BackfillRun:
 
     run_id: int
     cursor: str
+    feed_position: str
     marked: int
     is_marked: bool
     started_at: float

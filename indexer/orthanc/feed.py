@@ -10,7 +10,7 @@ from indexer.orthanc import position as seqs
 from indexer.orthanc.position import SeqPosition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from indexer.orthanc.position import Change, ChangePage
     from indexer.orthanc.source import OrthancSource
@@ -19,7 +19,7 @@ CHECK_EVERY_S = 300.0
 """How often the anchors are compared although nothing looks wrong."""
 
 OVERLAP = 1000
-"""Rows before the newest that are read again, for some may be committed late."""
+"""Rows before the newest among which some may still be missing, because they are committed late."""
 
 
 class OrthancFeed:
@@ -51,8 +51,14 @@ class OrthancFeed:
 
     def end(self, *, has_overlap: bool = False) -> FeedPosition:
         newest = self._source.newest_seq()
-        low = max(0, newest - OVERLAP) if has_overlap else newest
-        return _position(SeqPosition(low=low), epoch=1)
+        if not has_overlap:
+            return _position(SeqPosition(low=newest), epoch=1)
+        asked_at, known = self._clock(), SeqPosition(low=max(0, newest - OVERLAP))
+        page = self._source.changes(known.low, self._page_size)
+        while page.changes:
+            known = self._moved(known, seqs.fresh(known, page), asked_at, self._source.server_time())
+            page = self._source.changes(page.changes[-1].seq, self._page_size)
+        return _position(known, epoch=1)
 
     def pages(self, position: FeedPosition, holds_known: Callable[[], bool]) -> Iterator[FeedPage]:
         asked_at = self._clock()
@@ -77,8 +83,7 @@ class OrthancFeed:
         if not changes and not known.above:
             return FeedPage(position=position)
         server_time = self._source.server_time()
-        old = seqs.earlier(server_time, self._hole_grace_s + max(0.0, self._clock() - asked_at))
-        moved = seqs.advance(known, changes, asked_at, grace_s=self._hole_grace_s, old=old)
+        moved = self._moved(known, changes, asked_at, server_time)
         told = seqs.telling(changes)
         return FeedPage(
             position=_position(moved, position.epoch),
@@ -87,6 +92,10 @@ class OrthancFeed:
             age_s=(seqs.moment(server_time) - seqs.moment(told[-1].date)).total_seconds() if told else 0.0,
             count=len(changes),
         )
+
+    def _moved(self, known: SeqPosition, changes: Sequence[Change], asked_at: float, server_time: str) -> SeqPosition:
+        old = seqs.earlier(server_time, self._hole_grace_s + max(0.0, self._clock() - asked_at))
+        return seqs.advance(known, changes, asked_at, grace_s=self._hole_grace_s, old=old)
 
     def _is_replaced(self, known: SeqPosition, first: ChangePage, holds_known: Callable[[], bool]) -> bool:
         """Whether another database stands behind the source now.

@@ -28,7 +28,11 @@ class ChangeFeed(Protocol):
     """The changes that a source reports; not every source has a feed."""
 
     def end(self, *, has_overlap: bool = False) -> FeedPosition:
-        """Position after the newest change; with an overlap, so far before it that no late change is missed."""
+        """Position after the newest change; with an overlap, one that still waits for changes that come late.
+
+        Whoever lists the studies after taking a position with an overlap, and follows the feed from it, misses no
+        change, and is not told again of what could be seen before the list.
+        """
         ...
 
     def pages(self, position: FeedPosition, holds_known: Callable[[], bool]) -> Iterator[FeedPage]:

@@ -77,7 +77,7 @@ class MemorySource(ListedArchive):
 
     def end(self, *, has_overlap: bool = False) -> FeedPosition:
         self.script.play("end")
-        return self._position(0 if has_overlap else self.seq, epoch=1)
+        return self._position(self.seq, epoch=1)
 
     def pages(self, position: FeedPosition, holds_known: Callable[[], bool]) -> Iterator[FeedPage]:
         epoch, (database, seq) = position.epoch, (position.cursor or f"{self.database}/0").split("/")

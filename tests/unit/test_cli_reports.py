@@ -43,7 +43,7 @@ def test_status_of_a_site_that_never_ran(line: CommandLine) -> None:
 def test_status_counts(indexed: CommandLine) -> None:
     mark(indexed, "1.2.3", quiet_s=60, max_wait_s=600)
     rows = {" ".join(text.split()) for text in indexed.out("status").splitlines()}
-    assert {"dirty 1 (1 live)", "published 1", "in quarantine 1", "waiting -", "feed position 0 of 2"} <= rows
+    assert {"dirty 1 (1 live)", "published 1", "in quarantine 1", "waiting -", "feed position 2 of 2"} <= rows
 
 
 def test_status_tells_what_waits_and_who_drains(line: CommandLine) -> None:

@@ -123,18 +123,48 @@ def test_the_position_stays_if_studies_cannot_be_located(reading: Reading) -> No
     assert reading.studies() == ["a"]
 
 
-@pytest.mark.parametrize(("has_overlap", "expected"), [(False, 6), (True, 2)])
-def test_the_end_is_the_newest_row_that_can_be_seen(
-    has_overlap: bool, expected: int, reading: Reading, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(feed, "OVERLAP", 4)
+@pytest.mark.parametrize("has_overlap", [False, True])
+def test_the_end_is_the_newest_row_that_can_be_seen(has_overlap: bool, reading: Reading) -> None:
     assert reading.feed.end(has_overlap=has_overlap).reached == 0
     reading.log.put("a")
     reading.log.put("b")
-    reading.log.log("NewInstance", Level.INSTANCE, "a/1", is_late=True)
+    late = reading.log.log("NewInstance", Level.INSTANCE, "a/1", is_late=True)
     reading.position = reading.feed.end(has_overlap=has_overlap)
-    assert reading.position.reached == expected
-    assert reading.count() == 6 - expected
+    assert (reading.position.reached, reading.studies()) == (6, [])
+    reading.log.commit(late)
+    assert reading.studies() == ["a"]
+
+
+@pytest.mark.parametrize("page_size", [1, 1000])
+@pytest.mark.parametrize(("waited_s", "age_s"), [(0, 0), (59, 0), (3600, 0), (30, 59)])
+def test_an_end_with_overlap_waits_for_the_rows_that_are_missing_and_for_no_others(
+    waited_s: float, age_s: float, page_size: int, reading: Reading
+) -> None:
+    reading.log.put("a")
+    reading.log.studies.add("b")
+    late = reading.log.log("NewInstance", Level.INSTANCE, "b/0", is_late=True)
+    reading.log.put("c")
+    reading.log.put("gone")
+    reading.log.remove("gone")
+    reading.clock.pass_by(age_s)
+    reading.position = reading.new_feed(page_size=page_size).end(has_overlap=True)
+    reading.log.commit(late)
+    reading.clock.pass_by(waited_s)
+    assert reading.studies() == ["b"]
+    assert reading.count() == 0
+
+
+def test_an_end_with_overlap_looks_no_further_back_than_rows_can_be_late(
+    reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "OVERLAP", 4)
+    late = [reading.log.log("NewInstance", Level.INSTANCE, "a/0", is_late=True) for _ in range(2)]
+    for study in "abc":
+        reading.log.put(study)
+    reading.position = reading.feed.end(has_overlap=True)
+    for seq in late:
+        reading.log.commit(seq)
+    assert (reading.position.reached, reading.studies()) == (11, [])
 
 
 # --- holes ----------------------------------------------------------------------------------------------------------

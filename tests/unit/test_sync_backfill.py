@@ -194,6 +194,27 @@ def test_a_backfill_that_was_cut_short_does_not_hide_the_rest_from_the_daemon(ki
     assert len(killed.take()) == 6
 
 
+def test_the_daemon_follows_a_resumed_backfill_from_where_the_first_call_began(in_chunks: World) -> None:
+    end = in_chunks.source.end(has_overlap=True)
+    in_chunks.source.script.next("list", None, None, DOWN)
+    with pytest.raises(Unavailable):
+        marked(in_chunks)
+    in_chunks.source.put(study("1.2.1", instances=5))
+    in_chunks.source.put(study("1.2.0"))
+    marked(in_chunks)
+    assert in_chunks.ledger.position("main") == end
+    in_chunks.drain()
+    in_chunks.poll()
+    assert sorted(task.study_instance_uid for task in in_chunks.take()) == ["1.2.0", "1.2.1"]
+
+
+def test_an_idle_archive_is_read_once_by_a_backfill_and_the_daemon_after_it(archive: World) -> None:
+    marked(archive)
+    archive.drain()
+    assert archive.poll() == 0
+    assert archive.take() == ()
+
+
 def test_what_changed_between_two_calls_is_not_hidden_from_the_daemon(killed: World) -> None:
     killed.drain()
     killed.source.put(study("1.2.1", instances=5))

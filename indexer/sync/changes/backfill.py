@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import orjson
 
 from indexer.batched import batched
-from indexer.model import Attributes, Lane, Mark
+from indexer.model import Attributes, FeedPosition, Lane, Mark
 from indexer.sync.changes.poll import CHUNK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from indexer.ledger import Ledger
-    from indexer.model import BackfillRun, FeedPosition, StudyLocation
+    from indexer.model import BackfillRun, StudyLocation
     from indexer.sync.protocols import ChangeFeed, StudySource
 
 
@@ -138,30 +138,31 @@ class Backfill:
         names = [source.name for source in todo]
         for source in todo[names.index(name) if name in names else 0 :]:
             begins_after = after if source.name == name else ""
-            start = None if begins_after else self._start(source.name)
+            start = run.feed_position if begins_after else self._start(source.name)
             for last, locations in select(source, self.selection, seen, after=begins_after):
-                run = self._mark(run, source, locations, last)
+                run = self._mark(run, source, locations, last, start)
                 if self.is_stopped():
                     return run
-            if start is not None and self.ledger.position(source.name) is None:
-                self.ledger.note(source.name, (), start, self.clock())
+            if start and self.ledger.position(source.name) is None:
+                self.ledger.note(source.name, (), FeedPosition.parse(start), self.clock())
         return self.ledger.backfill_marked(run)
 
     def _mark(
-        self, run: BackfillRun, source: StudySource, locations: Sequence[StudyLocation], last: str
+        self, run: BackfillRun, source: StudySource, locations: Sequence[StudyLocation], last: str, start: str
     ) -> BackfillRun:
         marks = [
             Mark(location=location, reason="backfill", lane=Lane.BACKFILL, force=self.selection.force)
             for location in locations
         ]
-        return self.ledger.backfill_mark(run, marks, f"{source.name}/{last}", self.clock())
+        return self.ledger.backfill_mark(run, marks, f"{source.name}/{last}", self.clock(), feed_position=start)
 
-    def _start(self, name: str) -> FeedPosition | None:
+    def _start(self, name: str) -> str:
         """Position from which the daemon may follow once all is marked: a whole backfill covers what came before.
 
-        None for a run that resumes: what changed since its first marks is only in the feed.
+        A run that resumes keeps the position of its first call, because what changed since then is in the feed alone.
+        Empty for a part of the archive, and where the feed has been followed already.
         """
         is_whole = not (self.selection.has_dates or self.selection.modalities or self.selection.study_instance_uids)
         if not is_whole or name not in self.feeds or self.ledger.position(name) is not None:
-            return None
-        return self.feeds[name].end(has_overlap=True)
+            return ""
+        return self.feeds[name].end(has_overlap=True).text

@@ -1,7 +1,7 @@
 """Backfill runs: resumed after a kill, counted while they drain."""
 
 from indexer.ledger import Ledger
-from indexer.model import BackfillRun, Deferred, Quarantined
+from indexer.model import BackfillRun, Deferred, FeedPosition, Quarantined
 from indexer.model.ledger import BackfillProgress
 from tests.contract.ledger.values import TAKE, backfill_mark, mark, play, settled, take, take_one, unchanged
 
@@ -77,3 +77,11 @@ def test_the_slowest_unfinished_run_sets_the_rate(ledger: Ledger) -> None:
     assert ledger.backfill_rate() == 20.0, "a run without dirty studies holds nobody back"
     assert ledger.backfill_begin("fast", 1002.0, None).rate is None
     assert ledger.backfill_rate() is None
+
+
+def test_a_resumed_run_knows_where_the_feed_was_when_it_began(ledger: Ledger) -> None:
+    run = ledger.backfill_begin("digest", 1000.0, None)
+    assert run.feed_position == ""
+    position = FeedPosition(cursor="c", reached=7, epoch=2)
+    ledger.backfill_mark(run, [backfill_mark("1.1")], "main/x", 1000.0, feed_position=position.text)
+    assert FeedPosition.parse(ledger.backfill_begin("digest", 2000.0, None).feed_position) == position

@@ -6,7 +6,8 @@
     ├─ UsageError                    the command line asks for the impossible      operator    exit 64
     ├─ ConfigError(problems)         the configuration is wrong, all mistakes      operator    exit 78
     ├─ LedgerError                   the ledger cannot be used                     operator    exit 78
-    │  ├─ LedgerBusy                 another process holds what is needed          retry       exit 75
+    │  ├─ LedgerUnwritable           it takes no writes, and never did             operator    exit 78
+    │  ├─ LedgerBusy                 somebody holds it, or it is away              retry       exit 75
     │  └─ LedgerFull                 the ledger's disk is full                     operator    exit 75
     ├─ PeerError(peer)               Orthanc, DICOMweb or the FHIR server
     │  ├─ Unavailable                refused, timed out, 408, 425, 429, 5xx        retry       exit 69
@@ -77,8 +78,12 @@ class LedgerError(IndexerError):
     default_hint = "See docs/ledger.md for what to check and what losing the ledger costs."
 
 
+class LedgerUnwritable(LedgerError):
+    """The ledger takes no writes; once this process has written to it, that is an outage, a `LedgerBusy`."""
+
+
 class LedgerBusy(LedgerError):
-    """Another process holds the drain lock, or the database stayed locked."""
+    """Another process holds the drain lock, the database stayed locked, or it is away for a while."""
 
     exit_code = 75
     default_hint = "Only one process drains a ledger. Stop the other one, or let it do the work."

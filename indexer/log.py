@@ -49,6 +49,7 @@ class Event(StrEnum):
     PEER_BACK = "peer_back"
     TARGET_REPLACED = "target_replaced"
     LEDGER_WAITS = "ledger_waits"
+    LEDGER_BACK = "ledger_back"
     FEED_EPOCH = "feed_epoch"
     DRAIN_STARTED = "drain_started"
     DRAIN_ENDED = "drain_ended"

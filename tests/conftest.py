@@ -5,6 +5,7 @@ import functools
 import re
 from collections.abc import Callable, Iterator
 
+import hypothesis
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
@@ -14,6 +15,10 @@ from tests.servers.orthanc import Orthanc, orthanc_versions
 WITH_SERVERS = ("tests/integration/", "tests/chaos/", "tests/contract/test_source_ways_in.py")
 REAL = re.compile(r"real 1\.|hapi-r|medplum")
 """Parameters of other tests that name a real server."""
+
+
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")  # how long an example takes says nothing on a busy machine
 
 
 @pytest.hookimpl(optionalhook=True)

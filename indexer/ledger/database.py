@@ -1,24 +1,26 @@
-"""Transactions: each is run again while another process or a full disk is in its way."""
+"""Transactions: each is run again while another process, a full disk or an outage is in its way."""
 
 from __future__ import annotations
 
 import logging
+import threading
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import tenacity
+from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
 
-from indexer.errors import Interrupted, LedgerBusy, LedgerFull
+from indexer.errors import Interrupted, LedgerBusy, LedgerFull, LedgerUnwritable
 from indexer.ledger.engine import open_engine, switch_to_wal
-from indexer.ledger.translation import translated
+from indexer.ledger.translation import of_driver, translated
 from indexer.log import Event
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from sqlalchemy import Connection, Table
+    from sqlalchemy import Connection, ExceptionContext, Table
 
 _log = logging.getLogger(__name__)
 
@@ -60,8 +62,12 @@ class Database:
     def __init__(self, url: str, *, patience_s: float) -> None:
         self._patience_s = patience_s
         self._stop: threading.Event | None = None
+        self._has_written = False
+        self._outage = Outage()
         with translated():
             self.engine = open_engine(url, patience_s)
+        event.listen(self.engine, "after_cursor_execute", self._record_write)
+        event.listen(self.engine, "handle_error", _distrust)
         if self.path is not None:
             self._again(lambda: switch_to_wal(self.engine))
 
@@ -81,7 +87,20 @@ class Database:
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Run a transaction that writes; there is one at a time per ledger."""
-        return self._again(lambda: self._transaction(work, writes=True))
+        result = self._again(lambda: self._transaction(work, writes=True))
+        self._outage.end()
+        return result
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Turn errors of the database into ours; a ledger that this process has written to is away, not unusable."""
+        try:
+            with translated():
+                yield
+        except LedgerUnwritable as error:
+            if not self._has_written:
+                raise
+            raise LedgerBusy(error.message, hint=error.hint) from error
 
     def close(self) -> None:
         """Close all connections."""
@@ -99,7 +118,7 @@ class Database:
             retry=tenacity.retry_if_exception_type((LedgerBusy, LedgerFull)),
             wait=tenacity.wait_random_exponential(*BETWEEN_TRIES_S),
             stop=tenacity.stop_before_delay(self._patience_s),
-            before_sleep=_tell,
+            before_sleep=lambda state: self._outage.begin(state.outcome),
             reraise=True,
         )
         if stop is not None and not stop.is_set():
@@ -108,13 +127,43 @@ class Database:
                 sleep=tenacity.sleep_using_event(stop),
                 retry_error_callback=_interrupt,
             )
-        return retrying(translated()(attempt))
+        return retrying(self.translated()(attempt))
+
+    def _record_write(self, *arguments: Any) -> None:
+        context = arguments[4]
+        self._has_written |= context.isinsert or context.isupdate or context.isdelete
 
 
-def _tell(state: tenacity.RetryCallState) -> None:
-    if state.attempt_number == 1 and state.outcome is not None:
-        facts = {"event": Event.LEDGER_WAITS, "cause": type(state.outcome.exception()).__name__}
-        _log.warning("the ledger cannot be written; trying again", extra=facts)
+def _distrust(context: ExceptionContext) -> None:
+    """Make all connections anew: those to a server that became a standby would never write again."""
+    if isinstance(of_driver(context.original_exception), LedgerUnwritable):
+        context.is_disconnect = True
+
+
+class Outage:
+    """Says why the ledger cannot be written, each reason once however many transactions wait, and when it can."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._problems: set[str] = set()
+
+    def begin(self, outcome: tenacity.Future | None) -> None:
+        """Say what is in the way of a transaction, unless that was said."""
+        error = outcome.exception() if outcome else None
+        with self._lock:
+            is_news = str(error) not in self._problems
+            self._problems.add(str(error))
+        if is_news:
+            facts = {"event": Event.LEDGER_WAITS, "cause": type(error).__name__, "problem": str(error)}
+            _log.warning("the ledger cannot be written; trying again", extra=facts)
+
+    def end(self) -> None:
+        """Say that a transaction was written, if that is news."""
+        with self._lock:
+            is_news = bool(self._problems)
+            self._problems.clear()
+        if is_news:
+            _log.info("the ledger is written again", extra={"event": Event.LEDGER_BACK})
 
 
 def _interrupt(state: tenacity.RetryCallState) -> NoReturn:

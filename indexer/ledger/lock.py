@@ -114,14 +114,14 @@ class AdvisoryLock:
         if self._session is None:
             return
         try:
-            with translated():
+            with self._database.translated():
                 self._session.execute(text("SELECT 1"))
         except LedgerError:
             _end(self._session)  # never used again: a connection that mends itself would be one without the lock
             self._session = self._acquire()
 
     def _acquire(self) -> Connection:
-        with translated():
+        with self._database.translated():
             session = self._database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
             if session.scalar(text(f"SELECT pg_try_advisory_lock({_KEYS})")):
                 return session

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import exc
 
-from indexer.errors import LedgerBusy, LedgerError, LedgerFull
+from indexer.errors import LedgerBusy, LedgerError, LedgerFull, LedgerUnwritable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -30,12 +30,14 @@ _DAMAGED = partial(
     "docs/ledger.md says what starting without one costs.",
 )
 _NOT_WRITABLE = partial(
-    LedgerError,
+    LedgerUnwritable,
     "The ledger cannot be opened for writing.",
     hint="Check that its directory exists, is not mounted read-only, and that it and its files belong to this user.",
 )
 _DISK_FAILS = partial(
-    LedgerError, "The ledger's disk failed to read or write.", hint="Look into the kernel's log; restore from a backup."
+    LedgerUnwritable,
+    "The ledger's disk failed to read or write.",
+    hint="Look into the kernel's log; restore from a backup.",
 )
 _UNREACHABLE = partial(
     LedgerBusy,
@@ -43,11 +45,15 @@ _UNREACHABLE = partial(
     hint="Check that it runs, and host, port, database, user and password in 'ledger'.",
 )
 _NOT_ALLOWED = partial(
-    LedgerError,
+    LedgerUnwritable,
     "PostgreSQL refuses the ledger's user or database.",
     hint="Check user, password, database and the right to create tables there, in 'ledger' and in pg_hba.conf.",
 )
-_STANDBY = partial(LedgerError, "PostgreSQL takes no writes.", hint="It is a standby or in recovery: name the primary.")
+_STANDBY = partial(
+    LedgerUnwritable,
+    "PostgreSQL takes no writes.",
+    hint="It is a standby, in recovery or set read-only: name the primary in 'ledger'.",
+)
 _NO_ADDRESS = partial(
     LedgerError,
     "The ledger's address cannot be read.",
@@ -74,7 +80,7 @@ _POSTGRESQL: dict[str, Callable[[], LedgerError]] = {
     "25006": _STANDBY,
     "58": _DISK_FAILS,
     **dict.fromkeys(("55P03", "40", "57014"), _LOCKED),
-    **dict.fromkeys(("53", "57P", "08"), _UNREACHABLE),
+    **dict.fromkeys(("53", "57P", "08", "25P03", "25P04"), _UNREACHABLE),
     **dict.fromkeys(("28", "3D", "3F", "42501"), _NOT_ALLOWED),
     **dict.fromkeys(("XX001", "XX002"), _DAMAGED),
 }
@@ -89,22 +95,23 @@ def _unexpected(error: BaseException, code: str = "") -> LedgerError:
     return LedgerError(f"The ledger's database refused a statement ({code or type(error).__name__}).")
 
 
-def _of_driver(error: BaseException) -> LedgerError:
+def of_driver(error: BaseException) -> LedgerError:
     """Our error for one of sqlite3 or psycopg."""
     if isinstance(error, sqlite3.Error):
         name: str = getattr(error, "sqlite_errorname", "")
         return _longest(_SQLITE, name) or _unexpected(error, name)
     state: str | None = getattr(error, "sqlstate", None)
     if state is None:  # psycopg gives no SQLSTATE when the connection fails, at its start or later
-        return _UNREACHABLE() if type(error).__name__ == "OperationalError" else _unexpected(error)
+        is_lost = any(kind.__name__ == "OperationalError" for kind in type(error).__mro__)
+        return _UNREACHABLE() if is_lost else _unexpected(error)
     return _longest(_POSTGRESQL, state) or _unexpected(error, state)
 
 
 def _ours(error: BaseException) -> LedgerError:
     if isinstance(error, exc.DBAPIError) and error.orig is not None:
-        return _of_driver(error.orig)
+        return of_driver(error.orig)
     if isinstance(error, sqlite3.Error):
-        return _of_driver(error)
+        return of_driver(error)
     if isinstance(error, exc.TimeoutError):
         return _LOCKED()
     if isinstance(error, ModuleNotFoundError | exc.NoSuchModuleError):
@@ -116,7 +123,8 @@ def _ours(error: BaseException) -> LedgerError:
 def translated() -> Iterator[None]:
     """Turn every error of SQLAlchemy and the drivers into one of the `LedgerError` family.
 
-    `LedgerBusy` and `LedgerFull` end by themselves or when somebody makes room; anything else does not.
+    `LedgerBusy` and `LedgerFull` end by themselves or when somebody makes room. `LedgerUnwritable` does if the ledger
+    was written before (`indexer.ledger.database.Database.translated`). Anything else does not.
     """
     try:
         yield

@@ -11,6 +11,7 @@ from sqlalchemy import event
 from indexer.ledger import Ledger
 
 BUSY, FULL, DAMAGED = "SQLITE_BUSY", "SQLITE_FULL", "SQLITE_CORRUPT"
+READ_ONLY, DISK_FAILS, GONE = "SQLITE_READONLY", "SQLITE_IOERR_WRITE", "SQLITE_CANTOPEN"
 
 
 @dataclass

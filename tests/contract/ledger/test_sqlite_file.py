@@ -121,7 +121,8 @@ def test_a_ledger_that_cannot_be_written_says_so(tmp_path: Path, what: str) -> N
     env = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
     argv = [sys.executable, "-c", code, url_of(path), TARGET]
     done = subprocess.run(argv, capture_output=True, text=True, check=False, env=env)
-    assert done.stdout.startswith("LedgerError The ledger cannot be"), done.stderr
+    kind = "LedgerError" if what == "missing" else "LedgerUnwritable"
+    assert done.stdout.startswith(f"{kind} The ledger cannot be"), done.stderr
     assert "directory" in done.stdout
     assert "Traceback" not in done.stderr
 

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy.exc
 from sqlalchemy import exc, text
 
-from indexer.errors import LedgerBusy, LedgerError, LedgerFull
+from indexer.errors import LedgerBusy, LedgerError, LedgerFull, LedgerUnwritable
 from indexer.ledger import Ledger, open_ledger
 from indexer.ledger.translation import translated
 from tests.contract.ledger.values import TARGET, dirty, mark
@@ -73,11 +73,11 @@ def test_every_state_of_postgresql_is_ours(kind: type[psycopg.Error]) -> None:
         (sqlite_error("SQLITE_LOCKED"), LedgerBusy, "locked"),
         (sqlite_error("SQLITE_FULL"), LedgerFull, "full"),
         (sqlite_error("SQLITE_IOERR_SHMSIZE"), LedgerFull, "full"),
-        (sqlite_error("SQLITE_IOERR_WRITE"), LedgerError, "disk failed"),
+        (sqlite_error("SQLITE_IOERR_WRITE"), LedgerUnwritable, "disk failed"),
         (sqlite_error("SQLITE_CORRUPT_INDEX"), LedgerError, "damaged"),
         (sqlite_error("SQLITE_NOTADB"), LedgerError, "damaged"),
-        (sqlite_error("SQLITE_READONLY_DIRECTORY"), LedgerError, "for writing"),
-        (sqlite_error("SQLITE_CANTOPEN"), LedgerError, "for writing"),
+        (sqlite_error("SQLITE_READONLY_DIRECTORY"), LedgerUnwritable, "for writing"),
+        (sqlite_error("SQLITE_CANTOPEN"), LedgerUnwritable, "for writing"),
         (sqlite_error("SQLITE_CONSTRAINT"), LedgerError, "refused a statement"),
         (of_psycopg(psycopg.errors.DiskFull), LedgerFull, "full"),
         (of_psycopg(psycopg.errors.LockNotAvailable), LedgerBusy, "locked"),
@@ -85,11 +85,15 @@ def test_every_state_of_postgresql_is_ours(kind: type[psycopg.Error]) -> None:
         (of_psycopg(psycopg.errors.TooManyConnections), LedgerBusy, "reached"),
         (of_psycopg(psycopg.errors.AdminShutdown), LedgerBusy, "reached"),
         (of_psycopg(psycopg.OperationalError), LedgerBusy, "reached"),
-        (of_psycopg(psycopg.errors.InsufficientPrivilege), LedgerError, "refuses"),
-        (of_psycopg(psycopg.errors.InvalidCatalogName), LedgerError, "refuses"),
-        (of_psycopg(psycopg.errors.ReadOnlySqlTransaction), LedgerError, "no writes"),
+        (of_psycopg(psycopg.errors.ConnectionTimeout), LedgerBusy, "reached"),
+        (of_psycopg(psycopg.errors.CannotConnectNow), LedgerBusy, "reached"),
+        (of_psycopg(psycopg.errors.CrashShutdown), LedgerBusy, "reached"),
+        (of_psycopg(psycopg.errors.IdleInTransactionSessionTimeout), LedgerBusy, "reached"),
+        (of_psycopg(psycopg.errors.InsufficientPrivilege), LedgerUnwritable, "refuses"),
+        (of_psycopg(psycopg.errors.InvalidCatalogName), LedgerUnwritable, "refuses"),
+        (of_psycopg(psycopg.errors.ReadOnlySqlTransaction), LedgerUnwritable, "no writes"),
         (of_psycopg(psycopg.errors.DataCorrupted), LedgerError, "damaged"),
-        (of_psycopg(psycopg.errors.IoError), LedgerError, "disk failed"),
+        (of_psycopg(psycopg.errors.IoError), LedgerUnwritable, "disk failed"),
         (of_psycopg(psycopg.errors.UniqueViolation), LedgerError, "refused a statement (23505)"),
         (of_psycopg(psycopg.InterfaceError), LedgerError, "refused a statement"),
     ],

@@ -95,7 +95,7 @@ def _side_of_image(dataset: Attributes, entries: Entries) -> str:
         return letter
     modifiers = [item for region in _regions(dataset)[:1] for item in region.items("AnatomicRegionModifierSequence")]
     concepts = entries.concepts("AnatomicRegionModifierSequence", modifiers)
-    codes = [one["coding"][0]["code"] for one in concepts if "coding" in one]
+    codes = [concept["coding"][0]["code"] for concept in concepts if "coding" in concept]
     return next((_SIDE_OF_CODE[code] for code in codes if code in _SIDE_OF_CODE), "")
 
 

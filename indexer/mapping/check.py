@@ -142,23 +142,27 @@ def _unproven_instances(instances: Sequence[Any]) -> Iterator[Any]:
 def _invariants(study: Mapping[str, Any]) -> Iterator[str]:
     """Rules that a study of sound elements still breaks."""
     series = study.get("series", [])
-    uids = [one["value"] for one in study["identifier"] if one.get("system") == "urn:dicom:uid" and "value" in one]
+    uids = [
+        identifier["value"]
+        for identifier in study["identifier"]
+        if identifier.get("system") == "urn:dicom:uid" and "value" in identifier
+    ]
     if len(uids) != 1 or not uids[0].startswith("urn:oid:"):
         yield "ImagingStudy.identifier: not exactly one urn:dicom:uid with urn:oid:"
-    if _has_doubles([one["uid"] for one in series]):
+    if _has_doubles([element["uid"] for element in series]):
         yield "ImagingStudy.series.uid: a UID twice"
     if study.get("numberOfSeries", len(series)) < len(series):
         yield "ImagingStudy.numberOfSeries: less than the series listed"
-    counts = [one.get("numberOfInstances", 0) for one in series]
+    counts = [element.get("numberOfInstances", 0) for element in series]
     if study.get("numberOfInstances", sum(counts)) < sum(counts):
         yield "ImagingStudy.numberOfInstances: less than the series' numbers together"
-    for one in series:
-        yield from _series_invariants(one)
+    for element in series:
+        yield from _series_invariants(element)
 
 
 def _series_invariants(series: Mapping[str, Any]) -> Iterator[str]:
     instances = series.get("instance", [])
-    if _has_doubles([one["uid"] for one in instances]):
+    if _has_doubles([element["uid"] for element in instances]):
         yield "ImagingStudy.series.instance.uid: a UID twice"
     if series.get("numberOfInstances", len(instances)) < len(instances):
         yield "ImagingStudy.series.numberOfInstances: less than the instances listed"

@@ -38,7 +38,7 @@ def coding(system: str | None, code: str, display: str | None = None) -> dict[st
 
 def concept(*codings: dict[str, Any], text: str | None = None) -> dict[str, Any]:
     """A CodeableConcept."""
-    return filled(coding=[one for one in codings if one], text=text)
+    return filled(coding=[part for part in codings if part], text=text)
 
 
 def modality(code: str) -> dict[str, Any]:
@@ -83,12 +83,12 @@ class Entries:
 
     def concepts(self, keyword: str, items: Iterable[Attributes]) -> list[dict[str, Any]]:
         """Every entry of a sequence that says anything, each once."""
-        found: list[dict[str, Any]] = []
+        concepts: list[dict[str, Any]] = []
         for item in items:
-            one = self.concept(keyword, item)
-            if one and one not in found:
-                found.append(one)
-        return found
+            entry = self.concept(keyword, item)
+            if entry and entry not in concepts:
+                concepts.append(entry)
+        return concepts
 
     def concept(self, keyword: str, item: Attributes) -> dict[str, Any] | None:
         """One entry: coded where its scheme has a URI, otherwise by its meaning alone."""
@@ -118,10 +118,10 @@ class Entries:
 
 
 def _named_schemes(datasets: Iterable[Attributes]) -> dict[str, str]:
-    found: dict[str, str] = {}
+    schemes: dict[str, str] = {}
     for dataset in datasets:
         for item in dataset.items("CodingSchemeIdentificationSequence"):
             designator, uid = item.text("CodingSchemeDesignator"), item.text("CodingSchemeUID")
             if designator and uid and OID.fullmatch(uid):
-                found.setdefault(designator, f"urn:oid:{uid}")
-    return found
+                schemes.setdefault(designator, f"urn:oid:{uid}")
+    return schemes

@@ -56,9 +56,9 @@ def map_imaging_study(
     """
     uid = study_uid(study)
     encoding, wanted = context.encoding, context.wanted
-    listed = sorted((one for one in series if one.element), key=_number_and_uid)
+    listed = sorted((mapped for mapped in series if mapped.element), key=_number_and_uid)
     numbers = accessions(context)
-    modalities = encoding.study_modalities(sorted({one.modality for one in listed}))
+    modalities = encoding.study_modalities(sorted({mapped.modality for mapped in listed}))
     resource = filled(
         resourceType="ImagingStudy",
         extension=_regions(listed, context),
@@ -77,9 +77,9 @@ def map_imaging_study(
         note=wanted(Element.NOTE, notes),
         endpoint=[{"reference": ResourceKey("Endpoint", study.source).reference}],
         numberOfSeries=len(series),
-        numberOfInstances=sum(one.number_of_instances for one in series),
+        numberOfInstances=sum(mapped.number_of_instances for mapped in series),
         description=_description(context),
-        series=[one.element for one in listed],
+        series=[mapped.element for mapped in listed],
     )
     encoding.fit(resource, context.issues)
     return resource
@@ -98,7 +98,11 @@ def _regions(series: Sequence[MappedSeries], context: Context) -> list[Json]:
     """The regions that a preset wants at the study: those of the series' body sites that its value set holds."""
     preset = context.rules.preset
     url = preset.regions.get(context.rules.release)
-    sites = {one.site["code"]: one.site for one in series if one.site and one.site["code"] in preset.region_codes}
+    sites = {
+        site["code"]: site
+        for site in (mapped.site for mapped in series)
+        if site and site["code"] in preset.region_codes
+    }
     return [{"url": url, "valueCodeableConcept": {"coding": [sites[code]]}} for code in sorted(sites)] if url else []
 
 
@@ -110,7 +114,7 @@ def _earliest_start(series: Sequence[MappedSeries], context: Context) -> str | N
     """The earliest day or moment of a series, where the study has none and the rules allow to take it."""
     if not context.wants(Element.STARTED_FALLBACK):
         return None
-    return min((one.element["started"] for one in series if "started" in one.element), default=None)
+    return min((mapped.element["started"] for mapped in series if "started" in mapped.element), default=None)
 
 
 def _identifiers(uid: str, numbers: Sequence[Json], context: Context) -> list[Json]:

@@ -54,7 +54,7 @@ class Identity:
 
 def datasets_of(study: Study) -> tuple[Attributes, ...]:
     """Every sampled dataset of a study in the order of series and SOPInstanceUID."""
-    ordered = sorted(study.series, key=lambda one: one.series_instance_uid)
+    ordered = sorted(study.series, key=lambda series: series.series_instance_uid)
     return tuple(series.sampled[uid] for series in ordered for uid in sorted(series.sampled))
 
 
@@ -105,10 +105,10 @@ def map_patient(identity: Identity | None, context: Context) -> Json:
     )
 
 
-def with_demographics(held: Mapping[str, Any], ours: Mapping[str, Any]) -> Json:
+def with_demographics(present: Mapping[str, Any], ours: Mapping[str, Any]) -> Json:
     """A Patient that others made, with the name, gender and birth date that the archive states."""
     stated = {name: ours[name] for name in ("name", "gender", "birthDate") if name in ours}
-    kept = {name: value for name, value in held.items() if name.lstrip("_") not in stated or name in stated}
+    kept = {name: value for name, value in present.items() if name.lstrip("_") not in stated or name in stated}
     return {**kept, **stated}
 
 

@@ -134,32 +134,34 @@ class _R6(_R5):
         series = study.get("series", [])
         if study.get("numberOfSeries") != len(series) and series:
             _leave_out(study, "numberOfSeries", "NumberOfStudyRelatedSeries", Cause.NOT_LISTED, issues)
-        for one in series:
-            listed = len(one.get("instance", []))
-            if listed and listed != one["numberOfInstances"]:
-                _leave_out(one, "numberOfInstances", "NumberOfSeriesRelatedInstances", Cause.NOT_LISTED, issues)
-            if "started" in one and not _is_ordered(study.get("started"), one["started"]):
-                _leave_out(one, "started", "SeriesDate", Cause.BEFORE_STUDY, issues)
-        if series and study["numberOfInstances"] != sum(len(one.get("instance", [])) for one in series):
+        for element in series:
+            listed = len(element.get("instance", []))
+            if listed and listed != element["numberOfInstances"]:
+                _leave_out(element, "numberOfInstances", "NumberOfSeriesRelatedInstances", Cause.NOT_LISTED, issues)
+            if "started" in element and not _is_ordered(study.get("started"), element["started"]):
+                _leave_out(element, "started", "SeriesDate", Cause.BEFORE_STUDY, issues)
+        if series and study["numberOfInstances"] != sum(len(element.get("instance", [])) for element in series):
             _leave_out(study, "numberOfInstances", "NumberOfStudyRelatedInstances", Cause.NOT_LISTED, issues)
 
     def invariants(self, study: Mapping[str, Any]) -> Iterator[str]:
         series = study.get("series", [])
-        listed = sum(len(one.get("instance", [])) for one in series)
+        listed = sum(len(element.get("instance", [])) for element in series)
         if series and study.get("numberOfSeries", len(series)) != len(series):
             yield "ImagingStudy: ist-3"
         if series and study.get("numberOfInstances", listed) != listed:
             yield "ImagingStudy: ist-4"
-        counts = [one["numberOfInstances"] for one in series if "numberOfInstances" in one]
+        counts = [element["numberOfInstances"] for element in series if "numberOfInstances" in element]
         if counts and study.get("numberOfInstances", sum(counts)) != sum(counts):
             yield "ImagingStudy: ist-5"
-        counted = (one for one in series if "instance" in one and "numberOfInstances" in one)
-        if any(len(one["instance"]) != one["numberOfInstances"] for one in counted):
+        counted = (element for element in series if "instance" in element and "numberOfInstances" in element)
+        if any(len(element["instance"]) != element["numberOfInstances"] for element in counted):
             yield "ImagingStudy: ist-6"
-        of_series = {key for one in series for key in _keys(one["modality"])}
+        of_series = {key for element in series for key in _keys(element["modality"])}
         if "modality" in study and {key for concept in study["modality"] for key in _keys(concept)} != of_series:
             yield "ImagingStudy: ist-7"
-        if any("started" in one and not _is_ordered(study.get("started"), one["started"]) for one in series):
+        if any(
+            "started" in element and not _is_ordered(study.get("started"), element["started"]) for element in series
+        ):
             yield "ImagingStudy: ist-8"
 
 

@@ -18,15 +18,15 @@ def lookups(study: Mapping[str, Any], elements: Collection[Resolvable]) -> tuple
     return tuple(dict.fromkeys(_logical(study, elements)))
 
 
-def resolved(study: Json, found: Mapping[Lookup, str]) -> Json:
+def resolved(study: Json, targets: Mapping[Lookup, str]) -> Json:
     """The study with the literal references that were found (``Type/id``) beside the identifiers."""
-    return study | {name: _literal(study[name], found) for name in get_args(Resolvable) if name in study}
+    return study | {name: _literal(study[name], targets) for name in get_args(Resolvable) if name in study}
 
 
-def _literal(reference: Any, found: Mapping[Lookup, str]) -> Any:
+def _literal(reference: Any, targets: Mapping[Lookup, str]) -> Any:
     if isinstance(reference, list):
-        return [_literal(one, found) for one in reference]
-    target = found.get(_lookup(reference)) if "identifier" in reference else None
+        return [_literal(element, targets) for element in reference]
+    target = targets.get(_lookup(reference)) if "identifier" in reference else None
     return {"reference": target, **reference} if target else dict(reference)
 
 

@@ -138,7 +138,7 @@ def _modality(context: Context, instances: dict[str, Instance]) -> str:
             context.issues.add("Modality", Cause.UNKNOWN_CODE)
         return stated
     context.issues.add("Modality", Cause.MALFORMED if stated else Cause.MISSING)
-    inferred = sorted({coding.modality_of_sop_class(one.sop_class_uid) for one in instances.values()})
+    inferred = sorted({coding.modality_of_sop_class(instance.sop_class_uid) for instance in instances.values()})
     return next((code for code in inferred if code != coding.OTHER_MODALITY), coding.OTHER_MODALITY)
 
 

@@ -58,9 +58,9 @@ def keys_in_lists(name: str, versions: Sequence[Sequence[Any]]) -> list[list[Key
     """Keys of every element of several versions of the list of that name, such as ``identifier``."""
     if name in EXTENSIONS:
         repeated = _repeated_urls(versions)
-        return [[_extension_keys(one, repeated) for one in version] for version in versions]
+        return [[_extension_keys(element, repeated) for element in version] for version in versions]
     keys = _BY_NAME.get(name, keys_of)
-    return [[keys(one) or (_canonical(one),) for one in version] for version in versions]
+    return [[keys(element) or (_canonical(element),) for element in version] for version in versions]
 
 
 def pair(ours: Sequence[Keys], theirs: Sequence[Keys]) -> dict[int, int]:

@@ -63,8 +63,8 @@ def merge(before: Resource | None, ours: Resource, theirs: Resource, conflict: C
         With ``edited_by_others``, if both changed an element and `conflict` asks for quarantine.
     """
     walk = ThreeWay(Conflict.OURS if before is None else conflict)
-    held = _compared(theirs, ours, before)
-    merged = walk.fields(str(ours.get("resourceType")), _compared(before or {}), _compared(ours), held)
+    their_elements = _compared(theirs, ours, before)
+    merged = walk.fields(str(ours.get("resourceType")), _compared(before or {}), _compared(ours), their_elements)
     if before is not None and walk.conflicts and conflict is Conflict.QUARANTINE:
         raise StudyInvalid(
             f"Others changed what changes in the archive, too: {', '.join(dict.fromkeys(walk.conflicts))}.",
@@ -73,7 +73,7 @@ def merge(before: Resource | None, ours: Resource, theirs: Resource, conflict: C
             "theirs; then 'quarantine replay' the study.",
         )
     is_shared = not is_equal(merged, _compared(ours)) or theirs.get("text") not in (None, ours.get("text"))
-    if is_equal(merged, held):
+    if is_equal(merged, their_elements):
         return Merged(theirs, is_changed=False, is_shared=is_shared)
     return Merged(_whole(merged, ours, theirs), is_changed=True, is_shared=is_shared)
 

@@ -42,11 +42,15 @@ class ThreeWay:
             return theirs  # others only added to it, which is how nearly all of thousands of instances stand
         arrays = folding.sibling_arrays((ours, theirs))
         if arrays:
-            before, ours, theirs = (folding.zipped(one, arrays) for one in (before, ours, theirs))
+            before, ours, theirs = (folding.zipped(version, arrays) for version in (before, ours, theirs))
         merged = {}
         for name in {**theirs, **ours}:
-            mine, held = ours.get(name), theirs.get(name)
-            value = held if mine == held else self._value(path, name, before.get(name), mine, held)
+            our_value, their_value = ours.get(name), theirs.get(name)
+            value = (
+                their_value
+                if our_value == their_value
+                else self._value(path, name, before.get(name), our_value, their_value)
+            )
             if value is not None:
                 merged[name] = value
         return folding.unzipped(merged, arrays) if arrays else merged
@@ -79,21 +83,21 @@ class ThreeWay:
         """
         if name == "meta" or name.startswith("_"):
             return self.fields(path, before or {}, ours or {}, theirs or {}) or None
-        was, mine, held = keys_of(before), keys_of(ours), keys_of(theirs)
-        if ours and theirs and is_same(mine, held):
-            return self.fields(path, before if before and is_same(was, held) else {}, ours, theirs)
-        if before and theirs and is_same(was, held):
+        keys_before, our_keys, their_keys = keys_of(before), keys_of(ours), keys_of(theirs)
+        if ours and theirs and is_same(our_keys, their_keys):
+            return self.fields(path, before if before and is_same(keys_before, their_keys) else {}, ours, theirs)
+        if before and theirs and is_same(keys_before, their_keys):
             return ours or _left_of(before, theirs)
-        if before and ours and theirs and is_same(was, mine):
+        if before and ours and theirs and is_same(keys_before, our_keys):
             return theirs
         return self._settled(path, name, before, ours, theirs)
 
     def _items(self, path: str, name: str, before: list[Any], ours: list[Any], theirs: list[Any]) -> list[Any]:
         """A list: our elements converge, those that we hold no longer go, those of others stay."""
         if name in OWN_ORDER:
-            before, ours, theirs = (_once(path, one) for one in (before, ours, theirs))
-        was, mine, held = keys_in_lists(name, (before, ours, theirs))
-        written, kept = pair(was, held), pair(mine, held)
+            before, ours, theirs = (_once(path, version) for version in (before, ours, theirs))
+        keys_before, our_keys, their_keys = keys_in_lists(name, (before, ours, theirs))
+        written, kept = pair(keys_before, their_keys), pair(our_keys, their_keys)
         slots: list[Slot] = []
         for there, element in enumerate(theirs):
             last = before[written[there]] if there in written else None
@@ -113,7 +117,7 @@ class ThreeWay:
             return theirs
         before = before or {}
         if name in EXTENSIONS and len(folding.choice_names((ours, theirs))) > 1:
-            parts = (folding.folded(one) for one in (before, ours, theirs))
+            parts = (folding.folded(version) for version in (before, ours, theirs))
             return folding.unfolded(self.fields(path, *parts))
         return self.fields(path, before, ours, theirs)
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from indexer.batched import batched
-from indexer.errors import AccessDenied, ProtocolViolation, Refused
+from indexer.errors import AccessDenied, ProtocolViolation, Refused, Unavailable
 from indexer.orthanc.answers import Answer, instances, row, rows
+from indexer.orthanc.position import Level
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,6 +29,8 @@ _ROOT_URI: Final = re.compile(r"\.\.((?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+)/app/c
 _MOMENT: Final = re.compile(r"\d{8}T\d{6}")
 # Orthanc maps 1,000 ids up to their studies in 1.3 s on PostgreSQL: fewer at a time keep it free for others.
 _CHUNK: Final = 200
+
+_FOLDERS: Final = {Level.STUDY: "/studies", Level.SERIES: "/series", Level.INSTANCE: "/instances"}
 
 # What is asked of each level.
 _STUDIES: Final = {"Level": "Study", "ResponseContent": ["Children", "MainDicomTags", "Metadata"]}
@@ -91,13 +94,35 @@ class Client:
         return row({"ids": self._get("/studies").json()}, self.peer).texts("ids")
 
     def study(self, orthanc_id: str) -> Answer | None:
-        """``GET /studies/{id}``; None if Orthanc says that it does not hold it."""
-        path = f"/studies/{self._checked(orthanc_id)}"
-        response = self._transport.request("GET", path, params={"short": ""}, accept_statuses=(404,))
+        """``GET /studies/{id}``; None if Orthanc does not hold it.
+
+        A proxy may answer 404 to everything for a while. So a 404 counts only if ``tools/bulk-content`` answers as
+        well, and leaves the study out.
+        """
+        study = self.resource(Level.STUDY, orthanc_id)
+        if study is None and self._names(orthanc_id):
+            raise Unavailable(f"{self.peer} answered 404 for a study that it holds", peer=self.peer)
+        return study
+
+    def resource(self, level: Level, orthanc_id: str) -> Answer | None:
+        """``GET /studies/{id}``, ``/series/{id}`` or ``/instances/{id}``; None if the answer is 404."""
+        path = f"{_FOLDERS[level]}/{self._checked(orthanc_id)}"
+        response = self._get(path, params={"short": ""}, accept_statuses=(404,))
         return None if response.status == 404 else row(response.json(), self.peer)
+
+    def _names(self, orthanc_id: str) -> bool:
+        """Whether ``tools/bulk-content`` has this resource."""
+        try:
+            return bool(self.bulk([orthanc_id]))
+        except Refused as error:
+            if error.status != 404:
+                raise
+            raise Unavailable(f"{self.peer} answers 404 to everything", peer=self.peer, hint=error.hint) from None
 
     def bulk(self, resources: Sequence[str], *, level: str | None = None, has_metadata: bool = False) -> list[Answer]:
         """``POST /tools/bulk-content`` in one call; what is gone is left out, the order is Orthanc's own.
+
+        Where a missing resource is lost for good, `indexer.orthanc.presence` makes sure that it is gone.
 
         Parameters
         ----------

@@ -87,7 +87,7 @@ class OrthancFeed:
         told = seqs.telling(changes)
         return FeedPage(
             position=_position(moved, position.epoch),
-            locations=self._source.locate(sorted({row.orthanc_id for row in told})) if told else (),
+            locations=self._source.locate({row.orthanc_id: row.level for row in told if row.level}) if told else (),
             quiet=frozenset(row.orthanc_id for row in told if row.change_type == "StableStudy"),
             age_s=(seqs.moment(server_time) - seqs.moment(told[-1].date)).total_seconds() if told else 0.0,
             count=len(changes),

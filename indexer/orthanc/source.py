@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 from indexer.batched import batched
 from indexer.model import Attributes, Study, StudyLocation
-from indexer.orthanc import answers, batch_read, changes, studies
+from indexer.orthanc import answers, batch_read, changes, presence, studies
 from indexer.orthanc.client import Client
 from indexer.orthanc.heads import FileHeads
+from indexer.orthanc.position import Level
 from indexer.orthanc.samples import FindSamples
 
 if TYPE_CHECKING:
@@ -81,15 +82,14 @@ class OrthancSource:
         """Orthanc's own clock, for comparison with `Change.date`."""
         return self._client.now()
 
-    def locate(self, orthanc_ids: Sequence[str]) -> tuple[StudyLocation, ...]:
-        """Studies that these resources (of any level) belong to, sorted; what is gone is left out."""
-        locations = {self._location(answer) for answer in self._client.bulk_in_chunks(orthanc_ids, level="Study")}
-        return tuple(sorted(locations))
+    def locate(self, resources: Mapping[str, Level]) -> tuple[StudyLocation, ...]:
+        """Studies that these resources belong to, sorted; what is gone is left out (`presence.studies_of`)."""
+        return tuple(sorted({self._location(answer) for answer in presence.studies_of(self._client, resources)}))
 
     def list_locations(self, after: str = "") -> Iterator[StudyLocation]:
         orthanc_ids = sorted(orthanc_id for orthanc_id in self._client.study_ids() if orthanc_id > after)
         for batch in batched(orthanc_ids, LISTED_AT_ONCE):
-            yield from self.locate(batch)
+            yield from self.locate(dict.fromkeys(batch, Level.STUDY))
 
     def find(self, study_instance_uid: str) -> tuple[StudyLocation, ...]:
         resources = self._client.lookup(study_instance_uid)
@@ -102,12 +102,14 @@ class OrthancSource:
     def study_attributes(self, location_ids: Sequence[str]) -> Mapping[str, Attributes]:
         return {
             answer.text("ID"): answer.tags("PatientMainDicomTags", "MainDicomTags")
-            for answer in self._client.bulk_in_chunks(location_ids, level="Study")
+            for answer in presence.by_id(self._client, Level.STUDY, location_ids)
         }
 
     def modalities(self, location_ids: Sequence[str]) -> Mapping[str, frozenset[str]]:
+        studies = presence.by_id(self._client, Level.STUDY, location_ids)
+        series_ids = [orthanc_id for answer in studies for orthanc_id in answer.texts("Series")]
         by_study: dict[str, frozenset[str]] = {}
-        for answer in self._client.bulk_in_chunks(location_ids, level="Series"):
+        for answer in presence.by_id(self._client, Level.SERIES, series_ids):
             study_id = answer.text("ParentStudy")
             modalities = answer.tags("MainDicomTags").texts("Modality")
             by_study[study_id] = by_study.get(study_id, frozenset()).union(modalities)

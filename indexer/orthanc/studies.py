@@ -95,8 +95,8 @@ def _pages_by_id(
 def _closed(closed: Sequence[Answer]) -> tuple[Answer, list[Answer]]:
     """The study and its series as they stand at the end."""
     studies = [answer for answer in closed if answer.text("Type") == "Study"]
-    if not studies:
-        raise _vanished()
+    if not studies:  # deleted a moment ago, or left out by mistake: the next read asks for it alone
+        raise _changing()
     series = [answer for answer in closed if answer.text("Type") == "Series"]
     if set(studies[0].texts("Series")) != {answer.text("ID") for answer in series}:
         raise _changing()

@@ -43,7 +43,7 @@ def test_an_empty_archive(case: Case) -> None:
     page = case.source.changes(0, 100)
 
     assert (page.changes, page.done, page.last) == ((), True, 0)
-    assert case.source.locate([]) == ()
+    assert case.source.locate({}) == ()
     assert case.source.newest_seq() == 0
 
 
@@ -104,7 +104,7 @@ def test_any_id_leads_to_its_study(case: Case) -> None:
 
     for level in (Level.STUDY, Level.SERIES, Level.INSTANCE):
         ids = [one.orthanc_id for one in all_changes(case) if one.level is level]
-        locations = case.source.locate([*ids, UNKNOWN])
+        locations = case.source.locate(dict.fromkeys([*ids, UNKNOWN], level))
         assert {one.study_instance_uid for one in locations} == expected
         assert list(locations) == case.locations()
 
@@ -112,12 +112,14 @@ def test_any_id_leads_to_its_study(case: Case) -> None:
 def test_many_ids_are_asked_for_in_chunks(case: Case) -> None:
     case.store(generate(instances=3))
     ids = [one.orthanc_id for one in all_changes(case) if one.level is Level.INSTANCE]
+    unknown = [f"{number:08x}{UNKNOWN[8:]}" for number in range(400)]
     case.transport.paths.clear()
 
-    locations = case.source.locate([*ids, *(f"{number:08x}{UNKNOWN[8:]}" for number in range(400))])
+    locations = case.source.locate(dict.fromkeys([*ids, *unknown], Level.INSTANCE))
 
     assert len(locations) == 1
-    assert case.transport.paths == ["/tools/bulk-content"] * 3
+    bulk = ["/tools/bulk-content"]
+    assert case.transport.paths == [*bulk * 3, *(f"/instances/{orthanc_id}" for orthanc_id in unknown), *bulk]
 
 
 def test_an_id_that_is_none_gets_into_no_path(case: Case) -> None:

@@ -1,6 +1,6 @@
 """What an Orthanc's list of changes shows, row by row, with faults by script."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from indexer.model import StudyLocation
@@ -73,7 +73,7 @@ class ChangeLog:
     def _now(self) -> str:
         return datetime.fromtimestamp(self._clock(), UTC).strftime("%Y%m%dT%H%M%S")
 
-    def locate(self, orthanc_ids: Sequence[str]) -> tuple[StudyLocation, ...]:
+    def locate(self, resources: Mapping[str, Level]) -> tuple[StudyLocation, ...]:
         self.script.play("locate")
-        studies = {orthanc_id.split("/")[0] for orthanc_id in orthanc_ids} & self.studies
+        studies = {orthanc_id.split("/")[0] for orthanc_id in resources} & self.studies
         return tuple(StudyLocation("main", study, f"1.2.{study}") for study in sorted(studies))

@@ -8,11 +8,13 @@ import pytest
 
 from indexer import errors
 from indexer.orthanc import OrthancSource
-from indexer.orthanc.position import ChangePage
+from indexer.orthanc.position import ChangePage, Level
 from indexer.transport import Transport, basic
 from tests.fakes.orthanc import FakeOrthanc, Reply
 from tests.samples import generate, store_rest
 from tests.unit.orthanc_source import edited, only_copy
+
+UNKNOWN = "00000000-00000000-00000000-00000000-00000000"
 
 
 def seqs(page: ChangePage) -> list[int]:
@@ -133,7 +135,7 @@ def test_rows_that_were_asked_for_never(fake: FakeOrthanc, source: OrthancSource
         ("/changes", lambda source: source.changes(0, 10)),
         ("/system", lambda source: source.ping()),
         ("/studies", lambda source: list(source.list_locations())),
-        ("/tools/bulk-content", lambda source: source.locate(["0" * 8])),
+        ("/tools/bulk-content", lambda source: source.locate({UNKNOWN: Level.STUDY})),
         ("/tools/find", lambda source: source.read(only_copy(source))),
     ],
 )
@@ -187,7 +189,7 @@ def test_the_authorization_plugin_leaves_bulk_content_out(fake: FakeOrthanc, sou
     fake.inject(lambda _: Reply(403), path="/tools/bulk-content")
 
     with pytest.raises(errors.AccessDenied) as raised:
-        source.locate(["0" * 8])
+        source.locate({UNKNOWN: Level.STUDY})
 
     assert "/tools/bulk-content" in raised.value.hint
 
@@ -196,7 +198,7 @@ def test_a_wrong_password_is_not_taken_for_a_missing_right(fake: FakeOrthanc, so
     fake.inject(lambda _: Reply(401), path="/tools/bulk-content")
 
     with pytest.raises(errors.AccessDenied) as raised:
-        source.locate(["0" * 8])
+        source.locate({UNKNOWN: Level.STUDY})
 
     assert "/tools/bulk-content" not in raised.value.hint
 
@@ -206,7 +208,7 @@ def test_an_orthanc_before_bulk_content(status: int, is_told: bool, fake: FakeOr
     fake.inject(lambda _: Reply(status), path="/tools/bulk-content")
 
     with pytest.raises(errors.Refused) as raised:
-        source.locate(["0" * 8])
+        source.locate({UNKNOWN: Level.STUDY})
 
     assert ("1.9.4" in raised.value.hint) == is_told
 

@@ -125,7 +125,7 @@ def test_our_own_stale_values_go(site: Site, is_touched: bool) -> None:
     assert site.verify()["equal"]
 
 
-def test_nothing_is_read_where_nobody_else_wrote(site: Site, proxy: Proxy) -> None:
+def test_no_study_is_read_where_nobody_else_wrote(site: Site, proxy: Proxy) -> None:
     datasets = clinical_study("own-unread")
     index(site, datasets)
     proxy.clear()
@@ -134,7 +134,7 @@ def test_nothing_is_read_where_nobody_else_wrote(site: Site, proxy: Proxy) -> No
     requests = proxy.requests
     assert [study["description"] for study in sent.resources(requests, "ImagingStudy")] == ["Corrected"]
     assert sent.reads(requests, "ImagingStudy") == []
-    assert sent.reads(requests, "Patient") == []
+    assert len(sent.reads(requests, "Patient")) == 1, "somebody may have merged it into another one"
 
 
 def test_a_forced_backfill_leaves_a_study_that_is_right_alone(site: Site) -> None:

@@ -69,3 +69,14 @@ def test_a_study_that_gets_a_number_moves_to_its_patient(site_of_release: Site, 
     index(site_of_release, [dataset])
     assert correct(site_of_release, [dataset], PatientID=name.upper())["subject"] == {"reference": f"Patient/{name}"}
     assert site_of_release.verify()["equal"]
+
+
+@pytest.mark.parametrize("choice", ["absent", "study"])
+def test_each_orthanc(each_site: Site, choice: str) -> None:
+    """One Orthanc patient has all studies without a number."""
+    each_site.top["patients"] = {"without_number": choice}
+    datasets = unnumbered(f"numberless-orthanc-{each_site.orthanc.version}-{choice}")
+    index(each_site, datasets)
+    subjects = {study["subject"].get("reference") for study in all_published(each_site, datasets)}
+    assert subjects == {None} if choice == "absent" else len(subjects) == 2
+    assert each_site.verify()["equal"]

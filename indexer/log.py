@@ -57,6 +57,7 @@ class Event(StrEnum):
     STOP_REQUESTED = "stop_requested"
     STOPPED = "stopped"
     CONFIG_WARNING = "config_warning"
+    TOKEN_UNREADABLE = "token_unreadable"  # noqa: S105 - no secret
     PATIENT_MISMATCH = "patient_mismatch"
     PATIENT_NAMES_DIFFER = "patient_names_differ"
     PATIENT_SYSTEM_MADE = "patient_system_made"

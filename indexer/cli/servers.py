@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from indexer.config import read_secret
+from indexer.cli.token_file import TokenFile
 from indexer.fhir import FhirServer
 from indexer.ledger import open_ledger
 from indexer.orthanc import OrthancFeed, OrthancSource
@@ -98,9 +98,10 @@ def transport_to(access: Access, url: str, peer: str) -> Transport:
 
 
 def auth_of(access: Access) -> Auth | None:
-    """Credentials; a token file is read at each request, because tokens are renewed while the daemon runs."""
+    """Credentials; a token file is read for each request, because tokens are renewed while the daemon runs."""
     if access.username:
         return basic(access.username, access.password.get_secret_value() if access.password else "")
-    if path := access.bearer_file:
-        return bearer(lambda: read_secret(path).get_secret_value())
-    return bearer(access.bearer.get_secret_value) if access.bearer else None
+    if access.bearer is None:
+        return None
+    token = access.bearer.get_secret_value
+    return bearer(TokenFile(access.bearer_file, token()).read if access.bearer_file else token)

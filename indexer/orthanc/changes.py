@@ -10,6 +10,9 @@ from indexer.orthanc.position import Change, ChangePage, Level, moment
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+_LARGEST: Final = 2**63 - 1
+"""Largest number that Orthanc's database, and ours, can hold."""
+
 _LEVELS: Final = {level.value: level for level in Level}
 
 
@@ -19,7 +22,7 @@ def page(answer: Answer, since: int) -> ChangePage:
     Raises
     ------
     ProtocolViolation
-        If a row has no Seq or no date, or its Seq does not rise: nothing of such a page may be noted.
+        If a row has no Seq or no date, or a Seq that does not rise or is out of range: nothing of the page is noted.
     """
     changes = tuple(_change(row) for row in rows(answer.json.get("Changes"), answer.peer))
     done = answer.flag("Done")
@@ -27,7 +30,10 @@ def page(answer: Answer, since: int) -> ChangePage:
         raise answer.violation("Done")
     if not _rises(since, (change.seq for change in changes)):
         raise answer.violation("Seq")
-    return ChangePage(changes=changes, done=done, last=answer.number("Last"))
+    last = answer.number("Last")
+    if not max(last, *(change.seq for change in changes), 0) <= _LARGEST:
+        raise answer.violation("Seq")
+    return ChangePage(changes=changes, done=done, last=last)
 
 
 def _change(answer: Answer) -> Change:

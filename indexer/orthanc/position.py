@@ -5,6 +5,7 @@ Pure: no I/O, no clock, no logging. How the list behaves is written up in ``docs
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -20,6 +21,11 @@ ANCHORS = 16
 
 COMMIT_S = 60.0
 """Rows that are committed at the same time bear dates that are less apart than this."""
+
+_LOOKS_LIKE_STAMP = re.compile(r"\d{8}T\d{6}", re.ASCII)  # strptime takes shorter ones, too
+_STAMP = "%Y%m%dT%H%M%S"
+_YEARS = range(1970, 9999)
+"""Years in which a clock may be, with room to reckon on both sides."""
 
 NOISE = frozenset({"UpdatedAttachment", "UpdatedMetadata", "Deleted", "NewChildInstance"})
 """Changes that say nothing about a study's content. The DICOMweb plugin writes an attachment for each series that
@@ -115,13 +121,18 @@ def is_younger(row: Change, anchors: Mapping[int, str]) -> bool:
 
 
 def moment(stamp: str) -> datetime:
-    """Point in time that a stamp of Orthanc's names; ValueError if it names none."""
-    return datetime.strptime(stamp[:15], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+    """Point in time that a stamp of Orthanc's names; ValueError if it names none, or a year that no archive has."""
+    if not _LOOKS_LIKE_STAMP.match(stamp):
+        raise ValueError("no stamp")
+    point = datetime.strptime(stamp[:15], _STAMP).replace(tzinfo=UTC)
+    if point.year not in _YEARS:
+        raise ValueError("a year out of range")
+    return point
 
 
 def earlier(stamp: str, seconds: float) -> str:
     """Orthanc's time stamp that lies `seconds` before another."""
-    return (moment(stamp) - timedelta(seconds=seconds)).strftime("%Y%m%dT%H%M%S")
+    return (moment(stamp) - timedelta(seconds=seconds)).strftime(_STAMP)
 
 
 def fresh(position: SeqPosition, page: ChangePage) -> tuple[Change, ...]:

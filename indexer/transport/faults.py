@@ -176,11 +176,18 @@ def _retry_after_s(headers: Mapping[str, str]) -> float | None:
     if value.isdecimal():
         wait_s = float(value[:9])
     else:
-        try:
-            until = email.utils.parsedate_to_datetime(value).timestamp()
-        except ValueError:
+        until = _timestamp(value)
+        if until is None:
             return None
         # The server's own clock, where it tells it: ours may differ.
-        now = email.utils.parsedate_to_datetime(headers["Date"]).timestamp() if "Date" in headers else time.time()
-        wait_s = until - now
+        now = _timestamp(headers.get("Date", ""))
+        wait_s = until - (time.time() if now is None else now)
     return min(max(wait_s, _MIN_RETRY_AFTER_S), _MAX_RETRY_AFTER_S)
+
+
+def _timestamp(text: str) -> float | None:
+    """Seconds since the epoch of an HTTP date; None if it is none."""
+    try:
+        return email.utils.parsedate_to_datetime(text).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return None

@@ -38,6 +38,16 @@ _SMALL_BYTES: Final = 64 * 1024
 _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 
 
+class _Session(requests.Session):
+    """A session that takes no answer for a redirect.
+
+    Though told not to follow one, requests prepares the next request, and reads the whole body of the answer for that.
+    """
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None, whatever the answer says."""
+
+
 class _Pieces:
     """A body whose pieces are not joined, as far as they are large; it can be sent again."""
 
@@ -183,7 +193,7 @@ class Transport:
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
-            session = requests.Session()
+            session = _Session()
             session.trust_env = False
             session.auth = self._auth
             session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))

@@ -15,6 +15,7 @@ from indexer.sync.drain import drain, pack, queues, source_workers
 from indexer.transport import Transport
 from tests.fakes.memory import MemoryTarget
 from tests.fakes.orthanc import FakeOrthanc
+from tests.fakes.scripted import RawServer
 from tests.unit.cli_site import CommandLine, command_line
 from tests.unit.world import World, opened
 
@@ -101,3 +102,25 @@ def line(
     yield from command_line(tmp_path, capsys, monkeypatch)
     for number, handler in kept.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture
+def server() -> Iterator[RawServer]:
+    """A server that answers what a test says, byte by byte."""
+    made = RawServer()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def make(server: RawServer) -> Iterator[Callable[..., Transport]]:
+    """Makes a transport to it; its connections are closed at the end."""
+    made: list[Transport] = []
+
+    def build(base_url: str | None = None, **options: object) -> Transport:
+        made.append(Transport(base_url or server.url, peer="orthanc main", **options))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield build
+    for transport in made:
+        transport.close()

@@ -104,6 +104,27 @@ def test_archives_and_the_fhir_server_know_us_by_the_same_keys(
         assert request.headers.get("Authorization") == header
 
 
+@pytest.mark.parametrize("broken", [None, "", "\n", "two\nlines", "\0"])
+def test_a_token_file_that_is_being_renewed(
+    line: CommandLine, caplog: pytest.LogCaptureFixture, broken: str | None
+) -> None:
+    token = line.home / "token"
+    token.write_text("first")
+    line.changes |= {"sources": source(bearer_file="./token")}
+    auth = auth_of(config.load(line.config, {}).config.sources[0])
+
+    def header(content: str | None) -> str | None:
+        token.unlink(missing_ok=True)
+        if content is not None:
+            token.write_text(content)
+        return requests.Request("GET", "http://127.0.0.1/", auth=auth).prepare().headers.get("Authorization")
+
+    sent = [header(content) for content in (broken, broken, "second", broken, "third")]
+
+    assert sent == ["Bearer first", "Bearer first", "Bearer second", "Bearer second", "Bearer third"]
+    assert [record.event for record in caplog.records] == ["token_unreadable"] * 2
+
+
 @pytest.mark.parametrize(("version", "release"), VERSIONS.items())
 def test_the_server_tells_its_release(
     line: CommandLine, monkeypatch: pytest.MonkeyPatch, version: str, release: str

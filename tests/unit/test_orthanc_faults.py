@@ -86,6 +86,9 @@ def first_row(**changes: object) -> Callable[[Any], object]:
         first_row(Seq=2),
         first_row(ID=5),
         first_row(Date=None),
+        first_row(Date="20241301T120000"),
+        first_row(Date="00010101T000000"),
+        first_row(Date="99991231T235959"),
         first_row(ChangeType=[]),
         lambda found: found["Changes"].reverse(),
         lambda found: found["Changes"].append("row"),
@@ -96,6 +99,8 @@ def first_row(**changes: object) -> Callable[[Any], object]:
         lambda found: found.pop("Last"),
         lambda found: found.update(Last="4"),
         lambda found: found.update(Last=4.5),
+        lambda found: found.update(Last=2**63),
+        lambda found: found["Changes"][-1].update(Seq=2**63),
     ],
 )
 def test_a_page_that_is_broken(edit: Callable[[Any], object], fake: FakeOrthanc, source: OrthancSource) -> None:
@@ -167,7 +172,10 @@ def test_a_slow_answer_ends_by_the_deadline(fake: FakeOrthanc, connect: Callable
         source.ping()
 
 
-@pytest.mark.parametrize("told", [b"", b"yesterday", b"20240101T1200", b"\xff" * 15])
+@pytest.mark.parametrize(
+    "told",
+    [b"", b"yesterday", b"20240101T1200", b"\xff" * 15, b"20241301T120000", b"00010101T000000", b"99991231T235959"],
+)
 def test_a_time_that_is_none(told: bytes, fake: FakeOrthanc, source: OrthancSource) -> None:
     fake.inject(lambda reply: replace(reply, body=told), path="/tools/now")
 

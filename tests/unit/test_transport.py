@@ -6,8 +6,6 @@ import gzip
 import inspect
 import socket
 import time
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,39 +16,13 @@ from indexer import errors
 from indexer.transport import Transport, basic, bearer
 from indexer.transport.faults import FAULTS
 from tests.fakes.scripted import RawServer
+from tests.unit.raw_server import answer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 SECRET = "DOE^JANE"
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
-
-
-@pytest.fixture
-def server() -> Iterator[RawServer]:
-    made = RawServer()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def make(server: RawServer) -> Iterator[Callable[..., Transport]]:
-    made: list[Transport] = []
-
-    def build(base_url: str | None = None, **options: object) -> Transport:
-        made.append(Transport(base_url or server.url, peer="orthanc main", **options))  # type: ignore[arg-type]
-        return made[-1]
-
-    yield build
-    for transport in made:
-        transport.close()
-
-
-def answer(status: int, body: bytes = b"", kind: str = "application/json", **headers: str) -> bytes:
-    more = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
-    return (
-        f"HTTP/1.1 {status} Text\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n{more}\r\n".encode() + body
-    )
 
 
 def classes_of(module: object) -> list[type[BaseException]]:
@@ -296,37 +268,6 @@ def test_a_refusal_brings_its_outcome(server: RawServer, make: Callable[..., Tra
 
     assert first.value.outcome == {"resourceType": "OperationOutcome"}
     assert second.value.outcome is None
-
-
-@pytest.mark.parametrize(
-    ("said", "expected"),
-    [("7", 7), ("0", 1), ("99999999999999", 600), ("soon", None), ("-3", None), ("", None), ("²", None)],
-)
-def test_retry_after_in_seconds(
-    said: str, expected: float | None, server: RawServer, make: Callable[..., Transport]
-) -> None:
-    server.answers = [answer(503, Retry_After=said)]
-
-    with pytest.raises(errors.Unavailable) as raised:
-        make().request("GET", "/")
-
-    assert raised.value.retry_after_s == expected
-
-
-@pytest.mark.parametrize("offset_s", [0, 86_400])
-def test_retry_after_as_a_date_by_the_clock_of_the_server(
-    offset_s: int, server: RawServer, make: Callable[..., Transport]
-) -> None:
-    now = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=offset_s)
-    dates = {"Retry_After": format_datetime(now + timedelta(seconds=30), usegmt=True)}
-    if offset_s:
-        dates["Date"] = format_datetime(now, usegmt=True)
-    server.answers = [answer(429, **dates)]
-
-    with pytest.raises(errors.Unavailable) as raised:
-        make().request("GET", "/")
-
-    assert raised.value.retry_after_s == pytest.approx(30, abs=2)
 
 
 @pytest.mark.parametrize(

@@ -113,9 +113,9 @@ class ThreeWay:
 
     def _item(self, path: str, name: str, before: Any, ours: Any, theirs: Any) -> Any:
         """One element of a list that stands on both sides."""
-        if ours == theirs:
+        if ours == theirs or not (isinstance(ours, dict) and isinstance(theirs, dict)):
             return theirs
-        before = before or {}
+        before = before if isinstance(before, dict) else {}
         if name in EXTENSIONS and len(folding.choice_names((ours, theirs))) > 1:
             parts = (folding.folded(version) for version in (before, ours, theirs))
             return folding.unfolded(self.fields(path, *parts))

@@ -4,7 +4,7 @@ import copy
 from typing import Any
 
 import orjson
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from indexer.equality import is_equal
@@ -160,6 +160,8 @@ def test_elements_that_are_alike_or_stand_twice_are_settled_by_one_merge(three: 
 
 @settings(AT_LENGTH, max_examples=500)
 @given(before=strange, ours=strange, theirs=strange, conflict=POLICIES)
+@example(before={}, ours={"extension": [None]}, theirs={"extension": [{}]}, conflict=Conflict.OURS)
+@example(before={}, ours={"extension": [{}]}, theirs={"extension": [None]}, conflict=Conflict.OURS)
 def test_strange_json_ends_in_a_merge(before: Elements, ours: Elements, theirs: Elements, conflict: Conflict) -> None:
     kept = copy.deepcopy((before, ours, theirs))
     found = merge(before, ours, theirs, conflict)

@@ -72,10 +72,8 @@ class DicomWebSamples:
             If the server does not know the study (yet), or no file of it can be read.
         StudyInvalid
             If the study's UID is none, or in no series both its own UID and an instance's are some.
-        Refused
-            If there is no DICOMweb at this address.
         Unavailable, AccessDenied, ProtocolViolation
-            If the server as a whole does not answer as it should.
+            If the server as a whole does not answer as it should, or there is no DICOMweb at this address.
         """
         if not is_uid_like(study.study_instance_uid):
             raise StudyInvalid(
@@ -144,7 +142,7 @@ class DicomWebSamples:
                 "GET", self._root() + "/studies", params={"StudyInstanceUID": "0.0"}, headers=_ACCEPT
             )
         except Refused as error:
-            raise Refused(error.message, peer=error.peer, status=error.status, hint=_MISSING_ROOT) from None
+            raise Unavailable(error.message, peer=error.peer, hint=_MISSING_ROOT) from None
 
     def _violation(self, what: str) -> PeerError:
         return ProtocolViolation(f"{self._transport.peer} answered with {what}", peer=self._transport.peer)

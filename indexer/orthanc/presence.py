@@ -60,7 +60,5 @@ def _require_gone(client: Client, level: Level, orthanc_ids: Iterable[str]) -> N
     """
     for orthanc_id in sorted(orthanc_ids):
         if client.resource(level, orthanc_id) is not None:
-            text = f"{client.peer} left resources that it holds out of an answer"
-            raise ProtocolViolation(
-                text, peer=client.peer, hint="Nothing to do if it passes: nothing was taken as read."
-            )
+            text = f"{client.peer} left out of its answer what it holds"
+            raise ProtocolViolation(text, peer=client.peer, hint="Nothing was passed over: it is asked again.")

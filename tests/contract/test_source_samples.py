@@ -8,7 +8,7 @@ from pydicom.dataset import Dataset
 
 from indexer import mapping
 from indexer.dicomweb import DicomWebSamples
-from indexer.errors import Refused, StudyInvalid, StudyUnreadable
+from indexer.errors import StudyInvalid, StudyUnreadable, Unavailable
 from indexer.mapping import Element
 from indexer.model import Attributes, Series, Study
 from indexer.model.attributes import tag_of
@@ -245,7 +245,7 @@ def test_no_dicomweb_at_this_address(case: Case) -> None:
     study = read(case, generate())
     nowhere = Counting(case.orthanc.url + "/nowhere", peer="dicomweb main")
 
-    with pytest.raises(Refused) as raised:
+    with pytest.raises(Unavailable) as raised:
         DicomWebSamples(nowhere).sample(study)
 
     nowhere.close()

@@ -124,14 +124,14 @@ def test_a_study_without_series(fake: FakeOrthanc, samples: DicomWebSamples) -> 
     assert samples.sample(replace(study_of(fake), series=())) == ()
 
 
-def test_a_root_that_refuses_for_another_reason(fake: FakeOrthanc, samples: DicomWebSamples) -> None:
+def test_a_root_that_answers_404_is_an_outage_and_no_study_s_fault(fake: FakeOrthanc, samples: DicomWebSamples) -> None:
     study = study_of(fake)
     fake.inject(lambda _: Reply(404), path=ROOT, times=2)
 
-    with pytest.raises(errors.Refused) as raised:
+    with pytest.raises(errors.Unavailable) as raised:
         samples.sample(study)
 
-    assert raised.value.status == 404
+    assert raised.value.status is None
     assert "dicomweb_root" in raised.value.hint
 
 

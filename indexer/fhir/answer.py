@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urljoin, urlsplit
 
-from indexer.errors import ProtocolViolation
+from indexer.fhir.shape import bundle, dict_of, resource, text_of, violation
 from indexer.model import EntryResult, Fetched
 
 if TYPE_CHECKING:
@@ -36,29 +36,31 @@ class EntryAnswer:
 
 def entries(response: Response, count: int) -> tuple[EntryAnswer, ...]:
     """Entries of the answer to a Bundle of `count` entries, in order."""
-    bundle = _bundle(response)
-    answers = bundle.get("entry")
-    if bundle.get("type") not in _TYPES or not isinstance(answers, list):
-        raise _violation(response, "answered without a response Bundle")
+    answer = bundle(response)
+    answers = answer.get("entry")
+    if text_of(answer.get("type")) not in _TYPES or answers is None:
+        raise violation(response, "answered without a response Bundle")
     if len(answers) != count:
-        raise _violation(response, f"answered {len(answers)} entries for {count}")
+        raise violation(response, f"answered {len(answers)} entries for {count}")
     return tuple(_entry(response, entry) for entry in answers)
 
 
 def matches(response: Response, resource_type: str) -> Iterator[dict[str, Any]]:
     """Resources that a search matched, without included ones."""
-    bundle = _bundle(response)
-    if bundle.get("type") != "searchset":
-        raise _violation(response, "answered without a searchset")
-    for entry in bundle.get("entry") or []:
-        resource = _dict(_dict(entry).get("resource"))
-        if resource.get("resourceType") == resource_type and _dict(entry.get("search")).get("mode", "match") == "match":
-            yield resource
+    answer = bundle(response)
+    if answer.get("type") != "searchset":
+        raise violation(response, "answered without a searchset")
+    for entry in answer.get("entry") or []:
+        match = entry.get("resource", {})
+        if not isinstance(match, dict):
+            raise violation(response, "answered a search with something else than resources")
+        if match.get("resourceType") == resource_type and dict_of(entry.get("search")).get("mode", "match") == "match":
+            yield resource(response, match)
 
 
 def total(response: Response) -> int:
     """Number of matches on all pages of a search, 0 if the server does not say."""
-    count = _bundle(response).get("total")
+    count = bundle(response).get("total")
     return count if isinstance(count, int) else 0
 
 
@@ -73,11 +75,14 @@ def next_page(response: Response, base_url: str) -> str | None:
     url = _next_link(response)
     if url is None:
         return None
-    base, there = urlsplit(base_url), urlsplit(urljoin(f"{base_url}/", url))
+    try:
+        base, there = urlsplit(base_url), urlsplit(urljoin(f"{base_url}/", url))
+    except ValueError:
+        raise violation(response, "links to a next page without an address") from None
     path = there.path.removeprefix(base.path)
     is_inside = there.path.startswith(base.path) and (path == "" or path.startswith("/"))
     if (there.scheme, there.netloc) != (base.scheme, base.netloc) or not is_inside or ".." in unquote(path).split("/"):
-        raise _violation(response, "links to a next page outside of its own address", _LINK_HINT)
+        raise violation(response, "links to a next page outside of its own address", _LINK_HINT)
     return f"{path or '/'}?{there.query}"
 
 
@@ -86,43 +91,45 @@ def is_last_page(response: Response) -> bool:
     return _next_link(response) is None
 
 
-def fetched(resource: dict[str, Any], version_id: str | None = None) -> Fetched:
+def fetched(content: dict[str, Any], version_id: str | None = None) -> Fetched:
     """A resource with its version: that in `meta`, otherwise `version_id`."""
-    stated = _dict(resource.get("meta")).get("versionId")
-    return Fetched(resource=resource, version_id=stated if isinstance(stated, str) else version_id)
+    stated = dict_of(content.get("meta")).get("versionId")
+    return Fetched(resource=content, version_id=stated if isinstance(stated, str) else version_id)
 
 
 def _next_link(response: Response) -> str | None:
-    links = _bundle(response).get("link") or []
-    return next((str(_dict(link).get("url")) for link in links if _dict(link).get("relation") == "next"), None)
+    links = [link.get("url") for link in bundle(response).get("link") or [] if link.get("relation") == "next"]
+    if not all(isinstance(url, str) for url in links):
+        raise violation(response, "links to a next page without an address")
+    return next(iter(links), None)
 
 
-def _entry(response: Response, entry: object) -> EntryAnswer:
-    answer = _dict(_dict(entry).get("response"))
-    resource, outcome = _dict(_dict(entry).get("resource")), _dict(answer.get("outcome"))
+def _entry(response: Response, entry: dict[str, Any]) -> EntryAnswer:
+    answer = dict_of(entry.get("response"))
+    content, outcome = dict_of(entry.get("resource")), dict_of(answer.get("outcome"))
     status = _STATUS.match(str(answer.get("status")))
     if status is None:
-        raise _violation(response, "answered an entry without a status")
-    if resource.get("resourceType") == "OperationOutcome":
-        resource, outcome = {}, outcome or resource
+        raise violation(response, "answered an entry without a status")
+    if content.get("resourceType") == "OperationOutcome":
+        content, outcome = {}, outcome or content
     result = EntryResult(
         status=int(status[0]),
-        version_id=_version_id(answer, resource),
+        version_id=_version_id(answer, content),
         fhir_id=_fhir_id(answer),
         outcome=outcome or None,
         retry_after_s=_retry_after_s(response),
     )
-    return EntryAnswer(result=result, resource=resource or None)
+    return EntryAnswer(result=result, resource=content or None)
 
 
-def _version_id(answer: dict[str, Any], resource: dict[str, Any]) -> str | None:
-    match = _ETAG.fullmatch(str(answer.get("etag"))) or _HISTORY.search(str(answer.get("location")))
-    return match[1] if match else fetched(resource).version_id
+def _version_id(answer: dict[str, Any], content: dict[str, Any]) -> str | None:
+    match = _ETAG.fullmatch(text_of(answer.get("etag"))) or _HISTORY.search(text_of(answer.get("location")))
+    return match[1] if match else fetched(content).version_id
 
 
 def _fhir_id(answer: dict[str, Any]) -> str | None:
     """Id in the ``location`` of what was written."""
-    location = _LOCATION.search(str(answer.get("location")))
+    location = _LOCATION.search(text_of(answer.get("location")))
     return location[1] if location else None
 
 
@@ -130,18 +137,3 @@ def _retry_after_s(response: Response) -> float | None:
     """Seconds in the header of an answer with deferred entries, limited to between 1 s and 600 s."""
     seconds = response.headers.get("Retry-After", "")
     return min(max(float(seconds[:9]), 1.0), 600.0) if seconds.isdecimal() else None
-
-
-def _bundle(response: Response) -> dict[str, Any]:
-    bundle = _dict(response.json())
-    if bundle.get("resourceType") != "Bundle":
-        raise _violation(response, "answered without a Bundle")
-    return bundle
-
-
-def _dict(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _violation(response: Response, text: str, hint: str | None = None) -> ProtocolViolation:
-    return ProtocolViolation(f"{response.peer} {text}", peer=response.peer, status=response.status, hint=hint)

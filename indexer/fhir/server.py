@@ -10,7 +10,7 @@ import orjson
 from indexer.batched import batched
 from indexer.bundle import EntryStatus, is_throttled, judge
 from indexer.errors import AccessDenied, AnswerLost, ProtocolViolation, Refused, TooLarge, Unavailable
-from indexer.fhir import identifiers
+from indexer.fhir import identifiers, shape
 from indexer.fhir.answer import EntryAnswer, entries, fetched, is_last_page, matches, next_page, total
 from indexer.fhir.identifiers import dicts
 from indexer.halving import by_halves
@@ -123,9 +123,9 @@ class FhirServer:
         requests = [{"request": {"method": "GET", "url": reference}} for reference in references]
         bundle = orjson.dumps({"resourceType": "Bundle", "type": "batch", "entry": requests})
         response = self._post(bundle, _READ_BUNDLE, idempotent=True)
-        return tuple(self._read(answer) for answer in entries(response, len(references)))
+        return tuple(self._read(response, answer) for answer in entries(response, len(references)))
 
-    def _read(self, answer: EntryAnswer) -> Fetched | None:
+    def _read(self, response: Response, answer: EntryAnswer) -> Fetched | None:
         result, peer = answer.result, self._transport.peer
         if result.status in (404, 410):
             return None
@@ -137,7 +137,7 @@ class FhirServer:
             raise Refused(text, peer=peer, status=result.status, outcome=result.outcome)
         if answer.resource is None:
             raise self._violation("answered a read without a resource")
-        return fetched(answer.resource, result.version_id)
+        return fetched(shape.resource(response, answer.resource), result.version_id)
 
     def _first_page(self, resource_type: str, params: Mapping[str, str]) -> Response:
         """Search by POST; ImagingStudies by GET if the server does not offer that."""
@@ -203,11 +203,10 @@ def _info(response: Response) -> TargetInfo | None:
         return None
     if not isinstance(statement, dict) or statement.get("resourceType") != "CapabilityStatement":
         return None
-    version, software = statement.get("fhirVersion"), statement.get("software")
-    named = software if isinstance(software, dict) else {}
+    version, software = statement.get("fhirVersion"), shape.dict_of(statement.get("software"))
+    words = [shape.text_of(software.get(key)) for key in ("name", "version")]
     return TargetInfo(
-        fhir_version=version if isinstance(version, str) else None,
-        software=" ".join(str(named[key]) for key in ("name", "version") if named.get(key)),
+        fhir_version=version if isinstance(version, str) else None, software=" ".join(filter(None, words))
     )
 
 
@@ -217,10 +216,10 @@ def _raise(_: str, error: PeerError) -> Fetched | None:
 
 def _study_uids(resource: dict[str, Any]) -> set[str]:
     of_study = [value for value in dicts(resource, "identifier") if value.get("system") == _STUDY_UID]
-    return {str(identifier.get("value")).removeprefix("urn:oid:") for identifier in of_study}
+    return {shape.text_of(identifier.get("value")).removeprefix("urn:oid:") for identifier in of_study}
 
 
 def _endpoints(resource: dict[str, Any]) -> set[str]:
     """``Endpoint/id`` of each reference, even if it is absolute or names a version."""
-    references = [str(endpoint.get("reference")) for endpoint in dicts(resource, "endpoint")]
+    references = [shape.text_of(endpoint.get("reference")) for endpoint in dicts(resource, "endpoint")]
     return {"/".join(reference.split("/_history/")[0].split("/")[-2:]) for reference in references}

@@ -10,13 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer.bundle import judge, strip
-from indexer.errors import PeerError
+from indexer.errors import AnswerLost, PeerError, ProtocolViolation, Refused
 from indexer.fhir import FhirServer
 from indexer.model import Lookup, successor
 from indexer.transport import Response, Transport
 from indexer.transport.faults import refusal
 from tests.unit.any_json import ANY, spoil
 
+JSON = {"Content-Type": "application/fhir+json"}
 IDENTIFIER = [{"system": "urn:dicom:uid", "value": "urn:oid:1.2.3"}]
 OUTCOME = {
     "resourceType": "OperationOutcome",
@@ -43,12 +44,13 @@ class Answering:
     base_url = "http://fhir.test/fhir"
     peer = "fhir"
 
-    def __init__(self, first: bytes, last: bytes) -> None:
+    def __init__(self, first: bytes, last: bytes, status: int = 200) -> None:
         self._answers = [first, last]
+        self._status = status
 
     def request(self, method: str, path: str, **options: Any) -> Response:
         body = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
-        return Response(status=200, headers={"Content-Type": "application/fhir+json"}, body=body, peer=self.peer)
+        return Response(status=self._status, headers=JSON, body=body, peer=self.peer)
 
 
 def searched(resource: dict[str, Any]) -> bytes:
@@ -116,3 +118,45 @@ def test_any_refusal(draw: st.DataObject, status: int) -> None:
     body = spoil(json.dumps(OUTCOME).encode(), draw)
     response = Response(status=status, headers={"Content-Type": "application/json"}, body=body, peer="fhir")
     strip(refusal("POST", response, is_safe=False).outcome, [PATIENT])
+
+
+def searching(**broken: Any) -> FhirServer:
+    """A server whose search result is broken."""
+    page = bundle("searchset", [])
+    return FhirServer(cast("Transport", Answering(json.dumps({**json.loads(page), **broken}).encode(), page)))
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"entry": 5},
+        {"entry": {}},
+        {"entry": [None]},
+        {"entry": [{"resource": "x"}]},
+        {"entry": [{"resource": {key: value for key, value in STUDY.items() if key != "id"}}]},
+        {"entry": [{"resource": {**STUDY, "id": 7}}]},
+        {"entry": [{"resource": {**STUDY, "identifier": 5}}]},
+        {"entry": [{"resource": {**STUDY, "identifier": ["x"]}}]},
+        {"entry": [{"resource": {**STUDY, "identifier": [{"value": ["1.2.3"]}]}}]},
+        {"link": 5},
+        {"link": [None]},
+        {"link": [{"relation": "next", "url": 5}]},
+        {"link": [{"relation": "next", "url": "http://[x"}]},
+        {"type": []},
+    ],
+    ids=str,
+)
+def test_a_malformed_search_result_is_the_server_s_failure(broken: dict[str, Any]) -> None:
+    with pytest.raises(ProtocolViolation):
+        searching(**broken).find_studies(["1.2.3"])
+
+
+@pytest.mark.parametrize("levels", [300, 1000, 100_000])
+def test_an_outcome_that_is_nested_without_end(levels: int) -> None:
+    details = b'{"extension":[' * levels + b"{}" + b"]}" * levels
+    outcome = b'{"resourceType":"OperationOutcome","issue":[{"details":' + details + b"}]}"
+    entry = b'{"response":{"status":"400","outcome":' + outcome + b"}}"
+    answer = b'{"resourceType":"Bundle","type":"batch-response","entry":[' + entry + b"]}"
+    for body, status, expected in ((answer, 200, AnswerLost), (outcome, 400, Refused)):
+        with pytest.raises(expected):
+            FhirServer(cast("Transport", Answering(body, body, status))).send((b"{}",), 1)

@@ -323,52 +323,6 @@ def test_included_entries_are_passed_over(fake: FakeFhir, server: FhirServer) ->
     assert [one.resource["id"] for one in server.find_studies(["1.2.3"])["1.2.3"]] == ["u"]
 
 
-def without_id() -> dict[str, Any]:
-    return {key: value for key, value in study("s").items() if key != "id"}
-
-
-@pytest.mark.parametrize(
-    "broken",
-    [
-        {"entry": 5},
-        {"entry": {}},
-        {"entry": [None]},
-        {"entry": [{"resource": "x"}]},
-        {"entry": [{"resource": without_id()}]},
-        {"entry": [{"resource": {**study("s"), "id": 7}}]},
-        {"entry": [{"resource": {**study("s"), "identifier": 5}}]},
-        {"entry": [{"resource": {**study("s"), "identifier": ["x"]}}]},
-        {"entry": [{"resource": {**study("s"), "identifier": [{"value": ["1.2.3"]}]}}]},
-        {"link": 5},
-        {"link": [None]},
-        {"link": [{"relation": "next", "url": 5}]},
-        {"link": [{"relation": "next", "url": "http://[x"}]},
-        {"type": []},
-    ],
-    ids=str,
-)
-def test_a_malformed_search_result_is_the_server_s_fault(
-    broken: dict[str, Any], fake: FakeFhir, server: FhirServer
-) -> None:
-    fake.proxy.inject(faults.status(200, JSON, page(**broken)))
-    with pytest.raises(ProtocolViolation):
-        server.find_studies(["1.2.3"])
-
-
-@pytest.mark.parametrize("levels", [300, 1000, 100_000])
-def test_an_outcome_that_is_nested_without_end(levels: int, fake: FakeFhir, server: FhirServer) -> None:
-    details = b'{"extension":[' * levels + b"{}" + b"]}" * levels
-    outcome = b'{"resourceType":"OperationOutcome","issue":[{"details":' + details + b"}]}"
-    entry = b'{"response":{"status":"400","outcome":' + outcome + b"}}"
-    answer = b'{"resourceType":"Bundle","type":"batch-response","entry":[' + entry + b"]}"
-    fake.proxy.inject(faults.status(200, JSON, answer))
-    with pytest.raises(AnswerLost):
-        server.send(*bundle_of(patient("p")))
-    fake.proxy.inject(faults.status(400, JSON, outcome))
-    with pytest.raises(Refused):
-        server.send(*bundle_of(patient("p")))
-
-
 STATEMENT = b'{"resourceType":"CapabilityStatement"'
 
 

@@ -13,6 +13,7 @@ import orjson
 from indexer.batched import batched
 from indexer.errors import AccessDenied, ProtocolViolation, Refused, Unavailable
 from indexer.orthanc.answers import Answer, instances, row, rows
+from indexer.orthanc.id_list import IdList
 from indexer.orthanc.position import Level, moment
 
 if TYPE_CHECKING:
@@ -90,9 +91,14 @@ class Client:
         response = self._transport.request("POST", "/tools/lookup", body=uid.encode(), idempotent=True)
         return rows(response.json(), self.peer)
 
-    def study_ids(self) -> list[str]:
-        """``GET /studies``, all in one answer: pages would shift while studies come and go."""
-        return row({"ids": self._get("/studies").json()}, self.peer).texts("ids")
+    def study_ids(self, after: str = "") -> Iterator[str]:
+        """``GET /studies`` in order, or those after an id.
+
+        All come in one answer, which is read as it arrives: pages would shift while studies come and go.
+        """
+        ids = IdList(self.peer, after)
+        self._get("/studies", take=ids.feed)
+        return ids.in_order()
 
     def study(self, orthanc_id: str) -> Answer | None:
         """``GET /studies/{id}``; None if Orthanc does not hold it.

@@ -87,8 +87,7 @@ class OrthancSource:
         return tuple(sorted({self._location(answer) for answer in presence.studies_of(self._client, resources)}))
 
     def list_locations(self, after: str = "") -> Iterator[StudyLocation]:
-        orthanc_ids = sorted(orthanc_id for orthanc_id in self._client.study_ids() if orthanc_id > after)
-        for batch in batched(orthanc_ids, LISTED_AT_ONCE):
+        for batch in batched(self._client.study_ids(after), LISTED_AT_ONCE):
             yield from self.locate(dict.fromkeys(batch, Level.STUDY))
 
     def find(self, study_instance_uid: str) -> tuple[StudyLocation, ...]:

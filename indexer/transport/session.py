@@ -19,7 +19,7 @@ from indexer.transport.faults import FOREIGN, failure, is_dropped, refusal
 from indexer.transport.response import Response
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from requests.auth import AuthBase
@@ -31,7 +31,7 @@ Params = Mapping[str, str] | Sequence[tuple[str, str]]
 
 _MIB: Final = 1024 * 1024
 # What is compressed is unpacked little by little: a small answer may become a huge one.
-_COMPRESSED_CHUNK_BYTES: Final = 64 * 1024
+_PIECE_BYTES: Final = 64 * 1024
 _CHUNK_BYTES: Final = 4 * _MIB
 _SMALL_BYTES: Final = 64 * 1024
 # Safe or idempotent by definition: RFC 9110 "HTTP Semantics", section 9.2.2.
@@ -124,39 +124,45 @@ class Transport:
         headers: Mapping[str, str] | None = None,
         idempotent: bool | None = None,
         accept_statuses: Sequence[int] = (),
+        take: Callable[[bytes], None] | None = None,
     ) -> Response:
         """Send one request and read its whole answer.
 
         Parameters
         ----------
         path
-            Empty, or begins with a slash; put behind the base URL, so that credentials stay with their origin.
+            Empty, or begins with a slash; put behind the base URL: credentials stay with their origin.
         idempotent
             Whether sending twice is as good as once; by default what HTTP says of the method. Such a request is sent
             again at once when the server drops the connection, as Orthanc does after 1 s without use.
         accept_statuses
             Statuses that are an answer, beside 2xx.
+        take
+            Gets the body of a success piece by piece: it may have any length, and the deadline is that of a piece.
 
         Raises
         ------
         Unavailable, AnswerLost, AccessDenied, ProtocolViolation, Conflict, TooLarge, Refused, ConfigError
             `AnswerLost` only if it is not idempotent.
         """
-        if path and not path.startswith("/"):
-            raise ValueError("a path begins with a slash")
         safe = method in _IDEMPOTENT if idempotent is None else idempotent
-        DEADLINE.at = time.monotonic() + self._timeout_s
-        asked = requests.Request(method, self.base_url + path, headers=headers, params=params, data=_data(body))
+        asked = requests.Request(method, self._url(path), headers=headers, params=params, data=_data(body))
         try:
-            response = self._exchange(asked, safe)
+            response = self._exchange(asked, safe, take)
         except FOREIGN as error:
             raise failure(method, self.peer, error, safe) from None
         if 200 <= response.status < 300 or response.status in accept_statuses:
             return response
         raise refusal(method, response, safe)
 
-    def _exchange(self, asked: requests.Request, is_safe: bool) -> Response:
+    def _url(self, path: str) -> str:
+        if path and not path.startswith("/"):
+            raise ValueError("a path begins with a slash")
+        return self.base_url + path
+
+    def _exchange(self, asked: requests.Request, is_safe: bool, take: Callable[[bytes], None] | None) -> Response:
         session = self._session()
+        DEADLINE.at = time.monotonic() + self._timeout_s
         try:
             answer = self._send(session, asked)
         except requests.exceptions.ConnectionError as error:
@@ -164,7 +170,8 @@ class Transport:
                 raise
             answer = self._send(session, asked)
         with contextlib.closing(answer):
-            body = self._body(answer, is_safe)
+            is_success = 200 <= answer.status_code < 300
+            body = self._hand_on(answer, take) if take and is_success else self._body(answer, is_safe)
         return Response(status=answer.status_code, headers=answer.headers, body=body, peer=self.peer)
 
     def _send(self, session: requests.Session, asked: requests.Request) -> requests.Response:
@@ -176,11 +183,17 @@ class Transport:
             timeout=(min(self._connect_timeout_s, DEADLINE.remaining_s()), DEADLINE.remaining_s()),
         )
 
+    def _hand_on(self, answer: requests.Response, take: Callable[[bytes], None]) -> bytes:
+        for chunk in answer.iter_content(_PIECE_BYTES):
+            take(chunk)
+            DEADLINE.at = time.monotonic() + self._timeout_s
+        return b""
+
     def _body(self, answer: requests.Response, is_safe: bool) -> bytes:
         chunks: list[bytes] = []
         size = 0
         is_compressed = "Content-Encoding" in answer.headers
-        for chunk in answer.iter_content(_COMPRESSED_CHUNK_BYTES if is_compressed else _CHUNK_BYTES):
+        for chunk in answer.iter_content(_PIECE_BYTES if is_compressed else _CHUNK_BYTES):
             chunks.append(chunk)
             size += len(chunk)
             if size > self._max_bytes:

@@ -193,8 +193,11 @@ class Site(Servers):
             root=lambda: self._dicomweb_root(source),
             cap=cap,
             files=archive.files(keywords) if archive.files else None,
+            reads_all_files=source.read_files == "all",
         )
-        return archive.samples(keywords, over_dicomweb, cap) if archive.samples else over_dicomweb
+        if archive.samples is None or source.read_files == "all":
+            return over_dicomweb
+        return archive.samples(keywords, over_dicomweb, cap)
 
     def _dicomweb_root(self, source: Source) -> str:
         return source.dicomweb_root or self.archives[source.name].dicomweb_root()

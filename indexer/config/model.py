@@ -112,6 +112,11 @@ class Source(Access):
         "Read one instance per series, by tools/find or over DICOMweb, for what Orthanc's database does not "
         "hold: the issuer of the patient number, laterality, procedure codes and others.",
     )
+    read_files: choices.FileReading = key(
+        "doubtful",
+        "Which of these instances are read as files, up to their pixel data. 'doubtful': where Orthanc's answer may "
+        "differ from the file (docs/feed.md, 'Reading a study'). 'all': exact in any case, several times slower.",
+    )
     issuer_systems: dict[str, Uri] = key(
         {},
         "identifier.system for each issuer, by its name in the data.",

@@ -46,6 +46,8 @@ class DicomWebSamples:
         Datasets per series at most, for objects that are no images.
     files
         None if files cannot be read.
+    reads_all_files
+        Whether each dataset is read from its file if possible, not only where the server may have spoilt it.
     """
 
     def __init__(
@@ -55,11 +57,13 @@ class DicomWebSamples:
         root: Callable[[], str] = lambda: "",
         cap: int = 20,
         files: FileReader | None = None,
+        reads_all_files: bool = False,
     ) -> None:
         self._transport = transport
         self._root = root
         self._cap = cap
         self._files = files
+        self._reads_all_files = reads_all_files
 
     def sample(self, study: Study) -> tuple[Series, ...]:
         """Read one dataset of each series of images, and each one up to `cap` of a series of other objects.
@@ -103,11 +107,18 @@ class DicomWebSamples:
 
     def _dataset(self, *uids: str) -> Attributes | None:
         """One dataset, by the UIDs of study, series and instance; None if nothing can be read of this file."""
+        of_file = self._of_file(*uids) if self._reads_all_files else None
+        # Without a character set a server decodes as its site has configured it, which is not known here.
+        if of_file and (of_file.text("SpecificCharacterSet") or not of_file.undecoded):
+            return of_file
         dataset = self._over_dicomweb(*uids)
         if dataset is not None and not is_doubtful(dataset):
             return dataset
-        of_file = self._files.dataset(*uids) if self._files else None
+        of_file = of_file or self._of_file(*uids)
         return of_file or (without_texts(dataset) if dataset else None)
+
+    def _of_file(self, *uids: str) -> Attributes | None:
+        return self._files.dataset(*uids) if self._files else None
 
     def _over_dicomweb(self, study_uid: str, series_uid: str, instance_uid: str) -> Attributes | None:
         path = f"/studies/{study_uid}/series/{series_uid}/instances/{instance_uid}/metadata"

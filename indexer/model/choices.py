@@ -9,6 +9,9 @@ from typing import Literal
 IssuerUse = Literal["read", "ignore"]
 """Whether the issuer of a PatientID tells equal numbers apart."""
 
+FileReading = Literal["doubtful", "all"]
+"""Which of the sampled files are read themselves, beside what the archive answers about them."""
+
 Resolvable = Literal["basedOn", "encounter", "referrer"]
 """Elements whose references can be looked up."""
 

@@ -88,6 +88,15 @@ class Case:
         return DicomWebSamples(self.dicomweb, cap=3, files=files)
 
     @property
+    def file_samples(self) -> DicomWebSamples:
+        files = self.source.file_heads(mapping.sampled_keywords(RULES))
+        return DicomWebSamples(self.dicomweb, cap=3, files=files, reads_all_files=True)
+
+    def samples_by(self, way: str) -> FindSamples | DicomWebSamples:
+        """One of the ways to datasets: tools/find, dicomweb, or files."""
+        return {"tools/find": self.samples, "dicomweb": self.dicomweb_samples, "files": self.file_samples}[way]
+
+    @property
     def samples(self) -> FindSamples:
         return self.source.samples(mapping.sampled_keywords(RULES), self.dicomweb_samples, 3)
 

@@ -11,7 +11,7 @@ from tests.contract.source_cases import RULES, Case, on_real
 from tests.samples import generate
 from tests.samples.raw import raw_file, store_raw, study_instance_uid
 
-WAYS = ("tools/find", "dicomweb")
+WAYS = ("tools/find", "dicomweb", "files")
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,7 @@ NUMBERS = [
 
 def sampled(case: Case, way: str, location: StudyLocation) -> Study:
     study = case.source.read(location)
-    samples = case.samples if way == "tools/find" else case.dicomweb_samples
-    return replace(study, series=samples.sample(study), is_sampled=True)
+    return replace(study, series=case.samples_by(way).sample(study), is_sampled=True)
 
 
 @on_real
@@ -130,6 +129,20 @@ def test_a_patient_number_is_whole_or_in_quarantine(case: Case, way: str) -> Non
         except StudyInvalid as error:
             outcomes[location.study_instance_uid] = error.cause
     assert outcomes == expected
+
+
+@on_real
+@pytest.mark.parametrize("character_set", [b"ISO_IR 192", b"ISO_IR 6", b"GB18030"])
+def test_bytes_that_a_defined_set_does_not_have(case: Case, character_set: bytes) -> None:
+    """Orthanc drops them, too, and no answer shows that: only who reads all files sees it."""
+    values = {"SpecificCharacterSet": character_set, "PatientID": b"161\xff", "PatientName": b"M\xff"}
+    store_raw(case.orthanc, raw_file("invalid", values))
+    (location,) = case.locations()
+
+    with pytest.raises(StudyInvalid) as raised:
+        mapping.map_study(sampled(case, "files", location), RULES)
+
+    assert raised.value.cause == "patient_id_charset"
 
 
 @on_real

@@ -358,7 +358,7 @@ def disagreeing(series_uid: str | None = None) -> list[Dataset]:
     return [*images, key_object]
 
 
-@pytest.mark.parametrize("way", ["tools/find", "dicomweb"])
+@pytest.mark.parametrize("way", ["tools/find", "dicomweb", "files"])
 @pytest.mark.parametrize("is_one_series", [False, True])
 @pytest.mark.parametrize("is_reversed", [False, True])
 def test_each_sample_says_what_its_own_file_says(case: Case, way: str, is_one_series: bool, is_reversed: bool) -> None:
@@ -367,10 +367,23 @@ def test_each_sample_says_what_its_own_file_says(case: Case, way: str, is_one_se
     if is_one_series:
         datasets = disagreeing(str(datasets[0].SeriesInstanceUID))
     study = read(case, datasets[::-1] if is_reversed else datasets)
-    samples = case.samples if way == "tools/find" else case.dicomweb_samples
+    samples = case.samples_by(way)
 
     sampled = {uid: dataset for series in samples.sample(study) for uid, dataset in series.sampled.items()}
 
     keywords = ["AccessionNumber", "StudyDescription", "StudyDate", "Modality"]
     stated = {tuple(dataset.text(keyword) for keyword in keywords) for dataset in sampled.values()}
     assert stated == {("A1", "Thorax", "20240101", "CT"), ("A2", "Key images", "20240102", "KO")}
+
+
+@pytest.mark.parametrize("way", ["dicomweb", "files"])
+def test_series_of_one_device_that_disagree(case: Case, way: str) -> None:
+    """``tools/find`` cannot tell: nothing but the rows of the database differs."""
+    datasets = generate(series=2)
+    datasets[1].AccessionNumber, datasets[1].StudyDescription = "A2", "Second"
+    study = read(case, datasets)
+
+    series = case.samples_by(way).sample(study)
+
+    numbers = {dataset.text("AccessionNumber") for one in series for dataset in one.sampled.values()}
+    assert numbers == {datasets[0].AccessionNumber or None, "A2"}

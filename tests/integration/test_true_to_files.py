@@ -80,6 +80,16 @@ def test_names_and_numbers_beyond_ascii(each_site: Site) -> None:
     assert patients["misspelt"]["name"][0]["family"] == "Müller"
 
 
+def test_who_reads_all_files_sees_bytes_that_orthanc_drops(site: Site) -> None:
+    values = {"SpecificCharacterSet": b"ISO_IR 192", "PatientID": b"FILES-1\xff"}
+    store_raw(site.orthanc, raw_file("invalid", values))
+    site.source["read_files"] = "all"
+
+    site.cli("backfill", expect=1)
+
+    assert "patient_id_charset" in site.cli("quarantine", "list").stdout
+
+
 def patient(site: Site, seed: str) -> Any:
     study = site.study(study_instance_uid(seed))
     return site.fetch(study["subject"]["reference"]) if study else None

@@ -50,6 +50,10 @@ SENTENCES: Final[Mapping[Cause, str]] = {
         "the text was left out because its character set is not known. "
         "Correct SpecificCharacterSet (0008,0005) in the archive."
     ),
+    Cause.TOO_DEEP: (
+        "the sequence is nested more than 16 levels deep; what stands below was left out. "
+        "Correct the file in the archive."
+    ),
     Cause.AMBIGUOUS_TIME: (
         "the time was left out because it is skipped or repeated by the clock change of that day. "
         "Let the device send TimezoneOffsetFromUTC (0008,0201)."

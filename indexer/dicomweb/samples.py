@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _ACCEPT: Final = {"Accept": "application/dicom+json"}
 
+_MAX_JSON_LEVELS: Final = 500
+
 _MISSING_ROOT: Final = (
     "Check 'dicomweb_root' and that Orthanc's DICOMweb plugin is loaded; 'issuer: ignore' does without it."
 )
@@ -141,7 +143,7 @@ class DicomWebSamples:
         return dataset
 
     def _only(self, response: Response) -> Attributes:
-        datasets = response.json()
+        datasets = response.json(max_levels=_MAX_JSON_LEVELS)
         if not isinstance(datasets, list) or len(datasets) != 1 or not isinstance(datasets[0], dict):
             raise self._violation("no single dataset")
         return Attributes(slim(datasets[0]))

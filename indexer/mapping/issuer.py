@@ -50,14 +50,15 @@ def patient_identifier(dataset: Attributes, keyword: str) -> str | None:
         With ``patient_id_charset``, if its characters are not known for sure; with ``bad_patient_id``, if it has
         characters that no identifier can have. A backslash is one: it separates values (PS3.5 2024e, section 6.2).
     """
-    if dataset.is_undecoded(keyword):
+    cause = dataset.undecoded_cause(keyword)
+    if cause == "charset_unknown":
         raise StudyInvalid(
             f"The study's {keyword} has characters beyond ASCII, and its character set is not known.",
             cause="patient_id_charset",
             hint="Correct SpecificCharacterSet (0008,0005) in the archive; the study is then indexed by itself.",
         )
     text = dataset.identifying(keyword)
-    if _NO_IDENTIFIER.search(text) or text.isspace():
+    if cause or _NO_IDENTIFIER.search(text) or text.isspace():
         raise StudyInvalid(
             f"The study's {keyword} has a backslash, control characters or unreadable ones, or only white space.",
             cause="bad_patient_id",

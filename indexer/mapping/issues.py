@@ -24,6 +24,7 @@ class Cause(StrEnum):
     STUDY_CONFLICT = "study_conflict"
     CHARSET_UNKNOWN = "charset_unknown"
     AMBIGUOUS_TIME = "ambiguous_time"
+    TOO_DEEP = "too_deep"
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -182,7 +182,9 @@ def _is_device(identity: Identity | None, context: Context) -> bool:
 
 
 def _only_value(datasets: tuple[Attributes, ...]) -> str | None:
-    stated = {text for dataset in datasets if (text := patient_identifier(dataset, "PatientID"))}
+    # What an archive answers wrongly says nothing, as long as it states the number elsewhere in the study.
+    sound = [dataset for dataset in datasets if dataset.undecoded_cause("PatientID") != "malformed"] or datasets
+    stated = {text for dataset in sound if (text := patient_identifier(dataset, "PatientID"))}
     if len(stated) > 1:
         raise _conflict("The study's instances state different patient numbers.")
     return next(iter(stated), None)

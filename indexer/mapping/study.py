@@ -135,10 +135,12 @@ def _mapped_series(stated: Iterable[tuple[Series, Sequence[Statement]]], context
 
 
 def _count_undecoded(datasets: Iterable[Attributes], rules: Rules, issues: Issues) -> None:
-    """Count the texts that were left out because their character set is not known."""
-    counts = Counter(tag for dataset in datasets for tag in dataset.undecoded)
-    for keyword in sampled_keywords(rules) if counts else ():
-        issues.add(keyword, Cause.CHARSET_UNKNOWN, counts[tag_of(keyword)])
+    """Count what was left out because it could not be read."""
+    counts = Counter(entry for dataset in datasets for entry in dataset.undecoded.items())
+    keywords = {tag_of(keyword): keyword for keyword in sampled_keywords(rules)} if counts else {}
+    for (tag, cause), count in counts.items():
+        if tag in keywords:
+            issues.add(keywords[tag], Cause(cause), count)
 
 
 def _basis(evidence: Evidence, uid: str) -> str:

@@ -117,15 +117,18 @@ class Attributes:
         return (_joined(names),) if len(names) > 1 and is_one_text(keyword) else names
 
     @property
-    def undecoded(self) -> frozenset[str]:
-        """Tags of the texts whose character set is not known, and of sequences with such a text in an item."""
-        marked = [tag for tag, element in self.json.items() if isinstance(element, dict) and _is_marked(element)]
-        return frozenset(marked)
+    def undecoded(self) -> Mapping[str, str]:
+        """Why attributes could not be read, by tag: ``charset_unknown``, ``malformed`` or ``too_deep``.
 
-    def is_undecoded(self, keyword: str) -> bool:
-        """Whether `undecoded` has this attribute."""
+        A sequence has the cause of the first attribute in it that could not.
+        """
+        causes = {tag: _cause(element) for tag, element in self.json.items() if isinstance(element, dict)}
+        return {tag: cause for tag, cause in causes.items() if cause}
+
+    def undecoded_cause(self, keyword: str) -> str | None:
+        """Why this attribute could not be read; None if it could."""
         element = self.json.get(tag_of(keyword))
-        return isinstance(element, dict) and _is_marked(element)
+        return _cause(element) if isinstance(element, dict) else None
 
 
 def _text(value: object) -> str:
@@ -152,11 +155,12 @@ def _joined(names: tuple[PersonName, ...]) -> PersonName:
     return PersonName(*("\\".join(filter(None, group)) for group in groups))
 
 
-def _is_marked(element: Mapping[str, Any]) -> bool:
-    if element.get("vr") != "SQ":
-        return "undecoded" in element
-    items = element.get("Value")
-    return isinstance(items, list) and any(Attributes(item).undecoded for item in items if isinstance(item, dict))
+def _cause(element: Mapping[str, Any]) -> str | None:
+    if "undecoded" in element:
+        return str(element.get("cause", "charset_unknown"))
+    items = element.get("Value") if element.get("vr") == "SQ" else None
+    causes = (Attributes(item).undecoded for item in items or () if isinstance(item, dict))
+    return next((cause for by_tag in causes for cause in by_tag.values()), None)
 
 
 NOTHING = Attributes({})

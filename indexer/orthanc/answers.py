@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from indexer.errors import ProtocolViolation
 from indexer.model import Attributes, Instance
+from indexer.sampling.legible import MAX_LEVELS, marked, vr_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -142,15 +143,17 @@ def _text(value: object) -> str | None:
     return value.strip(" \0") or None if isinstance(value, str) else None
 
 
-def _elements(tags: object) -> dict[str, Mapping[str, Any]]:
+def _elements(tags: object, levels: int = MAX_LEVELS) -> dict[str, Mapping[str, Any]]:
     """Orthanc's short tags (``0008,0020``) as elements of the DICOM JSON Model."""
-    return dict(_element(key, value) for key, value in _dict(tags).items())
+    return dict(_element(key, value, levels) for key, value in _dict(tags).items())
 
 
-def _element(key: str, value: object) -> tuple[str, Mapping[str, Any]]:
-    if isinstance(value, list):
-        return _tag(key), {"vr": "SQ", "Value": [_elements(item) for item in value]}
-    text = value if isinstance(value, str) else ""
+def _element(key: str, value: object, levels: int) -> tuple[str, Mapping[str, Any]]:
+    if isinstance(value, list) and levels > 1:
+        return _tag(key), {"vr": "SQ", "Value": [_elements(item, levels - 1) for item in value]}
+    if not isinstance(value, str | None):
+        return _tag(key), marked(_vr(_tag(key)), "too_deep" if isinstance(value, list) else "malformed")
+    text = value or ""
     return _shared_element(key, text) if len(text) <= _MAX_SHARED else _text_element(key, text)
 
 
@@ -171,11 +174,5 @@ def _tag(key: str) -> str:
     return key.replace(",", "").upper()
 
 
-@functools.lru_cache(maxsize=4096)
 def _vr(tag: str) -> str:
-    from pydicom.datadict import dictionary_VR  # slow to import, and only reading studies asks for it
-
-    try:
-        return dictionary_VR(int(tag, 16)).split(" ", maxsplit=1)[0]
-    except (KeyError, ValueError):
-        return "UN"
+    return vr_of(tag) or "UN"

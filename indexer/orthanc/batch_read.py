@@ -6,6 +6,7 @@ time it does so once for all of them.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from indexer.orthanc.client import Client
     from indexer.orthanc.snapshot import InstancesBySeries
 
+_COUNT: Final = re.compile(r"[0-9]{1,12}")
 _NUMBER_OF_STUDY_RELATED_INSTANCES: Final = "0020,1208"
 
 
@@ -52,7 +54,7 @@ def _instances(opened: Answer) -> int | None:
     """How many instances the study had at first; None if Orthanc did not count them."""
     requested = opened.json.get("RequestedTags")
     count = requested.get(_NUMBER_OF_STUDY_RELATED_INSTANCES) if isinstance(requested, dict) else None
-    return int(count) if isinstance(count, str) and count.isdecimal() else None
+    return int(count) if isinstance(count, str) and _COUNT.fullmatch(count) else None
 
 
 def _pages(counts: Mapping[StudyLocation, int], page_size: int) -> Iterator[list[StudyLocation]]:

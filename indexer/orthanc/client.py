@@ -27,6 +27,8 @@ _PROBE_EVERY_S: Final = 300.0
 _ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{8}){4}")
 # How the plugin tells where its pages are, relative to Orthanc's own: "../dicom-web/app/client/index.html".
 _ROOT_URI: Final = re.compile(r"\.\.((?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+)/app/client/index\.html")
+_MAX_JSON_LEVELS: Final = 500
+_OFFSET: Final = re.compile(r"[1-9][0-9]{0,14}")
 # Orthanc maps 1,000 ids up to their studies in 1.3 s on PostgreSQL: fewer at a time keep it free for others.
 _CHUNK: Final = 200
 
@@ -187,10 +189,10 @@ class Client:
         response = self._get(path, accept_statuses=(404,))
         return None if response.status == 404 else response.body.decode("ascii", "replace")
 
-    def file_head(self, orthanc_id: str, pixel_data_offset: str | None) -> bytes:
+    def file_head(self, orthanc_id: str, pixel_data_offset: object) -> bytes:
         """What stands before the pixel data of an instance's file; 1.10 sends the whole file, whatever is asked for."""
         path = f"/instances/{self._checked(orthanc_id)}"
-        if pixel_data_offset is None or not pixel_data_offset.isdecimal():
+        if not (isinstance(pixel_data_offset, str) and _OFFSET.fullmatch(pixel_data_offset)):
             return self._get(f"{path}/file").body
         length = int(pixel_data_offset)
         headers = {"Range": f"bytes=0-{length - 1}"}
@@ -262,7 +264,7 @@ class Client:
             if error.status not in (404, 405):
                 raise
             raise Refused(error.message, peer=error.peer, status=error.status, hint=_BULK_UNKNOWN) from None
-        return response.json()
+        return response.json(max_levels=_MAX_JSON_LEVELS)
 
 
 def _any_of(uids: Sequence[str]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from indexer.model import Attributes
 from indexer.sampling import slim
 from indexer.sampling.character_set import CharacterSet, terms_of
+from indexer.sampling.legible import MAX_LEVELS, marked
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -63,20 +64,24 @@ def parse(head: bytes, tags: Collection[str]) -> Attributes | None:
     return Attributes(slim(elements))
 
 
-def _elements(dataset: Dataset, character_set: CharacterSet) -> dict[str, dict[str, Any]]:
+def _elements(dataset: Dataset, character_set: CharacterSet, levels: int = MAX_LEVELS) -> dict[str, dict[str, Any]]:
     elements = {}
     for tag in dataset.keys():  # noqa: SIM118 - iterating over the dataset itself converts each value
-        element = _element(dataset, dataset.get_item(tag), character_set)
+        element = _element(dataset, dataset.get_item(tag), character_set, levels)
         if element is not None:
             elements[f"{tag:08X}"] = element
     return elements
 
 
-def _element(dataset: Dataset, raw: RawDataElement | DataElement, character_set: CharacterSet) -> dict[str, Any] | None:
+def _element(
+    dataset: Dataset, raw: RawDataElement | DataElement, character_set: CharacterSet, levels: int
+) -> dict[str, Any] | None:
     vr = _vr(raw)
+    if vr == "SQ" and levels <= 1:
+        return marked(vr, "too_deep")
     if vr == "SQ":
         items = dataset[raw.tag].value or ()
-        return {"vr": vr, "Value": [_elements(item, _character_set(item, character_set)) for item in items]}
+        return {"vr": vr, "Value": [_elements(item, _character_set(item, character_set), levels - 1) for item in items]}
     if vr not in _ENCODED and vr not in _PLAIN:
         return None
     if not raw.value:

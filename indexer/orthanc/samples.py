@@ -195,7 +195,7 @@ def _dataset(answer: Answer, study: Study, series: Series) -> dict[str, Any] | N
         return None
     if _INSTITUTION_NAME in elements and _INSTITUTION_NAME in of_study and study.number_of_instances > 1:
         return None
-    dataset = {tag: element for tag, element in elements.items() if "Value" in element}
+    dataset = {tag: element for tag, element in elements.items() if "Value" in element or "undecoded" in element}
     if _TIMEZONE_OFFSET in of_study:
         dataset[_TIMEZONE_OFFSET] = of_series.get(_TIMEZONE_OFFSET, {})
     return dataset

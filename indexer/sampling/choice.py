@@ -10,6 +10,7 @@ import orjson
 
 from indexer.model import is_uid_like
 from indexer.model.objects import is_image
+from indexer.sampling.legible import legible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,17 +60,19 @@ def speakers(series: Series, cap: int) -> Speakers:
 
 
 def slim(dataset: Mapping[str, Any]) -> dict[str, Any]:
-    """A dataset without what is bulky or cannot be told apart: pixel data, bulk data, private attributes."""
-    return {tag: element for tag, element in dataset.items() if _is_kept(tag, element)}
+    """A dataset without what is bulky or cannot be told apart: pixel data, bulk data, private attributes.
 
-
-def _is_kept(tag: str, element: object) -> bool:
-    is_private = len(tag) != 8 or tag[3] in "13579bdfBDF"
-    is_bulk = not isinstance(element, dict) or "InlineBinary" in element or "BulkDataURI" in element
-    if is_private or is_bulk or tag.startswith(_PIXELS):
-        return False
+    What is left and cannot be read is marked (`indexer.sampling.legible`).
+    """
+    elements = {tag: legible(tag, element) for tag, element in dataset.items() if _is_public(tag, element)}
     # Contours, frames and long reports: what is mapped is far smaller, and hundreds of series are held at once.
-    return len(orjson.dumps(element)) <= _MAX_ELEMENT_BYTES
+    return {tag: element for tag, element in elements.items() if len(orjson.dumps(element)) <= _MAX_ELEMENT_BYTES}
+
+
+def _is_public(tag: str, element: object) -> bool:
+    is_private = len(tag) != 8 or tag[3] in "13579bdfBDF"
+    is_bulk = isinstance(element, dict) and ("InlineBinary" in element or "BulkDataURI" in element)
+    return not (is_private or is_bulk or tag.startswith(_PIXELS)) and isinstance(element, dict)
 
 
 def _first(count: int, instances: Sequence[Instance]) -> tuple[Instance, ...]:

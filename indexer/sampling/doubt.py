@@ -11,12 +11,14 @@ _TEXTS: Final = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 
 
 def is_doubtful(dataset: Attributes) -> bool:
-    """Whether texts of this dataset may not be those of the file."""
-    return is_misread(_terms(dataset))
+    """Whether texts of this dataset may not be those of the file, or some of it cannot be read."""
+    return bool(dataset.undecoded) or is_misread(_terms(dataset))
 
 
 def without_texts(dataset: Attributes) -> Attributes:
-    """A doubtful dataset whose file cannot be read: its texts are marked as undecoded."""
+    """A doubtful dataset whose file cannot be read: texts that may have lost characters are marked as undecoded."""
+    if not is_misread(_terms(dataset)):
+        return dataset
     return Attributes({tag: _undecoded(element) for tag, element in dataset.json.items()})
 
 

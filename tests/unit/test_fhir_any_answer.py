@@ -93,7 +93,7 @@ CALLS: dict[str, tuple[bytes, Callable[[FhirServer], object]]] = {
 }
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(draw=st.data())
 @pytest.mark.parametrize("call", CALLS)
 def test_any_json_at_any_place(call: str, draw: st.DataObject) -> None:
@@ -103,7 +103,7 @@ def test_any_json_at_any_place(call: str, draw: st.DataObject) -> None:
         ask(server)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(body=st.binary(max_size=60) | ANY.map(lambda value: json.dumps(value).encode()))
 @pytest.mark.parametrize("call", CALLS)
 def test_any_bytes(call: str, body: bytes) -> None:
@@ -112,7 +112,7 @@ def test_any_bytes(call: str, body: bytes) -> None:
         CALLS[call][1](server)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(draw=st.data(), status=st.integers(300, 999))
 def test_any_refusal(draw: st.DataObject, status: int) -> None:
     body = spoil(json.dumps(OUTCOME).encode(), draw)

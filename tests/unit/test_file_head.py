@@ -65,7 +65,7 @@ def test_what_cannot_be_decoded_is_marked() -> None:
     )
 
     assert head is not None
-    assert head.undecoded == {tag_of("PatientName")}
+    assert head.undecoded == {tag_of("PatientName"): "charset_unknown"}
     assert (head.text("PatientName"), head.text("PatientID")) == (None, "1")
 
 

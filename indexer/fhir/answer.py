@@ -115,7 +115,7 @@ def _entry(response: Response, entry: dict[str, Any]) -> EntryAnswer:
     result = EntryResult(
         status=int(status[0]),
         version_id=_version_id(answer, content),
-        fhir_id=_fhir_id(answer),
+        fhir_id=_fhir_id(answer, content),
         outcome=outcome or None,
         retry_after_s=_retry_after_s(response),
     )
@@ -127,10 +127,11 @@ def _version_id(answer: dict[str, Any], content: dict[str, Any]) -> str | None:
     return match[1] if match else fetched(content).version_id
 
 
-def _fhir_id(answer: dict[str, Any]) -> str | None:
-    """Id in the ``location`` of what was written."""
+def _fhir_id(answer: dict[str, Any], content: dict[str, Any]) -> str | None:
+    """Id of what was written: in its ``location``, otherwise in the resource that came back."""
     location = _LOCATION.search(text_of(answer.get("location")))
-    return location[1] if location else None
+    fhir_id = location[1] if location else content.get("id")
+    return fhir_id if isinstance(fhir_id, str) else None
 
 
 def _retry_after_s(response: Response) -> float | None:

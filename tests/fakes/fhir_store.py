@@ -28,6 +28,8 @@ class Habits:
         A reference to a Patient or an Endpoint that does not exist is refused.
     refused
         Status by ``Type/id`` of what is refused.
+    stores_elsewhere
+        Id by ``Type/id``: what is written there is stored under that id, and the answer says so.
     refuses_whole
         A refused resource spoils its whole Bundle with 400, batches too.
     transaction_limit
@@ -46,6 +48,7 @@ class Habits:
     stale_status: int = 412
     checks_references: bool = True
     refused: dict[str, int] = field(default_factory=dict)
+    stores_elsewhere: dict[str, str] = field(default_factory=dict)
     refuses_whole: bool = False
     transaction_limit: int | None = None
     max_bytes: int | None = None
@@ -192,8 +195,11 @@ class Store:
             return {"resource": resource, "response": {"status": "200 OK", "etag": etag, "location": request["url"]}}
         if request["method"] != "PUT":
             raise HttpError(405, "only GET, POST and PUT", "not-supported")
-        status, version = self.update(request["url"], entry["resource"], request.get("ifMatch"))
-        location = f"{request['url']}/_history/{version}"
+        reference, resource = request["url"], entry["resource"]
+        if (other := self.habits.stores_elsewhere.get(reference)) is not None:
+            reference, resource = f"{resource['resourceType']}/{other}", {**resource, "id": other}
+        status, version = self.update(reference, resource, request.get("ifMatch"))
+        location = f"{reference}/_history/{version}"
         return {"response": {"status": f"{status} Done", "location": location, "etag": f'W/"{version}"'}}
 
     def _fits(self, resource: Json, name: str, value: str) -> bool:

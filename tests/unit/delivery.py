@@ -6,7 +6,7 @@ from typing import Any
 from indexer.bundle import Entry, Limits, Sizer, TypePolicy
 from indexer.errors import Conflict, Unavailable
 from indexer.model import ResourceKey
-from indexer.sync.drain import send
+from indexer.sync.drain.answers import Answers
 from indexer.sync.drain.send import BundleSender
 from tests.fakes.memory import MemoryTarget
 from tests.resources import put_entry
@@ -54,7 +54,7 @@ def key(reference: str) -> ResourceKey:
     return ResourceKey(*reference.split("/"))
 
 
-def missing(entries: list[Entry], answers: send.Answers) -> set[str]:
+def missing(entries: list[Entry], answers: Answers) -> set[str]:
     """What was to be delivered and did not land."""
     landed = {key.reference for key, answer in answers.items() if answer.is_accepted}
     return {entry.reference for entry in entries} - landed

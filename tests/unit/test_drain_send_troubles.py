@@ -12,6 +12,7 @@ from indexer.errors import (
     TargetReplaced,
 )
 from indexer.model import EntryResult
+from indexer.strategies import imaging_study_id
 from indexer.sync.drain import send
 from tests.fakes.memory import MemoryTarget
 from tests.unit.delivery import (
@@ -27,6 +28,7 @@ from tests.unit.delivery import (
     sender,
     undelivered,
 )
+from tests.unit.world import World, many
 
 
 def test_a_server_that_fails_for_a_moment_gets_the_same_bundle_again(target: MemoryTarget) -> None:
@@ -143,3 +145,25 @@ def test_a_refusal_of_the_server_that_we_know_is_a_refusal(target: MemoryTarget)
     target.put({"resourceType": "Endpoint", "id": "e"})
     answers = sender(target, sentinel=("Endpoint/e",)).deliver([imaging(1)])
     assert answers[key("ImagingStudy/s1")].is_final
+
+
+@pytest.mark.parametrize("wanted", ["auto", "batch"])
+def test_what_the_server_stores_under_another_id_is_not_published(target: MemoryTarget, wanted: str) -> None:
+    target.habits.stores_elsewhere["ImagingStudy/s1"] = "elsewhere"
+    entries = pairs(3)
+    answers = sender(target, wanted=wanted).deliver(entries)
+    assert missing(entries, answers) == {"ImagingStudy/s1"}
+    answer = answers[key("ImagingStudy/s1")]
+    assert (answer.entry_status, answer.cause) == (EntryStatus.RETRY, "protocol_violation")
+
+
+def test_a_study_that_the_server_stores_under_another_id_waits(world: World) -> None:
+    world.target.habits.stores_elsewhere[f"ImagingStudy/{imaging_study_id('1.2.2')}"] = "elsewhere"
+    world.publish(*many(3))
+    assert (world.cause("1.2.2"), world.ledger.published(["1.2.2"])) == ("protocol_violation", {})
+    assert world.dirty_uids(["1.2.1", "1.2.3"]) == []
+    world.target.habits.stores_elsewhere.clear()
+    world.target.delete("ImagingStudy/elsewhere")
+    world.clock.pass_by(3600)
+    world.drain()
+    assert world.verify().is_equal

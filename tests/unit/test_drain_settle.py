@@ -9,8 +9,8 @@ from indexer.bundle import EntryStatus
 from indexer.model import Deferred, Patient, Quarantined, ResourceKey, Settled
 from indexer.plan import MappedStudy, PatientPolicy, TargetState, WritePlan, plan_writes
 from indexer.strategies import patient_id
+from indexer.sync.drain.answers import Answer
 from indexer.sync.drain.publish import MANY_NAMES, warn_of_names
-from indexer.sync.drain.send import Answer
 from indexer.sync.drain.settle import Outcome
 from tests.resources import put_strategy
 from tests.unit.mapped_studies import KEY, known, mapped, patient

@@ -33,6 +33,20 @@ def test_version(entry: dict[str, Any], version_id: str | None) -> None:
     assert (found.result.status, found.result.version_id) == (200, version_id)
 
 
+@pytest.mark.parametrize(
+    ("entry", "fhir_id"),
+    [
+        ({"response": {"status": "200", "location": "http://h/Patient/a/_history/3"}}, "a"),
+        ({"response": {"status": "200"}, "resource": {"resourceType": "Patient", "id": "b"}}, "b"),
+        ({"response": {"status": "200"}, "resource": {"resourceType": "Patient", "id": 5}}, None),
+        ({"response": {"status": "200", "location": "elsewhere"}}, None),
+    ],
+)
+def test_id_of_what_was_written(entry: dict[str, Any], fhir_id: str | None) -> None:
+    (answer,) = answers.entries(response(entry), 1)
+    assert answer.result.fhir_id == fhir_id
+
+
 def test_outcome_in_place_of_the_resource() -> None:
     outcome = {"resourceType": "OperationOutcome", "issue": []}
     (found,) = answers.entries(response({"response": {"status": "422 No"}, "resource": outcome}), 1)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from indexer.merge import Conflict
-from indexer.sync.drain.send import is_alike
+from indexer.sync.drain.answers import is_alike
 from tests.fakes.memory import study
 from tests.unit.world import World
 

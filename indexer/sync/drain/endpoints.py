@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from indexer.health import ServerHealth
     from indexer.ledger import Ledger
     from indexer.plan import Action
-    from indexer.sync.drain.send import Answer
+    from indexer.sync.drain.answers import Answer
     from indexer.sync.drain.write import ResourceWriter
     from indexer.sync.protocols import FhirTarget
 

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
     from indexer.model import Settlement
     from indexer.plan import MappedStudy, TargetState, WritePlan
+    from indexer.sync.drain.answers import Answers
     from indexer.sync.drain.endpoints import TargetSetup
     from indexer.sync.drain.resolve import Resolved, Resolver
-    from indexer.sync.drain.send import Answers, BundleSender
+    from indexer.sync.drain.send import BundleSender
     from indexer.sync.drain.write import ResourceWriter
 
 _log = logging.getLogger(__name__)

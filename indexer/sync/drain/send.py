@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from indexer import bundle
 from indexer.bundle import BundleType, EntryStatus
-from indexer.equality import is_equal
 from indexer.errors import (
     AccessDenied,
     AnswerLost,
     Conflict,
-    PeerError,
     ProtocolViolation,
     Refused,
     TargetReplaced,
@@ -22,14 +20,15 @@ from indexer.errors import (
 )
 from indexer.halving import by_halves
 from indexer.log import Event
-from indexer.model import Fetched, ResourceKey, literal_references
+from indexer.model import Fetched, literal_references
+from indexer.sync.drain.answers import CONFLICT, FAILED, STALE, Answer, arrived, blamed, judged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from indexer.bundle import Entry, Sizer, TypePolicy
     from indexer.health import ServerHealth
-    from indexer.model import EntryResult
+    from indexer.sync.drain.answers import Answers, Read
     from indexer.sync.protocols import FhirTarget
 
 _log = logging.getLogger(__name__)
@@ -39,49 +38,6 @@ CONFLICTS = 8
 
 FAILURES = 3
 """How often a server may answer a Bundle with 500 before one of its entries is taken to be the cause."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What became of one entry.
-
-    Attributes
-    ----------
-    cause
-        Short word for `status` and `quarantine`, empty if the entry was accepted.
-    text
-        What the server said, without patient data.
-    hint
-        What to do, empty if only `text` says so.
-    fhir_id
-        Id on the server, if the entry was accepted.
-    is_shared
-        Whether the resource contains what others wrote.
-    """
-
-    entry_status: EntryStatus
-    cause: str = ""
-    text: str = ""
-    hint: str = ""
-    fhir_id: str | None = None
-    version_id: str | None = None
-    retry_after_s: float | None = None
-    is_shared: bool = False
-
-    @property
-    def is_accepted(self) -> bool:
-        return self.entry_status is EntryStatus.ACCEPTED
-
-    @property
-    def is_final(self) -> bool:
-        """Whether it is no use to send the same again."""
-        return self.entry_status in (EntryStatus.REFUSED, EntryStatus.TOO_LARGE)
-
-
-Answers = dict[ResourceKey, Answer]
-
-Read = Fetched | PeerError | None
-"""A resource, None if there is none, or why the server does not show it."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -137,7 +93,7 @@ class BundleSender:
             return self._post(entries, BundleType.TRANSACTION)
         except Refused as error:
             self._check_sentinel()
-            answers = self._waves(entries, 1 if error.status == _FAILED else FAILURES)
+            answers = self._waves(entries, 1 if error.status == FAILED else FAILURES)
             if all(answer.is_accepted for answer in answers.values()):
                 self.types = self.types.only_batch_took(len(entries))
             return answers
@@ -181,7 +137,7 @@ class BundleSender:
             self._check_sentinel()
             if len(entries) == 1:
                 self.health.succeeded("send")  # the server works; the entry is to blame
-                return {entries[0].key: _refused(error, entries[0])}
+                return {entries[0].key: blamed(error, entries[0])}
             first, second = bundle.halves(entries)
             return self._batch(first, 1) | self._batch(second, 1)
 
@@ -204,7 +160,7 @@ class BundleSender:
                 conflicts += 1
                 if conflicts > CONFLICTS:
                     self.health.succeeded("send")
-                    return answers | dict.fromkeys((entry.key for entry in left), _CONFLICT)
+                    return answers | dict.fromkeys((entry.key for entry in left), CONFLICT)
                 self.health.wait("send", error)
             except AnswerLost as error:
                 self.sizer = self.sizer.timed_out(sum(entry.size for entry in left))
@@ -212,7 +168,7 @@ class BundleSender:
                 answers |= self._arrived(left)
                 left = [entry for entry in left if entry.key not in answers]
             except (Unavailable, AccessDenied, ProtocolViolation) as error:
-                failures -= error.status == _FAILED
+                failures -= error.status == FAILED
                 if failures < 1:
                     raise Refused(error.message, peer=error.peer, status=error.status) from None
                 self.health.wait("send", error)
@@ -230,7 +186,7 @@ class BundleSender:
         self.sizer = self.sizer.succeeded(packed.size, elapsed_s)
         facts = {"event": Event.BUNDLE_SENT, "entries": packed.count, "bytes": packed.size}
         _log.info("bundle sent", extra={**facts, "duration_ms": round(1000 * elapsed_s)})
-        return {entry.key: _answer(result, entry) for entry, result in zip(packed.entries, results, strict=True)}
+        return {entry.key: judged(result, entry) for entry, result in zip(packed.entries, results, strict=True)}
 
     def _halved(self, entries: Sequence[Entry], bundle_type: BundleType, error: TooLarge) -> Answers:
         self.sizer = self.sizer.too_large(sum(entry.size for entry in entries))
@@ -246,7 +202,7 @@ class BundleSender:
         """
         named = [entry for entry in entries if entry.fhir_id is not None]
         current = self.read([entry.reference for entry in named])
-        answers = {entry.key: _arrived(entry, present) for entry, present in zip(named, current, strict=True)}
+        answers = {entry.key: arrived(entry, present) for entry, present in zip(named, current, strict=True)}
         return {key: answer for key, answer in answers.items() if answer is not None}
 
     def _stale(self, entries: Sequence[Entry]) -> Answers:
@@ -254,7 +210,7 @@ class BundleSender:
         versioned = [entry for entry in entries if entry.if_match is not None]
         current = self.read([entry.reference for entry in versioned])
         return {
-            entry.key: _STALE
+            entry.key: STALE
             for entry, present in zip(versioned, current, strict=True)
             if not isinstance(present, Fetched) or present.version_id != entry.if_match
         }
@@ -262,51 +218,3 @@ class BundleSender:
     def _check_sentinel(self) -> None:
         if None in self.read(self.sentinel):
             raise TargetReplaced("the FHIR server no longer holds what it confirmed", peer="fhir")
-
-
-_FAILED = 500
-
-_CONFLICT = Answer(entry_status=EntryStatus.RETRY, cause="conflict")
-
-_STALE = Answer(entry_status=EntryStatus.CONFLICT, cause="conflict")
-
-
-def _answer(result: EntryResult, entry: Entry) -> Answer:
-    verdict = bundle.judge(result)
-    if verdict.entry_status is EntryStatus.ACCEPTED:
-        fhir_id = entry.fhir_id or result.fhir_id
-        return Answer(entry_status=verdict.entry_status, fhir_id=fhir_id, version_id=result.version_id)
-    return Answer(
-        entry_status=verdict.entry_status,
-        cause=verdict.cause or str(verdict.entry_status),
-        text=f"status {result.status}: {bundle.strip(result.outcome, entry.sent)}",
-        retry_after_s=verdict.retry_after_s,
-    )
-
-
-def _refused(error: Refused, entry: Entry) -> Answer:
-    text = f"status {error.status}: {bundle.strip(error.outcome, entry.sent)}"
-    if error.status == _FAILED:
-        return Answer(entry_status=EntryStatus.RETRY, cause="server_error", text=text)
-    return Answer(entry_status=EntryStatus.REFUSED, cause="invalid", text=text)
-
-
-def _arrived(entry: Entry, present: Read) -> Answer | None:
-    """The answer to an entry whose answer was lost, judged by the current version; None if it did not arrive.
-
-    Others may have written since, even what is not compared here, so the version counts as shared. A version that is
-    neither the former one nor ours must be merged.
-    """
-    if not isinstance(present, Fetched) or (entry.if_match is not None and present.version_id == entry.if_match):
-        return None
-    if is_alike(entry.resource, present.resource):
-        return Answer(
-            entry_status=EntryStatus.ACCEPTED, fhir_id=entry.fhir_id, version_id=present.version_id, is_shared=True
-        )
-    return _STALE
-
-
-def is_alike(sent: dict[str, Any], present: dict[str, Any]) -> bool:
-    """Whether the server holds a resource as it was sent; it adds to ``meta`` and may generate the narrative."""
-    names = (sent.keys() | present.keys()) - {"meta", "text"}
-    return all(is_equal(sent.get(name), present.get(name), name) for name in names)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from indexer.model import Patient, Settlement
     from indexer.plan import MappedStudy, WritePlan
-    from indexer.sync.drain.send import Answer, Answers
+    from indexer.sync.drain.answers import Answer, Answers
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from indexer.errors import PeerError, StudyInvalid
 from indexer.merge import Conflict, Merged
 from indexer.model import Written
 from indexer.plan import Verb
-from indexer.sync.drain.send import Answer, BundleSender, is_alike
+from indexer.sync.drain.answers import Answer, is_alike
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from indexer.model import ResourceKey
     from indexer.model.choices import Ownership
     from indexer.plan import Action, Strategy, WritePlan
-    from indexer.sync.drain.send import Answers, Read
+    from indexer.sync.drain.answers import Answers, Read
+    from indexer.sync.drain.send import BundleSender
 
 ROUNDS = 4
 """How often a resource is read and merged again because somebody else wrote it meanwhile."""

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from indexer import bundle
 from indexer.bundle import EntryStatus
 from indexer.equality import is_equal
-from indexer.errors import PeerError
-from indexer.model import Fetched, ResourceKey
+from indexer.errors import AccessDenied, Conflict, PeerError, ProtocolViolation, Refused
+from indexer.model import EntryResult, Fetched, ResourceKey
 
 if TYPE_CHECKING:
     from indexer.bundle import Entry
-    from indexer.errors import Refused
-    from indexer.model import EntryResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +60,15 @@ Read = Fetched | PeerError | None
 FAILED = 500
 """The status of a server that stumbled over a request."""
 
-CONFLICT = Answer(entry_status=EntryStatus.RETRY, cause="conflict")
+TOO_LARGE = Answer(entry_status=EntryStatus.TOO_LARGE, cause="too_large")
+
+_SERVER_ERROR = Answer(entry_status=EntryStatus.RETRY, cause="server_error")
+
+_BLAMED = {
+    Conflict: Answer(entry_status=EntryStatus.RETRY, cause="conflict"),
+    AccessDenied: Answer(entry_status=EntryStatus.RETRY, cause="denied"),
+    ProtocolViolation: Answer(entry_status=EntryStatus.RETRY, cause="protocol_violation"),
+}
 
 STALE = Answer(entry_status=EntryStatus.CONFLICT, cause="conflict")
 
@@ -88,12 +94,13 @@ def judged(result: EntryResult, entry: Entry) -> Answer:
     )
 
 
-def blamed(error: Refused, entry: Entry) -> Answer:
-    """The answer to an entry that was refused when it was alone in its Bundle."""
-    text = f"status {error.status}: {bundle.strip(error.outcome, entry.sent)}"
-    if error.status == FAILED:
-        return Answer(entry_status=EntryStatus.RETRY, cause="server_error", text=text)
-    return Answer(entry_status=EntryStatus.REFUSED, cause="invalid", text=text)
+def blamed(error: PeerError, entry: Entry) -> Answer:
+    """The answer to an entry that the server failed on when it was alone in its Bundle."""
+    text = f"status {error.status}: {bundle.strip(error.outcome, entry.sent)}" if error.status else error.message
+    if isinstance(error, Refused):
+        cause = bundle.judge(EntryResult(status=error.status or 0)).cause
+        return Answer(entry_status=EntryStatus.REFUSED, cause=cause or "refused", text=text)
+    return replace(_BLAMED.get(type(error), _SERVER_ERROR), text=text)
 
 
 def arrived(entry: Entry, present: Read) -> Answer | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from indexer import bundle
@@ -12,6 +12,7 @@ from indexer.errors import (
     AccessDenied,
     AnswerLost,
     Conflict,
+    PeerError,
     ProtocolViolation,
     Refused,
     TargetReplaced,
@@ -21,23 +22,23 @@ from indexer.errors import (
 from indexer.halving import by_halves
 from indexer.log import Event
 from indexer.model import Fetched, literal_references
-from indexer.sync.drain.answers import CONFLICT, FAILED, STALE, Answer, arrived, blamed, judged
+from indexer.sync.drain.answers import FAILED, STALE, TOO_LARGE, arrived, blamed, judged
+from indexer.sync.drain.rewrite import rewrite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from indexer.bundle import Entry, Sizer, TypePolicy
     from indexer.health import ServerHealth
-    from indexer.sync.drain.answers import Answers, Read
+    from indexer.sync.drain.answers import Answer, Answers, Read
     from indexer.sync.protocols import FhirTarget
 
 _log = logging.getLogger(__name__)
 
-CONFLICTS = 8
-"""Conflicts of a whole Bundle in a row after which its entries are deferred."""
-
 FAILURES = 3
-"""How often a server may answer a Bundle with 500 before one of its entries is taken to be the cause."""
+"""How often the server may fail on a Bundle before the Bundle is suspected to be the cause."""
+
+_TROUBLES = (Refused, TooLarge, Conflict, Unavailable, AccessDenied, ProtocolViolation)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,21 +81,24 @@ class BundleSender:
             If the server refuses entries and does not hold what it confirmed before.
         """
         answers = self._answers(entries) if entries else {}
-        refused = [entry for entry in entries if answers[entry.key].entry_status is EntryStatus.REFUSED]
-        if refused:
-            self._check_sentinel()
+        while final := [entry for entry in entries if answers[entry.key].is_final]:
+            if self._is_well():
+                break
+            answers |= self._answers(final)
         # Some servers refuse an outdated version with 400, and the whole transaction with it.
-        return answers | self._stale(refused)
+        return answers | self._stale(
+            [entry for entry in final if answers[entry.key].entry_status is EntryStatus.REFUSED]
+        )
 
     def _answers(self, entries: Sequence[Entry]) -> Answers:
         if len(entries) < 2 or self.types.choose(len(entries)) is BundleType.BATCH:
             return self._waves(entries)
         try:
             return self._post(entries, BundleType.TRANSACTION)
-        except Refused as error:
-            self._check_sentinel()
-            answers = self._waves(entries, 1 if error.status == FAILED else FAILURES)
-            if all(answer.is_accepted for answer in answers.values()):
+        except _TROUBLES as error:
+            answers = self._waves(entries, FAILURES if isinstance(error, Refused) else 1)
+            is_too_much = isinstance(error, Refused) or error.status == FAILED
+            if is_too_much and all(answer.is_accepted for answer in answers.values()):
                 self.types = self.types.only_batch_took(len(entries))
             return answers
 
@@ -106,14 +110,14 @@ class BundleSender:
 
         return by_halves(fetch, references, error=(Refused, TooLarge), alone=lambda _, error: error)
 
-    def _waves(self, entries: Sequence[Entry], failures: int = FAILURES) -> Answers:
+    def _waves(self, entries: Sequence[Entry], tries: int = FAILURES) -> Answers:
         """Batches one after the other: what others refer to first, and a study only if its Patient was accepted."""
         answers: Answers = {}
         failed: dict[str, Answer] = {}
         given: dict[str, str] = {}
         for wave in bundle.waves(entries):
             held_back = {entry.key: failed[key] for entry in wave if (key := entry.patient_key or "") in failed}
-            sent = self._batch([entry.referring(given) for entry in wave if entry.key not in held_back], failures)
+            sent = self._batch([entry.referring(given) for entry in wave if entry.key not in held_back], tries)
             answers |= held_back | sent
             given |= literal_references(
                 (entry.key, answers[entry.key].fhir_id) for entry in wave if entry.fhir_id is None
@@ -125,73 +129,74 @@ class BundleSender:
             }
         return answers
 
-    def _batch(self, entries: Sequence[Entry], failures: int) -> Answers:
-        """One batch; if it is refused as a whole, in halves, until the entry that causes it is alone."""
+    def _batch(self, entries: Sequence[Entry], tries: int) -> Answers:
+        """One batch; if it is to blame for a failure, in halves, until the entry that causes it is alone."""
         if not entries:
             return {}
         try:
-            return self._post(entries, BundleType.BATCH, failures)
-        except Refused as error:
+            return self._post(entries, BundleType.BATCH, tries)
+        except _TROUBLES as error:
             facts = {"event": Event.BUNDLE_REFUSED, "entries": len(entries), "status": error.status}
             _log.warning("bundle refused", extra=facts)
-            self._check_sentinel()
             if len(entries) == 1:
-                self.health.succeeded("send")  # the server works; the entry is to blame
                 return {entries[0].key: blamed(error, entries[0])}
             first, second = bundle.halves(entries)
             return self._batch(first, 1) | self._batch(second, 1)
 
-    def _post(self, entries: Sequence[Entry], bundle_type: BundleType, failures: int = FAILURES) -> Answers:
-        """Post until the server answers; raises `Refused` if it refuses the Bundle or fails on it `failures` times."""
+    def _post(self, entries: Sequence[Entry], bundle_type: BundleType, tries: int = FAILURES) -> Answers:
+        """Post until the server answers; raises its error if the Bundle is to blame.
+
+        That is so if it refuses the Bundle, or failed on it `tries` times, and does what it did before.
+        """
         answers: Answers = {}
         left = list(entries)
-        conflicts = 0
         while left:
             try:
-                answers |= self._send(left, bundle_type)
-                left = []
-            except TooLarge as error:
-                return answers | self._halved(left, bundle_type, error)
-            except Conflict as error:
-                if stale := self._stale(left):
-                    answers |= stale
-                    left = [entry for entry in left if entry.key not in stale]
-                    continue
-                conflicts += 1
-                if conflicts > CONFLICTS:
-                    self.health.succeeded("send")
-                    return answers | dict.fromkeys((entry.key for entry in left), CONFLICT)
-                self.health.wait("send", error)
-            except AnswerLost as error:
-                self.sizer = self.sizer.timed_out(sum(entry.size for entry in left))
-                self.health.wait("send", error)
-                answers |= self._arrived(left)
-                left = [entry for entry in left if entry.key not in answers]
-            except (Unavailable, AccessDenied, ProtocolViolation) as error:
-                failures -= error.status == FAILED
-                if failures < 1:
-                    raise Refused(error.message, peer=error.peer, status=error.status) from None
-                self.health.wait("send", error)
-        self.health.succeeded("send")
+                return answers | self._send(left, bundle_type)
+            except _TROUBLES as error:
+                tries -= self._cost(error, tries)
+                known = self._stale(left) if isinstance(error, Conflict) else {}
+                if not known and tries > 0:
+                    self.health.wait("send", error)
+                elif not known and self._is_well():
+                    if isinstance(error, TooLarge):
+                        return answers | self._halved(left, bundle_type, error)
+                    raise
+                if isinstance(error, AnswerLost):
+                    known = self._arrived(left)
+                answers |= known
+                left = [entry for entry in left if entry.key not in known]
         return answers
+
+    def _cost(self, error: PeerError, tries: int) -> int:
+        """How many of the tries that are left an error uses up."""
+        if isinstance(error, (Refused, TooLarge)):
+            return tries
+        return int(error.status == FAILED or isinstance(error, Conflict) or bool(self.sentinel))
 
     def _send(self, entries: Sequence[Entry], bundle_type: BundleType) -> Answers:
         packed = bundle.build(entries, bundle_type)
         began = self.clock()
         try:
             results = self.target.send(packed.pieces, packed.count)
+        except AnswerLost:
+            self.sizer = self.sizer.timed_out(packed.size)
+            raise
         finally:
             elapsed_s = self.clock() - began
             self.busy_s += elapsed_s
         self.sizer = self.sizer.succeeded(packed.size, elapsed_s)
         facts = {"event": Event.BUNDLE_SENT, "entries": packed.count, "bytes": packed.size}
         _log.info("bundle sent", extra={**facts, "duration_ms": round(1000 * elapsed_s)})
-        return {entry.key: judged(result, entry) for entry, result in zip(packed.entries, results, strict=True)}
+        answers = {entry.key: judged(result, entry) for entry, result in zip(packed.entries, results, strict=True)}
+        if not all(answer.is_final for answer in answers.values()):
+            self.health.succeeded("send")
+        return answers
 
-    def _halved(self, entries: Sequence[Entry], bundle_type: BundleType, error: TooLarge) -> Answers:
+    def _halved(self, entries: Sequence[Entry], bundle_type: BundleType, error: PeerError) -> Answers:
         self.sizer = self.sizer.too_large(sum(entry.size for entry in entries))
         if len(entries) == 1:
-            return {entries[0].key: Answer(entry_status=EntryStatus.TOO_LARGE, cause="too_large", text=error.message)}
+            return {entries[0].key: replace(TOO_LARGE, text=error.message)}
         first, second = bundle.halves(entries)
         return self._post(first, bundle_type) | self._post(second, bundle_type)
 
@@ -215,6 +220,26 @@ class BundleSender:
             if not isinstance(present, Fetched) or present.version_id != entry.if_match
         }
 
-    def _check_sentinel(self) -> None:
-        if None in self.read(self.sentinel):
+    def _is_well(self) -> bool:
+        """Whether the server did what it did before, before and after it failed; if it does not now, after a wait."""
+        was_failing = self.health.is_failing("send")
+        fault = self._fault()
+        if fault is not None:
+            self.health.wait("send", fault)
+            return False
+        self.health.succeeded("send")
+        return not was_failing
+
+    def _fault(self) -> PeerError | None:
+        """Why the server does not do what it did before; None if it does, or nothing is known that it did.
+
+        Whoever refuses to take a resource as it is has an outage, whatever the answer says.
+        """
+        current = self.read(self.sentinel)
+        if None in current:
             raise TargetReplaced("the FHIR server no longer holds what it confirmed", peer="fhir")
+        fault = next((present for present in current if isinstance(present, PeerError)), None)
+        present = next((present for present in current if isinstance(present, Fetched)), None)
+        if fault is None and present is not None:
+            fault = rewrite(self.target, present)
+        return fault

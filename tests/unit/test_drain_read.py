@@ -156,6 +156,23 @@ def test_a_study_that_the_source_fails_on_is_tried_again_then_quarantined(world:
     assert quarantined(world, replace(task, attempts=schedule.ATTEMPTS - 1)).cause == "source_error"
 
 
+@pytest.mark.parametrize("method", ["read", "sample"])
+def test_malformed_answers_are_the_source_s_failure_if_another_study_gets_them_too(world: World, method: str) -> None:
+    world.store(study("1.2.3"), study("1.2.4"))
+    reader, (first, second) = world.reader, world.take()
+    reader.read(first)
+    world.source.script.always(method, ProtocolViolation("no list", peer="orthanc"))
+    with pytest.raises(ProtocolViolation):
+        reader.read(second)
+    world.source.script.always(method, None)
+    world.source.script.next(method, ProtocolViolation("no list", peer="orthanc"))
+    done = reader.read(second)
+    assert isinstance(done, Deferred)
+    assert (done.cause, done.counts) == ("source_error", True)
+    world.source.script.always(method, ProtocolViolation("no list", peer="orthanc"))
+    assert isinstance(reader.read(first), Deferred), "none but itself was read well"
+
+
 @pytest.mark.parametrize("error", [BROKEN, ProtocolViolation("a login page", peer="orthanc", status=200)])
 def test_a_source_that_fails_on_everything_is_an_outage(world: World, error: PeerError) -> None:
     """Else a proxy's login page would send the whole archive to quarantine."""

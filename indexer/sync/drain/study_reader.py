@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from indexer.errors import (
     AccessDenied,
     PeerError,
+    ProtocolViolation,
+    StudyError,
     StudyInvalid,
     StudyNotReady,
     StudyUnreadable,
@@ -87,6 +89,7 @@ class StudyReader:
 
     sources: Mapping[str, ConfiguredSource]
     tries: int | None = None
+    _read_well: dict[str, tuple[StudyLocation, ...]] = field(default_factory=dict, init=False, repr=False)
 
     def read_ahead(self, studies: Sequence[Sequence[StudyLocation]]) -> dict[StudyLocation, Study]:
         """What the sources could read of these studies in one request; `read` gets the others.
@@ -144,7 +147,10 @@ class StudyReader:
             if location is not None:
                 with suppress(StudyVanished):
                     study = ahead.get(location) or self._read(configured, location)
-                    return self._sampled(configured, study), configured
+                    study = self._sampled(configured, study, location)
+                    others = [other for other in self._read_well.get(name, ()) if other != location]
+                    self._read_well[name] = (location, *others[:1])
+                    return study, configured
         if any(location.source not in self.sources for location in locations):
             raise StudyNotReady(
                 "the source of this study is not configured",
@@ -171,36 +177,64 @@ class StudyReader:
         return locations[0] if locations else None
 
     def _read(self, configured: ConfiguredSource, location: StudyLocation) -> Study:
-        return self._asked(configured, configured.health, lambda: configured.source.read(location))
+        read = configured.source.read
+        return self._asked(configured, configured.health, lambda: read(location), self._another(location, read))
 
-    def _sampled(self, configured: ConfiguredSource, study: Study) -> Study:
+    def _sampled(self, configured: ConfiguredSource, study: Study, location: StudyLocation) -> Study:
         samples = configured.samples
         if samples is None or study.is_sampled:
             return study
-        return _with_samples(study, self._asked(configured, configured.samples_health, lambda: samples.sample(study)))
+        another = self._another(location, lambda other: samples.sample(configured.source.read(other)))
+        series = self._asked(configured, configured.samples_health, lambda: samples.sample(study), another)
+        return _with_samples(study, series)
 
-    def _asked(self, configured: ConfiguredSource, health: ServerHealth, ask: Callable[[], T]) -> T:
+    def _another(self, location: StudyLocation, ask: Callable[[StudyLocation], object]) -> Callable[[], object] | None:
+        """The same request for another study of the source that was read well; None if none was."""
+        others = [other for other in self._read_well.get(location.source, ()) if other != location]
+        return (lambda: ask(others[0])) if others else None
+
+    def _asked(
+        self,
+        configured: ConfiguredSource,
+        health: ServerHealth,
+        ask: Callable[[], T],
+        another: Callable[[], object] | None = None,
+    ) -> T:
         if self.tries is not None:
             return health.call("read", ask, tries=self.tries)
-        return health.call("read", lambda: _blaming(configured, ask), tries=1)
+        return health.call("read", lambda: _blaming(configured, ask, another), tries=1)
 
 
 def _with_samples(study: Study, series: tuple[Series, ...]) -> Study:
     return replace(study, series=series, is_sampled=True)
 
 
-def _blaming(configured: ConfiguredSource, ask: Callable[[], T]) -> T:
-    """What a source answers. If it fails, but still answers a ping, the study is to blame."""
+def _blaming(configured: ConfiguredSource, ask: Callable[[], T], another: Callable[[], object] | None) -> T:
+    """What a source answers. If it fails, but still answers a ping, the study is to blame.
+
+    Unless the answer is malformed, and that for a study which was read before is so as well.
+    """
     try:
         return ask()
     except PeerError as error:
         if isinstance(error, AccessDenied) or _is_outage(error):
+            raise
+        if isinstance(error, ProtocolViolation) and another is not None and _is_malformed(another):
             raise
         if _answers(configured.source):
             raise StudyUnreadable(error.message, cause="source_error", status=error.status) from None
         if isinstance(error, FAILURES):
             raise
         raise Unavailable(error.message, peer=error.peer, status=error.status, hint=error.hint) from None
+
+
+def _is_malformed(ask: Callable[[], object]) -> bool:
+    try:
+        with suppress(StudyError):
+            ask()
+    except PeerError as error:
+        return isinstance(error, ProtocolViolation)
+    return False
 
 
 def _answers(source: StudySource) -> bool:

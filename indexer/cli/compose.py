@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import hashlib
 import logging
 import sys
 import threading
@@ -16,10 +17,11 @@ from indexer import mapping
 from indexer.bundle import Limits, Sizer, TypePolicy
 from indexer.cli.servers import Servers, transport_to
 from indexer.dicomweb import DicomWebSamples
-from indexer.errors import ConfigError, ProtocolViolation
+from indexer.errors import ConfigError, PeerError, ProtocolViolation
 from indexer.health import ServerHealth
 from indexer.log import Event
 from indexer.mapping import Element, Release, Rules, Subject, sampled_keywords
+from indexer.model import TargetInfo
 from indexer.model.choices import PatientMode
 from indexer.plan import PatientPolicy
 from indexer.schedule import SettlingRule
@@ -263,6 +265,7 @@ class Site(Servers):
             clock=time.time,
         )
         fhir.call("connect", setup.make_ready)
+        self.ledger.note_setup(self._setup_digest(), time.time())
         return Drain(
             ledger=self.ledger,
             reader=self.reader,
@@ -271,6 +274,15 @@ class Site(Servers):
             on_replaced=lambda: fhir.call("connect", setup.begin_anew),
             site_key=self.ledger.site_key(),
         )
+
+    def _setup_digest(self) -> str:
+        """Changes with the configuration, secrets apart, and with the version of the FHIR server, if it states one."""
+        try:
+            version = self.target.info()
+        except PeerError:
+            version = TargetInfo(fhir_version=None)
+        config = self.config.model_dump_json()
+        return hashlib.sha256(f"{version.fhir_version} {version.software} {config}".encode()).hexdigest()
 
     def _record_health(self) -> None:
         """Let `status` see the health of the servers; the lock keeps an older state from being written last."""

@@ -11,6 +11,7 @@ from indexer.ledger import (
     installation,
     marks,
     report,
+    retries,
     targets,
     work,
 )
@@ -213,6 +214,8 @@ class Ledger:
     summary = _reads_target(report.summary)
     study = _reads_target(report.study_row)
     quarantine = _reads(report.quarantine_rows)
+    retries_due = _reads(retries.due)
+    note_setup = _writes(retries.note_setup)
     health = _reads(report.health)
     put_health = _writes(report.put_health)
 

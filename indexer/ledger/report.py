@@ -97,8 +97,12 @@ def _dirty_row(row: dict[str, Any]) -> DirtyRow:
 _DIRTY = {field.name for field in dataclasses.fields(DirtyRow)} - {"is_leased"}
 
 
+# Columns that only the ledger needs.
+_OWN = {"run_id", "retry_at"}
+
+
 def _quarantine_row(row: RowMapping, stands: tuple[StudyLocation, ...]) -> QuarantineRow:
-    return QuarantineRow(locations=stands, **{name: value for name, value in row.items() if name != "run_id"})
+    return QuarantineRow(locations=stands, **{name: value for name, value in row.items() if name not in _OWN})
 
 
 def put_health(transaction: Connection, states: Iterable[HealthState]) -> None:

@@ -175,7 +175,7 @@ written = Table(
     Column("pending", LargeBinary),
 )
 
-# Studies that could not be published as they were.
+# Studies that could not be published as they were. `retry_at` is when one that the FHIR server refused is tried again.
 quarantine = _table(
     "quarantine",
     Column("study_instance_uid", Text, primary_key=True),
@@ -184,6 +184,7 @@ quarantine = _table(
     Column("hint", Text, nullable=False),
     Column("since", Double, nullable=False),
     Column("run_id", Integer),
+    Column("retry_at", Double),
 )
 
 # Backfills; `instances` counts those of the run's studies that were settled as published.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Double, Table, Text, bindparam, case, delete, exists, func, or_, select, update
 
-from indexer.ledger import locations, targets
+from indexer.ledger import locations, retries, targets
 from indexer.ledger.database import chunks, put
 from indexer.ledger.schema import SOURCE_NOT_CONFIGURED, backfill, dirty, location, quarantine
 from indexer.ledger.schema import source as source_table
@@ -212,17 +212,19 @@ def _count_instances(transaction: Connection, ended: Sequence[Settlement], runs:
 def _quarantine(
     transaction: Connection, ended: Sequence[Settlement], runs: Mapping[str, int | None], now: float
 ) -> None:
+    aside = [settlement for settlement in ended if isinstance(settlement, Quarantined)]
+    times = retries.times(transaction, aside, now)
     rows = [
         {
-            "study_instance_uid": settlement.task.study_instance_uid,
+            "study_instance_uid": (uid := settlement.task.study_instance_uid),
             "cause": settlement.cause,
             "text": settlement.text.replace("\0", ""),  # a server's words; PostgreSQL holds no NUL
             "hint": settlement.hint,
-            "since": now,
-            "run_id": runs[settlement.task.study_instance_uid],
+            "since": times[uid][0],
+            "retry_at": times[uid][1],
+            "run_id": runs[uid],
         }
-        for settlement in ended
-        if isinstance(settlement, Quarantined)
+        for settlement in aside
     ]
     put(transaction, quarantine, rows)
 

@@ -230,6 +230,8 @@ class Quarantined:
         What is wrong, for the operator, without patient data.
     hint
         What to do.
+    is_retried
+        Whether it is tried again by itself: the FHIR server refused it, and may take it another time.
     patient, written
         What the server confirmed of its Patient all the same.
     """
@@ -238,6 +240,7 @@ class Quarantined:
     cause: str
     text: str
     hint: str
+    is_retried: bool = False
     patient: Patient | None = None
     written: tuple[ResourceKey, ...] = ()
 

@@ -1,5 +1,6 @@
 """What the configuration chooses is what the mapping is told, and what is sent."""
 
+import time
 from typing import Any, get_args
 
 import pytest
@@ -13,6 +14,7 @@ from indexer.config.model import Target
 from indexer.errors import ConfigError, ProtocolViolation
 from indexer.mapping import DEFAULT_ELEMENTS, Element, Release, Rules
 from indexer.model import TargetInfo
+from indexer.strategies import imaging_study_id
 from tests.fakes.memory import study
 from tests.unit.cli_site import CommandLine
 
@@ -168,3 +170,21 @@ def test_a_study_is_sent_shown_and_compared_in_every_release_without_its_instanc
     with line.opened() as ledger:
         published = ledger.published(["1.2.3"])["1.2.3"]
     assert (published.number_of_series, published.number_of_instances) == (2, 4)
+
+
+@pytest.mark.parametrize(
+    ("software", "changes", "retried"),
+    [("memory", {}, ()), ("memory", {"instances": "none"}, ("1.2.3",)), ("a new version", {}, ("1.2.3",))],
+    ids=["nothing changed", "the configuration", "the server"],
+)
+def test_what_the_server_refused_is_tried_again_when_the_setup_changes(
+    line: CommandLine, monkeypatch: pytest.MonkeyPatch, software: str, changes: dict[str, Any], retried: tuple[str, ...]
+) -> None:
+    line.target.habits.refused[f"ImagingStudy/{imaging_study_id('1.2.3')}"] = 422
+    line.source.put(study())
+    line.out("backfill", code=1)
+    monkeypatch.setattr(line.target, "info", lambda: TargetInfo(fhir_version="4.0.1", software=software))
+    line.changes |= changes
+    site = line.site(config.load(line.config, {}).config)
+    site.drain()
+    assert site.ledger.retries_due(time.time()) == retried

@@ -124,6 +124,7 @@ class Drain:
     def _wait_for_end(self, is_done: Callable[[], bool] | None) -> None:
         while not self.stop.is_set():
             self._news.clear()
+            self._leases.replay()
             if is_done is not None and self._leases.is_over(is_done):
                 return
             self._news.wait(IDLE_S)

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from indexer.sync.drain.answers import Answer, Answers
 
 
+_BY_THE_SERVER = frozenset({"invalid", "refused", "unsupported", "denied", "too_large"})
+"""Causes that are the server's word alone; it may think otherwise another time."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """What came of a plan.
@@ -101,8 +105,14 @@ def _keys(study: MappedStudy) -> list[ResourceKey]:
 
 
 def _refused(study: MappedStudy, answer: Answer) -> Quarantined:
-    hint = "See the FHIR server's answer above. When the cause is gone, 'quarantine replay' this study."
-    return Quarantined(task=study.task, cause=answer.cause, text=answer.text, hint=answer.hint or hint)
+    hint = "See the FHIR server's answer above. It is tried again, ever more rarely; at once with 'quarantine replay'."
+    return Quarantined(
+        task=study.task,
+        cause=answer.cause,
+        text=answer.text,
+        hint=answer.hint or hint,
+        is_retried=answer.cause in _BY_THE_SERVER,
+    )
 
 
 def _deferred(study: MappedStudy, answer: Answer, chance: float) -> Deferred:

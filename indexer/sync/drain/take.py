@@ -75,6 +75,12 @@ class Leases:
         """Seconds until a study of a source can be taken; None if there is no such study."""
         return self.ledger.next_due(self.clock(), source=source)
 
+    def replay(self) -> None:
+        """Mark the studies of the quarantine that are tried again now."""
+        uids = self.ledger.retries_due(self.clock())
+        if uids:
+            self.ledger.replay(uids, self.clock(), sources=self.sources)
+
     def settle(self, settlements: Sequence[Settlement]) -> None:
         """Record how studies ended. Nothing is taken meanwhile: a study that is marked again must count as new."""
         with self._lock:

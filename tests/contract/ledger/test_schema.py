@@ -82,6 +82,7 @@ def test_a_ledger_of_the_first_release_knows_of_no_mismatch_and_no_decision(new_
         before = ledger.published(["1.2.3"]), ledger.patients(["key"])
         execute(ledger, "ALTER TABLE published DROP COLUMN patient_mismatch")
         execute(ledger, "ALTER TABLE patient DROP COLUMN decided_for")
+        execute(ledger, "ALTER TABLE quarantine DROP COLUMN retry_at")
         execute(ledger, "UPDATE alembic_version SET version_num = '0001'")
     with open_ledger(new_url, TARGET) as ledger:
         assert (ledger.published(["1.2.3"]), ledger.patients(["key"])) == before

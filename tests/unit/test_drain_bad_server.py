@@ -91,6 +91,15 @@ def holds_guilty(request: Recorded) -> bool:
     return any(entry.is_write and imaging_study_id(GUILTY) in entry.url for entry in request.entries)
 
 
+def test_a_suspect_that_landed_without_an_answer_is_published(fake: FakeFhir, world: World) -> None:
+    fake.proxy.inject(faults.status(504), times=4, when=holds_guilty)
+    fake.proxy.inject(GATEWAY_TIMEOUT, times=None, when=holds_guilty)
+    world.publish(*many(6))
+    assert fake.proxy.faults_injected > 4
+    assert world.cause(GUILTY) is None
+    assert world.verify().is_equal
+
+
 @pytest.mark.parametrize(
     ("fault", "cause"),
     [

@@ -156,14 +156,15 @@ class BundleSender:
             except _TROUBLES as error:
                 tries -= self._cost(error, tries)
                 known = self._stale(left) if isinstance(error, Conflict) else {}
+                is_suspect = tries < 1 and not known and self._is_well()
                 if not known and tries > 0:
                     self.health.wait("send", error)
-                elif not known and self._is_well():
-                    if isinstance(error, TooLarge):
-                        return answers | self._halved(left, bundle_type, error)
-                    raise
                 if isinstance(error, AnswerLost):
                     known = self._arrived(left)
+                if is_suspect and isinstance(error, TooLarge):
+                    return answers | self._halved(left, bundle_type, error)
+                if is_suspect and not known:
+                    raise
                 answers |= known
                 left = [entry for entry in left if entry.key not in known]
         return answers

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from indexer.transport import Response
 
 _LISTS: Final = ("endpoint", "identifier", "link")
+_OF_PATIENT: Final = (*_LISTS, "name")
+_TEXTS: Final = ("birthDate", "gender")
 
 
 def bundle(response: Response) -> dict[str, Any]:
@@ -36,7 +38,7 @@ def bundle(response: Response) -> dict[str, Any]:
 
 
 def resource(response: Response, value: dict[str, Any]) -> dict[str, Any]:
-    """A resource with an id, and with well-formed identifiers, links and Endpoints.
+    """A resource with an id, and with what is read of it well-formed.
 
     Raises
     ------
@@ -46,9 +48,11 @@ def resource(response: Response, value: dict[str, Any]) -> dict[str, Any]:
     fhir_id = value.get("id")
     if not isinstance(fhir_id, str) or not fhir_id:
         raise violation(response, "answered a resource without an id")
-    for element in _LISTS:
+    for element in _OF_PATIENT if value.get("resourceType") == "Patient" else _LISTS:
         if not _is_list_of_objects(value, element):
             raise violation(response, f"answered a resource with a malformed {element}")
+    if not all(isinstance(value.get(element), str | None) for element in _TEXTS):
+        raise violation(response, "answered a resource with malformed demographics")
     identifiers = value.get("identifier") or []
     if not all(isinstance(identifier.get(key, ""), str) for identifier in identifiers for key in ("system", "value")):
         raise violation(response, "answered a resource with a malformed identifier")

@@ -13,6 +13,7 @@ from indexer.bundle import judge, strip
 from indexer.errors import AnswerLost, PeerError, ProtocolViolation, Refused
 from indexer.fhir import FhirServer
 from indexer.model import Lookup, successor
+from indexer.plan.mismatch import is_mismatch
 from indexer.transport import Response, Transport
 from indexer.transport.faults import refusal
 from tests.unit.any_json import ANY, spoil
@@ -26,7 +27,17 @@ OUTCOME = {
     ],
 }
 LINK = [{"type": "replaced-by", "other": {"reference": "Patient/q"}}]
-PATIENT = {"resourceType": "Patient", "id": "p", "identifier": IDENTIFIER, "link": LINK, "meta": {"versionId": "1"}}
+PATIENT = {
+    "resourceType": "Patient",
+    "id": "p",
+    "identifier": IDENTIFIER,
+    "link": LINK,
+    "meta": {"versionId": "1"},
+    "name": [{"family": "A"}],
+    "gender": "male",
+    "birthDate": "1970",
+}
+OTHER_PATIENT = {"name": [{"family": "B"}], "gender": "female", "birthDate": "1980"}
 STUDY = {
     "resourceType": "ImagingStudy",
     "id": "s",
@@ -78,6 +89,7 @@ def looked_up(server: FhirServer) -> None:
     for resources in server.look_up([LOOKUP]).values():
         for resource in resources:
             successor(resource)
+            is_mismatch(OTHER_PATIENT, resource)
 
 
 LAST_PAGE = bundle("searchset", [])
@@ -160,3 +172,9 @@ def test_an_outcome_that_is_nested_without_end(levels: int) -> None:
     for body, status, expected in ((answer, 200, AnswerLost), (outcome, 400, Refused)):
         with pytest.raises(expected):
             FhirServer(cast("Transport", Answering(body, body, status))).send((b"{}",), 1)
+
+
+@pytest.mark.parametrize("broken", [{"name": 5}, {"name": ["A"]}, {"gender": []}, {"birthDate": 1970}], ids=str)
+def test_malformed_demographics_are_the_server_s_failure(broken: dict[str, Any]) -> None:
+    with pytest.raises(ProtocolViolation):
+        searching(entry=[{"resource": {**PATIENT, **broken}}]).look_up([LOOKUP])

@@ -96,11 +96,16 @@ class Client:
     def study_ids(self, after: str = "") -> Iterator[str]:
         """``GET /studies`` in order, or those after an id.
 
-        All come in one answer, which is read as it arrives: pages would shift while studies come and go.
+        All come in one answer, which is read as it arrives: pages would shift while studies come and go. An empty one
+        counts only if ``GET /statistics`` says the same.
         """
         ids = IdList(self.peer, after)
         self._get("/studies", take=ids.feed)
-        return ids.in_order()
+        in_order = ids.in_order()
+        statistics = row(self._get("/statistics").json(), self.peer) if ids.is_empty else None
+        if statistics and statistics.number("CountStudies"):
+            raise statistics.violation("list of studies")
+        return in_order
 
     def study(self, orthanc_id: str) -> Answer | None:
         """``GET /studies/{id}``; None if Orthanc does not hold it.

@@ -24,6 +24,11 @@ class IdList:
         Name of the server, for errors.
     after
         Ids up to this one are left out.
+
+    Attributes
+    ----------
+    is_empty
+        Whether no id came, those that are left out among them.
     """
 
     def __init__(self, peer: str, after: str = "") -> None:
@@ -32,7 +37,7 @@ class IdList:
         self._by_first_byte = [bytearray() for _ in range(256)]
         self._unread = b""
         self._is_open = False
-        self._is_empty = True
+        self.is_empty = True
 
     def feed(self, chunk: bytes) -> None:
         """Read on; raises `ProtocolViolation` if this is no list of ids."""
@@ -53,7 +58,7 @@ class IdList:
         last = self._unread.rstrip()
         if not self._is_open or last[-1:] != b"]":
             raise self._violation()
-        if last[:-1].strip() or not self._is_empty:
+        if last[:-1].strip() or not self.is_empty:
             self._keep(last[:-1])
         return self._sorted()
 
@@ -61,7 +66,7 @@ class IdList:
         match = _ID.fullmatch(item)
         if match is None:
             raise self._violation()
-        self._is_empty = False
+        self.is_empty = False
         if match[1] > self._after:
             packed = bytes.fromhex(match[1].replace(b"-", b"").decode())
             self._by_first_byte[packed[0]] += packed

@@ -52,6 +52,16 @@ def test_changes_survive_answers_without_the_resources(
 
 
 @on_real
+def test_an_empty_list_of_an_archive_that_is_not_empty(case: Case, proxy: faults.Proxy, source: OrthancSource) -> None:
+    assert list(source.list_locations()) == []
+    case.store(generate())
+    proxy.inject(Fault(name="empty", edit=lambda _: b"[]"), when=lambda request: request.path == "/studies")
+    with pytest.raises(ProtocolViolation):
+        list(source.list_locations())
+    assert list(source.list_locations()) == case.locations()
+
+
+@on_real
 @pytest.mark.parametrize("path", ["/", "/studies"])
 def test_a_404_of_everything_deletes_nothing(path: str, case: Case, proxy: faults.Proxy, source: OrthancSource) -> None:
     datasets = generate()

@@ -163,6 +163,7 @@ class FakeOrthanc:
             ("GET", "/changes"): lambda: self._changes(query),
             ("GET", "/plugins/dicom-web"): lambda: as_json({"RootUri": "../dicom-web/app/client/index.html"}),
             ("GET", "/studies"): lambda: as_json(self._ids("Study")),
+            ("GET", "/statistics"): lambda: as_json({"CountStudies": len(self._ids("Study"))}),
             ("GET", "/dicom-web/studies"): lambda: Reply(body=b"[]", kind="application/dicom+json"),
             ("POST", "/instances"): lambda: self._store(body),
             ("POST", "/tools/bulk-content"): lambda: self._bulk(json.loads(body)),

@@ -61,7 +61,8 @@ def parse(head: bytes, tags: Collection[str]) -> Attributes | None:
             elements = _elements(dataset, _character_set(dataset, CharacterSet.of(())))
         except (BytesLengthException, InvalidDicomError, *_BROKEN):
             return None
-    return Attributes(slim(elements))
+    # Of a broken file pydicom also returns what was not asked for.
+    return Attributes(slim({tag: element for tag, element in elements.items() if tag in tags}))
 
 
 def _elements(dataset: Dataset, character_set: CharacterSet, levels: int = MAX_LEVELS) -> dict[str, dict[str, Any]]:

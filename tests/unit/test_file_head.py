@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
@@ -24,6 +24,7 @@ def test_bytes_that_are_no_file(head: bytes) -> None:
 
 
 @given(st.integers(0, len(WHOLE) - 1), st.binary(min_size=1, max_size=6))
+@example(278, b"\x00")
 def test_a_broken_file_raises_nothing(place: int, noise: bytes) -> None:
     dataset = parse(WHOLE[:place] + noise + WHOLE[place + len(noise) :], TAGS)
 

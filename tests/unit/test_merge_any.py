@@ -88,7 +88,7 @@ def check_list(name: str, three: tuple[Any, Any, Any], result: Any, conflict: Co
 
 def check_order(name: str, three: tuple[Any, Any, Any], found: list[str]) -> None:
     was, mine, held = (list(by_key(name, one)) for one in three)
-    if three[0] == three[2]:
+    if is_equal(three[0], three[2], name):
         assert found == mine
     elif name in ("series", "instance"):
         assert [key for key in found if key in mine] == mine

@@ -127,7 +127,10 @@ class Database:
                 sleep=tenacity.sleep_using_event(stop),
                 retry_error_callback=_interrupt,
             )
-        return retrying(self.translated()(attempt))
+        try:
+            return retrying(self.translated()(attempt))
+        finally:
+            self._outage.leave()
 
     def _record_write(self, *arguments: Any) -> None:
         context = arguments[4]
@@ -141,27 +144,38 @@ def _distrust(context: ExceptionContext) -> None:
 
 
 class Outage:
-    """Says why the ledger cannot be written, each reason once however many transactions wait, and when it can."""
+    """Says why the ledger cannot be written, each reason once however many transactions wait, and when it can.
+
+    It lasts until none of them waits any more: each may have a connection that was opened before it ended.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._problems: set[str] = set()
+        self._waiting: set[int] = set()
 
     def begin(self, outcome: tenacity.Future | None) -> None:
         """Say what is in the way of a transaction, unless that was said."""
         error = outcome.exception() if outcome else None
         with self._lock:
+            self._waiting.add(threading.get_ident())
             is_news = str(error) not in self._problems
             self._problems.add(str(error))
         if is_news:
             facts = {"event": Event.LEDGER_WAITS, "cause": type(error).__name__, "problem": str(error)}
             _log.warning("the ledger cannot be written; trying again", extra=facts)
 
-    def end(self) -> None:
-        """Say that a transaction was written, if that is news."""
+    def leave(self) -> None:
+        """Take note that the transaction of this thread does not wait any more."""
         with self._lock:
-            is_news = bool(self._problems)
-            self._problems.clear()
+            self._waiting.discard(threading.get_ident())
+
+    def end(self) -> None:
+        """Say that a transaction was written, if that is news and no other one waits."""
+        with self._lock:
+            is_news = bool(self._problems) and not self._waiting
+            if is_news:
+                self._problems.clear()
         if is_news:
             _log.info("the ledger is written again", extra={"event": Event.LEDGER_BACK})
 

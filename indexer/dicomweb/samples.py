@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from indexer.errors import PeerError, ProtocolViolation, Refused, StudyInvalid, StudyUnreadable, TooLarge, Unavailable
 from indexer.model import Attributes, Instance, Series, Study, is_uid_like
-from indexer.sampling import is_doubtful, slim, speakers, without_texts
+from indexer.sampling import is_doubtful, is_exact, slim, speakers, without_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -110,8 +110,7 @@ class DicomWebSamples:
     def _dataset(self, *uids: str) -> Attributes | None:
         """One dataset, by the UIDs of study, series and instance; None if nothing can be read of this file."""
         of_file = self._of_file(*uids) if self._reads_all_files else None
-        # Without a character set a server decodes as its site has configured it, which is not known here.
-        if of_file and (of_file.text("SpecificCharacterSet") or not of_file.undecoded):
+        if of_file and is_exact(of_file):
             return of_file
         dataset = self._over_dicomweb(*uids)
         if dataset is not None and not is_doubtful(dataset):

@@ -157,13 +157,17 @@ def _element(key: str, value: object, levels: int) -> tuple[str, Mapping[str, An
     return _shared_element(key, text) if len(text) <= _MAX_SHARED else _text_element(key, text)
 
 
+def split(vr: str, text: str) -> list[str]:
+    """Values of a text, which a backslash separates; some VRs have but one."""
+    return [text] if vr in _ONE_VALUE else text.split("\\")
+
+
 def _text_element(key: str, text: str) -> tuple[str, Mapping[str, Any]]:
     tag = _tag(key)
     vr = _vr(tag)
     if not text:
         return tag, {"vr": vr}
-    values = [text] if vr in _ONE_VALUE else text.split("\\")
-    return tag, {"vr": vr, "Value": [text or None for text in values]}
+    return tag, {"vr": vr, "Value": [value or None for value in split(vr, text)]}
 
 
 # Series of a study state much the same: each element is made and held once.

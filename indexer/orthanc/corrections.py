@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from indexer.model import Attributes
 from indexer.model.attributes import tag_of
-from indexer.sampling import is_doubtful
+from indexer.sampling import is_doubtful, is_exact
 from indexer.sampling.creators import creator, is_mixed
 
 if TYPE_CHECKING:
@@ -59,8 +59,7 @@ def corrected(
     heads: dict[_Key, Attributes] = {}
     for key in dict.fromkeys(needed):
         head = read_head(*key)
-        # Without a character set Orthanc decodes as its site has configured it, which is not known here.
-        if head is None or (head.undecoded and not head.text("SpecificCharacterSet")):
+        if head is None or not is_exact(head):
             return None
         heads[key] = head
     return _replaced(study, sampled, heads, {key: firsts[made_by] for key, made_by in creators.items()})

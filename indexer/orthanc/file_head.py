@@ -13,22 +13,19 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
 from indexer.model import Attributes
+from indexer.orthanc.answers import split
 from indexer.sampling import slim
-from indexer.sampling.character_set import CharacterSet, terms_of
-from indexer.sampling.legible import MAX_LEVELS, marked
+from indexer.sampling.character_set import ENCODED, CharacterSet, terms_of
+from indexer.sampling.legible import MAX_LEVELS, marked, vr_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection
 
     from pydicom.dataelem import DataElement, RawDataElement
     from pydicom.dataset import Dataset
 
 _CHARACTER_SET: Final = 0x00080005
-_ENCODED: Final = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
-"""Texts in the character set of the dataset (PS3.5, section 6.1.2.2)."""
-
 _PLAIN: Final = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR"})
-_ONE_VALUE: Final = frozenset({"LT", "ST", "UR", "UT"})
 _LOCK: Final = threading.Lock()
 """`warnings.catch_warnings` is not safe between threads."""
 
@@ -83,26 +80,20 @@ def _element(
     if vr == "SQ":
         items = dataset[raw.tag].value or ()
         return {"vr": vr, "Value": [_elements(item, _character_set(item, character_set), levels - 1) for item in items]}
-    if vr not in _ENCODED and vr not in _PLAIN:
+    if vr not in ENCODED and vr not in _PLAIN:
         return None
     if not raw.value:
         return {"vr": vr}
     text = _text(raw, vr, character_set)
     if text is None:
-        return {"vr": vr, "undecoded": True}
-    return {"vr": vr, "Value": list(_values([text] if vr in _ONE_VALUE else text.split("\\")))}
+        return marked(vr, "charset_unknown")
+    return {"vr": vr, "Value": [value.strip(" \0") or None for value in split(vr, text)]}
 
 
 def _vr(raw: RawDataElement | DataElement) -> str:
     """The VR that the file states, else that of the dictionary."""
-    from pydicom.datadict import dictionary_has_tag, dictionary_VR
-
     stated = str(raw.VR or "UN")
-    return dictionary_VR(raw.tag).split(" ")[0] if stated == "UN" and dictionary_has_tag(raw.tag) else stated
-
-
-def _values(texts: Iterable[str]) -> Iterable[str | None]:
-    return (text.strip(" \0") or None for text in texts)
+    return (vr_of(f"{raw.tag:08X}") or stated) if stated == "UN" else stated
 
 
 def _text(raw: RawDataElement | DataElement, vr: str, character_set: CharacterSet) -> str | None:
@@ -110,7 +101,7 @@ def _text(raw: RawDataElement | DataElement, vr: str, character_set: CharacterSe
     value: Any = raw.value
     if not isinstance(value, bytes):  # SpecificCharacterSet, which pydicom reads at once
         return "\\".join([value] if isinstance(value, str) else value)
-    if vr in _ENCODED:
+    if vr in ENCODED:
         return character_set.decode(value, is_name=vr == "PN")
     return value.decode("ascii") if value.isascii() else None
 

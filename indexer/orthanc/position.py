@@ -22,8 +22,10 @@ ANCHORS = 16
 COMMIT_S = 60.0
 """Rows that are committed at the same time bear dates that are less apart than this."""
 
-_LOOKS_LIKE_STAMP = re.compile(r"\d{8}T\d{6}", re.ASCII)  # strptime takes shorter ones, too
-_STAMP = "%Y%m%dT%H%M%S"
+STAMP = re.compile(r"\d{8}T\d{6}", re.ASCII)
+"""Form of Orthanc's time stamps; `datetime.strptime` takes shorter ones, too."""
+
+_FORMAT = "%Y%m%dT%H%M%S"
 _YEARS = range(1970, 9999)
 """Years in which a clock may be, with room to reckon on both sides."""
 
@@ -122,9 +124,9 @@ def is_younger(row: Change, anchors: Mapping[int, str]) -> bool:
 
 def moment(stamp: str) -> datetime:
     """Point in time that a stamp of Orthanc's names; ValueError if it names none, or a year that no archive has."""
-    if not _LOOKS_LIKE_STAMP.match(stamp):
+    if not STAMP.match(stamp):
         raise ValueError("no stamp")
-    point = datetime.strptime(stamp[:15], _STAMP).replace(tzinfo=UTC)
+    point = datetime.strptime(stamp[:15], _FORMAT).replace(tzinfo=UTC)
     if point.year not in _YEARS:
         raise ValueError("a year out of range")
     return point
@@ -132,7 +134,7 @@ def moment(stamp: str) -> datetime:
 
 def earlier(stamp: str, seconds: float) -> str:
     """Orthanc's time stamp that lies `seconds` before another."""
-    return (moment(stamp) - timedelta(seconds=seconds)).strftime(_STAMP)
+    return (moment(stamp) - timedelta(seconds=seconds)).strftime(_FORMAT)
 
 
 def fresh(position: SeqPosition, page: ChangePage) -> tuple[Change, ...]:

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from indexer.sampling.choice import Speakers, slim, speakers
-from indexer.sampling.doubt import is_doubtful, without_texts
+from indexer.sampling.doubt import is_doubtful, is_exact, without_texts
 
-__all__ = ["Speakers", "is_doubtful", "slim", "speakers", "without_texts"]
+__all__ = ["Speakers", "is_doubtful", "is_exact", "slim", "speakers", "without_texts"]

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+ENCODED: Final = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
+"""VRs of texts in the character set of their dataset (PS3.5, section 6.1.2.2)."""
+
 _ANY_SPELLING: Final = re.compile(r"ISO[-_ ]?IR[-_ ]?(\d+)")
 _SPELLINGS: Final = {
     "UTF-8": "ISO_IR 192",

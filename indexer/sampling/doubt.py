@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any
 
 from indexer.model import Attributes
-from indexer.sampling.character_set import is_misread, terms_of
-
-_TEXTS: Final = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
+from indexer.sampling.character_set import ENCODED, is_misread, terms_of
+from indexer.sampling.legible import marked
 
 
 def is_doubtful(dataset: Attributes) -> bool:
     """Whether texts of this dataset may not be those of the file, or some of it cannot be read."""
     return bool(dataset.undecoded) or is_misread(_terms(dataset))
+
+
+def is_exact(of_file: Attributes) -> bool:
+    """Whether a dataset that was read from its file says no less than the archive can.
+
+    Texts without a character set are decoded by the archive as its site has configured it, which is not known here.
+    """
+    return not of_file.undecoded or of_file.text("SpecificCharacterSet") is not None
 
 
 def without_texts(dataset: Attributes) -> Attributes:
@@ -22,9 +29,9 @@ def without_texts(dataset: Attributes) -> Attributes:
     return Attributes({tag: _undecoded(element) for tag, element in dataset.json.items()})
 
 
-def _undecoded(element: dict[str, object]) -> dict[str, object]:
+def _undecoded(element: dict[str, Any]) -> dict[str, Any]:
     vr = element.get("vr")
-    return {"vr": vr, "undecoded": True} if vr in _TEXTS and "Value" in element else element
+    return marked(vr, "charset_unknown") if vr in ENCODED and "Value" in element else element
 
 
 def _terms(dataset: Attributes) -> tuple[str, ...]:

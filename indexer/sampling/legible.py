@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Cause = Literal["malformed", "too_deep"]
+Cause = Literal["charset_unknown", "malformed", "too_deep"]
 
 MAX_LEVELS: Final = 16
 """Datasets within datasets that are read; what is mapped stands in the third at most."""

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine
 
 from tests.proxy import Proxy
 from tests.samples import generate, store_rest
@@ -19,14 +18,6 @@ def postgres() -> Iterator[Postgres]:
         yield server
 
 
-def execute(server: Postgres, *statements: str) -> None:
-    engine = create_engine(server.url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        for statement in statements:
-            connection.exec_driver_sql(statement)
-    engine.dispose()
-
-
 def test_the_daemon_outlives_a_failover_and_a_restart(
     tmp_path: Path, orthanc_1_12: Orthanc, proxy: Proxy, postgres: Postgres
 ) -> None:
@@ -34,14 +25,13 @@ def test_the_daemon_outlives_a_failover_and_a_restart(
     site = Site(home=tmp_path, orthanc=orthanc_1_12, fhir=proxy.url, top={"ledger": url})
     with site.daemon():
         wait_for(lambda: "draining" in site.log(), "the daemon to drain")
-        execute(
-            postgres,
+        postgres.execute(
             "ALTER DATABASE ledger SET default_transaction_read_only = on",
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'ledger'",
         )
         store_rest(orthanc_1_12, generate(1, 1, 2, seed="failover-read-only"))
         wait_for(lambda: "takes no writes" in site.log(), "the outage to be told")
-        execute(postgres, "ALTER DATABASE ledger RESET default_transaction_read_only")
+        postgres.execute("ALTER DATABASE ledger RESET default_transaction_read_only")
         wait_for(lambda: site.status()["published"] == 1, "the study to be published")
         postgres.kill()
         store_rest(orthanc_1_12, generate(1, 1, 2, seed="failover-killed"))

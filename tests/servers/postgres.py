@@ -89,6 +89,12 @@ class Postgres(Server):
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
         return self.url_of(database)
 
+    def execute(self, *statements: str) -> None:
+        """Carry out statements as the superuser, each by itself."""
+        with self._connect() as connection:
+            for statement in statements:
+                connection.execute(statement.encode())
+
     def _connect(self) -> psycopg.Connection[tuple[object, ...]]:
         return psycopg.connect(
             host="127.0.0.1",

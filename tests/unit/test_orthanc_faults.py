@@ -174,7 +174,16 @@ def test_a_slow_answer_ends_by_the_deadline(fake: FakeOrthanc, connect: Callable
 
 @pytest.mark.parametrize(
     "told",
-    [b"", b"yesterday", b"20240101T1200", b"\xff" * 15, b"20241301T120000", b"00010101T000000", b"99991231T235959"],
+    [
+        b"",
+        b"yesterday",
+        b"20240101T1200",
+        b"20240101T120000 UTC",
+        b"\xff" * 15,
+        b"20241301T120000",
+        b"00010101T000000",
+        b"99991231T235959",
+    ],
 )
 def test_a_time_that_is_none(told: bytes, fake: FakeOrthanc, source: OrthancSource) -> None:
     fake.inject(lambda reply: replace(reply, body=told), path="/tools/now")

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import create_engine
 
 from indexer.errors import LedgerBusy, LedgerUnwritable
 from indexer.ledger import Ledger, database, open_ledger
@@ -26,22 +25,13 @@ def server() -> Iterator[Postgres]:
         yield running
 
 
-def execute(server: Postgres, *statements: str) -> None:
-    engine = create_engine(server.url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        for statement in statements:
-            connection.exec_driver_sql(statement)
-    engine.dispose()
-
-
 def name_of(url: str) -> str:
     return url.rpartition("/")[2]
 
 
 def make_read_only(server: Postgres, url: str) -> None:
     """As a failover does: whoever is connected loses its session, and no new one may write."""
-    execute(
-        server,
+    server.execute(
         f"ALTER DATABASE {name_of(url)} SET default_transaction_read_only = on",
         f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name_of(url)}'",
     )
@@ -49,7 +39,7 @@ def make_read_only(server: Postgres, url: str) -> None:
 
 def make_writable(server: Postgres, url: str) -> None:
     """The sessions that were opened meanwhile stay read-only, as those to a standby do."""
-    execute(server, f"ALTER DATABASE {name_of(url)} RESET default_transaction_read_only")
+    server.execute(f"ALTER DATABASE {name_of(url)} RESET default_transaction_read_only")
 
 
 def events(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -100,14 +90,14 @@ def test_a_user_who_may_only_read_is_the_wrong_one_until_the_ledger_was_written(
     with open_ledger(url, TARGET, patience_s=0.1) as ledger:
         ledger.mark([mark()], 1000.0)
     reader = f"reader_{name_of(url)}"
-    execute(server, f"CREATE ROLE {reader} LOGIN PASSWORD 'reader' IN ROLE pg_read_all_data")
+    server.execute(f"CREATE ROLE {reader} LOGIN PASSWORD 'reader' IN ROLE pg_read_all_data")
     as_reader = url.replace(url[url.index("://") + 3 : url.index("@")], f"{reader}:reader")
     with open_ledger(as_reader, TARGET, patience_s=0.1) as ledger:
         with pytest.raises(LedgerUnwritable, match="refuses"):
             ledger.mark([mark()], 1000.0)
-        execute(server, f"GRANT pg_write_all_data TO {reader}")
+        server.execute(f"GRANT pg_write_all_data TO {reader}")
         ledger.mark([mark()], 1001.0)
-        execute(server, f"REVOKE pg_write_all_data FROM {reader}")
+        server.execute(f"REVOKE pg_write_all_data FROM {reader}")
         with pytest.raises(LedgerBusy, match="refuses"):
             ledger.mark([mark()], 1002.0)
 

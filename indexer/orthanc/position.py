@@ -22,8 +22,8 @@ ANCHORS = 16
 COMMIT_S = 60.0
 """Rows that are committed at the same time bear dates that are less apart than this."""
 
-STAMP = re.compile(r"\d{8}T\d{6}", re.ASCII)
-"""Form of Orthanc's time stamps; `datetime.strptime` takes shorter ones, too."""
+_STAMP = re.compile(r"\d{8}T\d{6}(\.\d+)?", re.ASCII)
+"""Form of Orthanc's time stamps, fractions of a second allowed; `datetime.strptime` takes shorter ones, too."""
 
 _FORMAT = "%Y%m%dT%H%M%S"
 _YEARS = range(1970, 9999)
@@ -124,7 +124,7 @@ def is_younger(row: Change, anchors: Mapping[int, str]) -> bool:
 
 def moment(stamp: str) -> datetime:
     """Point in time that a stamp of Orthanc's names; ValueError if it names none, or a year that no archive has."""
-    if not STAMP.match(stamp):
+    if not _STAMP.fullmatch(stamp):
         raise ValueError("no stamp")
     point = datetime.strptime(stamp[:15], _FORMAT).replace(tzinfo=UTC)
     if point.year not in _YEARS:

@@ -1,6 +1,7 @@
 """How far an Orthanc's list of changes is certain."""
 
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings
@@ -17,6 +18,7 @@ from indexer.orthanc.position import (
     earlier,
     fresh,
     is_younger,
+    moment,
     telling,
 )
 
@@ -186,3 +188,24 @@ def test_a_cursor_is_read_as_it_was_written() -> None:
     assert SeqPosition.parse(position.cursor) == position
     assert SeqPosition.parse(position.cursor).cursor == position.cursor
     assert SeqPosition.parse("") == SeqPosition()
+
+
+@given(st.integers(0, int(datetime(9998, 12, 31, tzinfo=UTC).timestamp())))
+def test_a_stamp_is_read_as_it_was_written(seconds: int) -> None:
+    point = datetime.fromtimestamp(seconds, UTC)
+    assert moment(f"{point:%Y%m%dT%H%M%S}") == point
+
+
+@pytest.mark.parametrize("stamp", ["20241301T120000", "00010101T000000", "99990101T000000", "20240101T120000 UTC"])
+def test_a_stamp_of_no_time_is_refused(stamp: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - whatever it says, the caller tells whose fault it is
+        moment(stamp)
+
+
+@given(st.text())
+def test_any_text_is_a_time_between_the_years_or_refused(text: str) -> None:
+    try:
+        point = moment(text)
+    except ValueError:
+        return
+    assert 1970 <= point.year < 9999

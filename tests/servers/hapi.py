@@ -17,7 +17,8 @@ Release = Literal["r4", "r4b", "r5"]
 _SOURCES = Path(__file__).parent / "hapi"
 _START_DEADLINE_S = 180
 _SHARED_CLASSES = "classes.jsa"
-_DATABASE = "jdbc:h2:mem:fhir;DB_CLOSE_DELAY=-1"  # in memory, empty after each start
+_IN_MEMORY = "jdbc:h2:mem:fhir;DB_CLOSE_DELAY=-1"  # empty after each start
+_ON_DISK = "jdbc:h2:file:{};WRITE_DELAY=0"  # what was committed survives a kill
 # A test server lives for minutes: the second compiler and the parallel collector cost more than they give.
 _JVM_FLAGS = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-Xmx2g")
 
@@ -58,7 +59,7 @@ def _share_classes(home: Path) -> None:
     scratch = Path(tempfile.mkdtemp(prefix="hapi-"))
     port = free_port()
     flags = [f"-XX:ArchiveClassesAtExit={_SHARED_CLASSES}"]
-    argv = _command(home, "r4", port, "/fhir", scratch, flags)
+    argv = _command(home, "r4", port, "/fhir", scratch, _IN_MEMORY, flags)
     process = Process(argv, log_path=scratch / "hapi.log", cwd=home)
     try:
         url = f"http://127.0.0.1:{port}/fhir/metadata"
@@ -69,11 +70,13 @@ def _share_classes(home: Path) -> None:
         shutil.rmtree(scratch)
 
 
-def _command(home: Path, release: Release, port: int, base_path: str, scratch: Path, flags: list[str]) -> list[str]:
+def _command(
+    home: Path, release: Release, port: int, base_path: str, scratch: Path, database: str, flags: list[str]
+) -> list[str]:
     libraries = sorted(str(path.relative_to(home)) for path in (home / "lib").glob("*.jar"))
     class_path = ":".join(["hapi.jar", *libraries])
     temporary = f"-Djava.io.tmpdir={scratch}"
-    arguments = ["testserver.Hapi", release, str(port), base_path, _DATABASE]
+    arguments = ["testserver.Hapi", release, str(port), base_path, database]
     return [_java(), *_JVM_FLAGS, *flags, temporary, "-cp", class_path, *arguments]
 
 
@@ -86,7 +89,7 @@ def _java() -> str:
 
 
 class Hapi(Server):
-    """A HAPI FHIR server of its own, on loopback; its data ends with it.
+    """A HAPI FHIR server of its own, on loopback.
 
     Parameters
     ----------
@@ -96,6 +99,8 @@ class Hapi(Server):
         Path of the FHIR base below the host, for example ``/fhir``.
     port
         Port of the API; 0 for a free one.
+    is_durable
+        Keep what it holds on disk, so that it survives ``stop`` and ``kill``; otherwise it is empty after each start.
     outlives_parent
         See ``Server``.
     """
@@ -106,6 +111,7 @@ class Hapi(Server):
         *,
         base_path: str = "/fhir",
         port: int = 0,
+        is_durable: bool = False,
         outlives_parent: bool = False,
     ) -> None:
         super().__init__("hapi", outlives_parent=outlives_parent)
@@ -114,10 +120,11 @@ class Hapi(Server):
         self.port = port or free_port()
         self.base_path = base_path
         self.url = f"http://127.0.0.1:{self.port}{base_path}"
+        self._database = _ON_DISK.format(self.directory / "fhir") if is_durable else _IN_MEMORY
 
     def start(self) -> Self:
         flags = [f"-XX:SharedArchiveFile={_SHARED_CLASSES}"]
-        argv = _command(self._home, self.release, self.port, self.base_path, self.directory, flags)
+        argv = _command(self._home, self.release, self.port, self.base_path, self.directory, self._database, flags)
         return self._launch(
             argv,
             lambda: answers(f"{self.url}/metadata", timeout_s=30),

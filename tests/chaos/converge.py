@@ -1,0 +1,101 @@
+"""The check after a storm: whatever happened, the FHIR server holds what the archive holds, once."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+
+from tests.site import Site
+
+SETTLE_S = 600.0
+STEADY_S = 10.0
+"""How long nothing may be under way before the result is read."""
+
+EXTRA = "extra study: no source holds it"
+"""What `verify` says of a study that was deleted in the archive: it is not taken back yet."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What the FHIR server holds in the end.
+
+    Attributes
+    ----------
+    studies
+        Studies of the archive, all of them compared.
+    lost
+        Studies and Endpoints that are missing or differ, with what differs.
+    doubled
+        Identifiers that several resources of a type bear.
+    quarantined
+        Studies in quarantine; none deserved it.
+    deleted
+        Studies that the archive no longer holds.
+    settled_s
+        Time until nothing was under way any more.
+    """
+
+    studies: int
+    lost: tuple[str, ...]
+    doubled: tuple[str, ...]
+    quarantined: int
+    deleted: int
+    settled_s: float
+
+    @property
+    def is_good(self) -> bool:
+        return not (self.lost or self.doubled or self.quarantined)
+
+
+def converge(site: Site) -> Outcome:
+    """Wait until nothing is under way, then compare everything; the daemon runs meanwhile."""
+    settled_s = _settle(site)
+    report = site.verify(expect=None)
+    findings = [(one["study_instance_uid"], one["differences"]) for one in report["findings"]]
+    deleted = [uid for uid, texts in findings if texts == [EXTRA]]
+    lost = [f"{uid}: {'; '.join(texts)}" for uid, texts in findings if texts != [EXTRA]]
+    lost += [f"{uid}: not settled" for uid in report["unsettled"]]
+    return Outcome(
+        studies=report["studies"],
+        lost=tuple(lost),
+        doubled=tuple(_doubled(site, "ImagingStudy") + _doubled(site, "Patient")),
+        quarantined=site.status()["quarantined"],
+        deleted=len(deleted),
+        settled_s=settled_s,
+    )
+
+
+def _settle(site: Site) -> float:
+    """Wait until every change is noted and every study is settled, and stays so; returns how long it took."""
+    begun = steady_since = time.monotonic()
+    while time.monotonic() - steady_since < STEADY_S:
+        time.sleep(1)
+        state = site.status()
+        assert time.monotonic() - begun < SETTLE_S, f"still under way after {SETTLE_S:.0f} s: {state}"
+        if state["dirty"] or not state["reachable"] or state["feed_position"] != state["feed_end"]:
+            steady_since = time.monotonic()
+    return steady_since - begun
+
+
+def _doubled(site: Site, resource_type: str) -> list[str]:
+    """Identifiers that more than one resource of a type bears."""
+    found = Counter(
+        f"{resource_type} {identifier.get('system')}|{identifier['value']}"
+        for resource in _all(site, resource_type)
+        for identifier in resource.get("identifier", ())
+        if resource_type == "Patient" or identifier.get("system") == "urn:dicom:uid"
+    )
+    return [name for name, count in found.items() if count > 1]
+
+
+def _all(site: Site, resource_type: str) -> Iterator[dict[str, Any]]:
+    url: str | None = f"{site.fhir}/{resource_type}?_elements=identifier&_count=500"
+    with requests.Session() as session:
+        session.trust_env = False
+        while url:
+            page = session.get(url, headers={"Cache-Control": "no-cache"}, timeout=60).json()
+            yield from (entry["resource"] for entry in page.get("entry", ()))
+            url = next((link["url"] for link in page["link"] if link["relation"] == "next"), None)

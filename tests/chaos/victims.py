@@ -1,0 +1,116 @@
+"""What is killed, stopped and held up: the program, Orthanc and the FHIR server, each in its own process."""
+
+import os
+import random
+import signal
+import subprocess
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from tests.site import Site
+
+KINDS: Final[Mapping[str, int]] = {"killed": 6, "ended": 1, "held up": 2}
+"""What happens to a victim, and how often one in relation to the other."""
+
+HELD_UP_S: Final = (0.5, 8.0)
+GRACE_S: Final = 10.0
+"""How long the program may take to end at SIGTERM."""
+
+
+class Victim(Protocol):
+    """A process that can be ended and started again."""
+
+    @property
+    def pid(self) -> int | None: ...
+
+    def start(self) -> object: ...
+
+    def kill(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+class Daemon:
+    """``dicom-fhir-indexer run`` as a user starts it; its log is that of the site's daemon."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        with (self._site.home / "daemon.out.err").open("ab") as log:
+            self._process = subprocess.Popen(
+                self._site.command("run"), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log
+            )
+
+    def kill(self) -> None:
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End it in good order; AssertionError if it does not end, or not well."""
+        code = self._end(signal.SIGTERM)
+        # A process that is asked to end before Python has set up its handlers dies of the signal.
+        assert code in (0, -signal.SIGTERM), f"the program ended with {code}"
+
+    def _end(self, number: signal.Signals) -> int:
+        process, self._process = self._process, None
+        if process is None:
+            return 0
+        code = process.poll()
+        assert code is None, f"the program ended by itself, with {code}"
+        process.send_signal(number)
+        return process.wait(GRACE_S)
+
+
+@dataclass
+class Murderer:
+    """Strikes one victim at random until a stop is asked for, and starts it again.
+
+    Attributes
+    ----------
+    pause_s
+        Mean time between two strokes.
+    done
+        How often each of `KINDS` happened.
+    """
+
+    name: str
+    victim: Victim
+    pause_s: float
+    seed: str
+    stop: threading.Event
+    down_s: tuple[float, float] = (0.0, 2.0)
+    done: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(f"{self.seed} {self.name}")
+
+    def work(self) -> None:
+        """Strike, wait, and so on; in the end the victim runs."""
+        while not self.stop.wait(self._random.expovariate(1 / self.pause_s)):
+            kind = self._random.choices([*KINDS], weights=[*KINDS.values()])[0]
+            if kind == "held up":
+                self._hold_up()
+            else:
+                self.victim.kill() if kind == "killed" else self.victim.stop()
+                self.stop.wait(self._random.uniform(*self.down_s))
+                self.victim.start()
+            self.done[kind] += 1
+
+    def _hold_up(self) -> None:
+        pid = self.victim.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        self.stop.wait(self._random.uniform(*HELD_UP_S))
+        os.kill(pid, signal.SIGCONT)

@@ -35,7 +35,16 @@ def fake() -> Iterator[FakeFhir]:
 
 @pytest.fixture
 def server(fake: FakeFhir) -> Iterator[FhirServer]:
-    transport = Transport(fake.url, peer="fhir", timeout_s=0.5)
+    transport = Transport(fake.url, peer="fhir", timeout_s=30)
+    yield FhirServer(transport)
+    transport.close()
+
+
+@pytest.fixture
+def hasty(fake: FakeFhir, request: pytest.FixtureRequest) -> Iterator[FhirServer]:
+    """Waits half a second for what never comes; else long enough for a busy machine."""
+    fault: faults.Fault = request.getfixturevalue("fault")
+    transport = Transport(fake.url, peer="fhir", timeout_s=0.5 if fault.hangs or fault.after_s else 30)
     yield FhirServer(transport)
     transport.close()
 
@@ -97,11 +106,16 @@ SENT = [
 
 @pytest.mark.parametrize(("fault", "error", "is_committed"), SENT, ids=lambda value: getattr(value, "name", None))
 def test_send_under_a_fault(
-    fake: FakeFhir, server: FhirServer, fault: faults.Fault, error: type[PeerError], is_committed: bool
+    fake: FakeFhir,
+    server: FhirServer,
+    hasty: FhirServer,
+    fault: faults.Fault,
+    error: type[PeerError],
+    is_committed: bool,
 ) -> None:
     fake.proxy.inject(fault, when=faults.is_bundle)
     with pytest.raises(PeerError) as raised:
-        server.send(*bundle_of(patient("secret"), patient("b")))
+        hasty.send(*bundle_of(patient("secret"), patient("b")))
     assert type(raised.value) is error
     assert fake.proxy.faults_injected == 1
     assert bool(fake.of_type("Patient")) is is_committed
@@ -196,10 +210,10 @@ def test_fetch_of_what_cannot_be_read(
 
 
 @pytest.mark.parametrize("fault", [faults.cut(20), faults.hang(), faults.reset(), faults.status(502)])
-def test_a_read_may_be_repeated(fake: FakeFhir, server: FhirServer, fault: faults.Fault) -> None:
+def test_a_read_may_be_repeated(fake: FakeFhir, hasty: FhirServer, fault: faults.Fault) -> None:
     fake.proxy.inject(fault, times=2)
     with pytest.raises(Unavailable) as raised:
-        server.fetch(["Patient/a"])
+        hasty.fetch(["Patient/a"])
     assert type(raised.value) is Unavailable
 
 

@@ -102,7 +102,7 @@ class Site:
             assert done.returncode == expect, f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
-    def verify(self, expect: int = 0) -> dict[str, Any]:
+    def verify(self, expect: int | None = 0) -> dict[str, Any]:
         """Compare everything; the report."""
         return json.loads(self.cli("verify", "--json", expect=expect).stdout)
 

@@ -1,4 +1,4 @@
-"""The check after a storm: whatever happened, the FHIR server holds what the archive holds, once."""
+"""The check after a campaign: whatever happened, the FHIR server holds what the archive holds, once."""
 
 import time
 from collections import Counter

@@ -5,17 +5,18 @@ import os
 import platform
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.chaos.converge import Outcome
-from tests.servers.hapi import Hapi
+from tests.servers.hapi import Hapi, Release
 from tests.servers.orthanc import Orthanc
 from tests.site import Site
-
-LOG = {"format": "json", "level": "info"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,13 +27,19 @@ class Rig:
     orthanc: Orthanc
     hapi: Hapi
 
-    def site(self, **keys: object) -> Site:
-        """The installation between the two."""
-        return Site(**{"home": self.home, "orthanc": self.orthanc, "fhir": self.hapi.url, "top": {"log": LOG}, **keys})
+    def site(self, *, orthanc_url: str = "", fhir: str = "") -> Site:
+        """The installation between the two, or between other addresses of theirs."""
+        return Site(
+            home=self.home,
+            orthanc=self.orthanc,
+            orthanc_url=orthanc_url,
+            fhir=fhir or self.hapi.url,
+            top={"log": {"format": "json", "level": "info"}},
+        )
 
 
 @contextlib.contextmanager
-def rig(orthanc_version: str, release: str) -> Iterator[Rig]:
+def rig(orthanc_version: str, release: Release) -> Iterator[Rig]:
     """Start the servers, and stop them in the end."""
     extra = {"OverwriteInstances": True}
     with (
@@ -41,6 +48,18 @@ def rig(orthanc_version: str, release: str) -> Iterator[Rig]:
         Hapi(release, is_durable=True) as hapi,
     ):
         yield Rig(home=Path(home), orthanc=orthanc, hapi=hapi)
+
+
+def go_on(seconds: float, stop: threading.Event, loops: Sequence[Callable[[], None]]) -> None:
+    """Run the loops for some time, or until one of them fails."""
+    end = time.monotonic() + seconds
+    with ThreadPoolExecutor(len(loops)) as pool:
+        running = [pool.submit(loop) for loop in loops]
+        while time.monotonic() < end and not any(loop.done() for loop in running):
+            time.sleep(1)
+        stop.set()
+    for loop in running:
+        loop.result()
 
 
 def heading(title: str, command: str) -> str:

@@ -8,7 +8,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,9 +15,10 @@ import psutil
 
 from tests.chaos.archive_life import ArchiveLife
 from tests.chaos.converge import Outcome, converge
-from tests.chaos.rig import Rig, counted, heading, rig, table, told
-from tests.chaos.victims import Daemon
+from tests.chaos.interruptions import Daemon
+from tests.chaos.rig import Rig, counted, go_on, heading, rig, table, told
 from tests.proxy import Fault, Proxy, cut, drop_reply, hang, not_json, reset, slow_reply, status
+from tests.servers.hapi import Release
 from tests.servers.process import Server
 
 PAUSE_S: Final = 25.0
@@ -127,7 +127,7 @@ class Soak:
         self.stop.wait(self._random.uniform(1.0, LONGEST_S))
 
 
-def run(minutes: float, seed: str, orthanc: str, release: str) -> bool:
+def run(minutes: float, seed: str, orthanc: str, release: Release) -> bool:
     """Let one daemon work for some minutes and print how it fared; whether it lost, doubled or hoarded nothing."""
     command = f"python -m tests.chaos soak --minutes {minutes:g} --seed {seed} --orthanc {orthanc} --release {release}"
     with (
@@ -140,26 +140,13 @@ def run(minutes: float, seed: str, orthanc: str, release: str) -> bool:
         daemon = Daemon(site)
         soak = Soak(servers, daemon, {"Orthanc": to_orthanc, "FHIR server": to_fhir}, seed, stop)
         life = ArchiveLife(orthanc=servers.orthanc, seed=seed, stop=stop, pause_s=2.0)
-        daemon.start()
-        _go_on(60 * minutes, stop, [life.live, soak.trouble, soak.watch])
-        outcome = converge(site)
-        daemon.stop()
+        with daemon:
+            go_on(60 * minutes, stop, [life.live, soak.trouble, soak.watch])
+            outcome = converge(site)
         print(heading("One daemon for hours", command))
         print(_report(soak, life, outcome, minutes))
         print("\n".join([*outcome.lost, *outcome.doubled]))
         return outcome.is_good and _growth_mib(soak.samples) <= ALLOWED_MIB
-
-
-def _go_on(seconds: float, stop: threading.Event, loops: list[Callable[[], None]]) -> None:
-    """Run the loops for some time, or until one of them fails."""
-    end = time.monotonic() + seconds
-    with ThreadPoolExecutor(len(loops)) as pool:
-        running = [pool.submit(loop) for loop in loops]
-        while time.monotonic() < end and not any(loop.done() for loop in running):
-            time.sleep(1)
-        stop.set()
-    for loop in running:
-        loop.result()
 
 
 def _sample(pid: int, at_s: float) -> Sample:

@@ -8,19 +8,19 @@ import threading
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, Protocol, Self
 
 from tests.site import Site
 
 KINDS: Final[Mapping[str, int]] = {"killed": 6, "ended": 1, "held up": 2}
-"""What happens to a victim, and how often one in relation to the other."""
+"""What happens to a process, and how often one in relation to the other."""
 
 HELD_UP_S: Final = (0.5, 8.0)
 GRACE_S: Final = 10.0
 """How long the program may take to end at SIGTERM."""
 
 
-class Victim(Protocol):
+class Interruptible(Protocol):
     """A process that can be ended and started again."""
 
     @property
@@ -34,7 +34,7 @@ class Victim(Protocol):
 
 
 class Daemon:
-    """``dicom-fhir-indexer run`` as a user starts it; its log is that of the site's daemon."""
+    """``dicom-fhir-indexer run`` as a user starts it, while the block lasts; its log is that of the site's daemon."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
@@ -43,6 +43,17 @@ class Daemon:
     @property
     def pid(self) -> int | None:
         return self._process.pid if self._process else None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Stop in good order; at once if something else has failed already."""
+        if kind is None:
+            self.stop()
+        elif self.is_running:
+            self.kill()
 
     @property
     def is_running(self) -> bool:
@@ -74,19 +85,19 @@ class Daemon:
 
 
 @dataclass
-class Murderer:
-    """Strikes one victim at random until a stop is asked for, and starts it again.
+class Interruptions:
+    """Interrupts one process at random until a stop is asked for, and lets it go on.
 
     Attributes
     ----------
     pause_s
-        Mean time between two strokes.
+        Mean time between two interruptions.
     done
         How often each of `KINDS` happened.
     """
 
     name: str
-    victim: Victim
+    process: Interruptible
     pause_s: float
     seed: str
     stop: threading.Event
@@ -97,19 +108,19 @@ class Murderer:
         self._random = random.Random(f"{self.seed} {self.name}")
 
     def work(self) -> None:
-        """Strike, wait, and so on; in the end the victim runs."""
+        """Interrupt, wait, and so on; in the end the process runs."""
         while not self.stop.wait(self._random.expovariate(1 / self.pause_s)):
             kind = self._random.choices([*KINDS], weights=[*KINDS.values()])[0]
             if kind == "held up":
                 self._hold_up()
             else:
-                self.victim.kill() if kind == "killed" else self.victim.stop()
+                self.process.kill() if kind == "killed" else self.process.stop()
                 self.stop.wait(self._random.uniform(*self.down_s))
-                self.victim.start()
+                self.process.start()
             self.done[kind] += 1
 
     def _hold_up(self) -> None:
-        pid = self.victim.pid
+        pid = self.process.pid
         assert pid is not None
         os.kill(pid, signal.SIGSTOP)
         self.stop.wait(self._random.uniform(*HELD_UP_S))

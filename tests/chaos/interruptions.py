@@ -59,6 +59,11 @@ class Daemon:
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    def check(self) -> None:
+        """AssertionError with the end of its log if it has ended by itself."""
+        code = self._process.poll() if self._process else None
+        assert code is None, f"the program ended by itself, with {code}\n{self._site.log()[-3000:]}"
+
     def start(self) -> None:
         with (self._site.home / "daemon.out.err").open("ab") as log:
             self._process = subprocess.Popen(
@@ -75,11 +80,10 @@ class Daemon:
         assert code in (0, -signal.SIGTERM), f"the program ended with {code}"
 
     def _end(self, number: signal.Signals) -> int:
+        self.check()
         process, self._process = self._process, None
         if process is None:
             return 0
-        code = process.poll()
-        assert code is None, f"the program ended by itself, with {code}"
         process.send_signal(number)
         return process.wait(GRACE_S)
 

@@ -94,7 +94,7 @@ class Soak:
         """Take samples of the process."""
         begun = time.monotonic()
         while not self.stop.wait(SAMPLE_S):
-            assert self.daemon.is_running, "the program ended"
+            self.daemon.check()
             assert self.daemon.pid is not None
             self.samples.append(_sample(self.daemon.pid, time.monotonic() - begun))
 

@@ -16,6 +16,7 @@
     │  ├─ ProtocolViolation          the answer breaks the standard                retry       exit 69
     │  ├─ Conflict                   409, 412: somebody else wrote                 retry       exit 69
     │  ├─ TooLarge                   413: fewer entries                            halve       exit 69
+    │  ├─ WrongServer                no FHIR server, or of an unknown release      operator    exit 78
     │  ├─ TargetReplaced             the FHIR server lost what it had confirmed    send again  exit 69
     │  └─ Refused(outcome)           other 4xx for the request as a whole          bisect      exit 69
     ├─ Interrupted                   a stop was asked for                          a normal end  exit 0
@@ -162,6 +163,13 @@ class TooLarge(PeerError):
     """The request is too large for the server or a proxy in front of it (413)."""
 
     default_hint = "Raise the server's limit or lower target.bundle.max_bytes."
+
+
+class WrongServer(PeerError):
+    """What answers is not what the configuration means: no FHIR server, or one of a release that is not known."""
+
+    exit_code = 78
+    default_hint = "Set target.fhir to the address below which /metadata answers, such as https://host/fhir."
 
 
 class TargetReplaced(PeerError):

@@ -19,6 +19,7 @@ from indexer.errors import (
     StudyError,
     TooLarge,
     Unavailable,
+    WrongServer,
 )
 from indexer.log import Event
 from indexer.model.ledger import HealthState
@@ -34,6 +35,9 @@ T = TypeVar("T")
 
 FAILURES = (Unavailable, AccessDenied, ProtocolViolation, Conflict)
 """What is tried again. Any other error is the server's answer to the request."""
+
+REFUSALS = (Refused, TooLarge, WrongServer)
+"""Answers that are a failure, too, where nothing works without what was asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +68,8 @@ class ServerHealth:
         Ends every wait at once.
     initial_s, max_s
         First and longest wait, in seconds.
+    outlasts_refusals
+        Whether `insist` waits out refusals: the daemon does, while somebody who waits for a command wants to be told.
     """
 
     peer: str
@@ -71,6 +77,7 @@ class ServerHealth:
     source: str | None = None
     initial_s: float = 1.0
     max_s: float = 60.0
+    outlasts_refusals: bool = False
     on_change: Callable[[], None] | None = None
     clock: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
@@ -99,8 +106,19 @@ class ServerHealth:
         PeerError
             If it is an answer to the request, such as `Refused`, or the last failure.
         """
+        return self._ask(activity, ask, FAILURES, tries)
+
+    def insist(self, activity: str, ask: Callable[[], T], *, tries: int | None = None) -> T:
+        """As `call`, for what nothing works without.
+
+        A server that is starting, or a proxy before it, may refuse anything for a while.
+        """
+        failures = FAILURES + REFUSALS if self.outlasts_refusals else FAILURES
+        return self._ask(activity, ask, failures, tries)
+
+    def _ask(self, activity: str, ask: Callable[[], T], failures: tuple[type[PeerError], ...], tries: int | None) -> T:
         ask_again = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(FAILURES),
+            retry=tenacity.retry_if_exception_type(failures),
             wait=lambda state: self.failed(activity, _failure(state)),
             stop=lambda state: tries is not None and (state.attempt_number >= tries or _is_denied(state)),
             sleep=self._sleep,
@@ -108,7 +126,9 @@ class ServerHealth:
         )
         try:
             answer = ask_again(ask)
-        except (StudyError, Refused, TooLarge):
+        except failures:
+            raise
+        except (StudyError, *REFUSALS):
             self.succeeded(activity)
             raise
         self.succeeded(activity)
@@ -131,6 +151,7 @@ class ServerHealth:
             if not self._failing:
                 self._since = self.clock()
                 facts = {"event": Event.PEER_LOST, "status": error.status, "cause": type(error).__name__}
+                facts |= {"problem": f"{error.message} ({error.hint})"}
                 _log.warning("a server does not do what it is asked; trying again", extra=facts | self._names())
             failures = former.failures + 1 if former is not None else 1
             delay_s = self._delay_s(failures, error)

@@ -22,7 +22,7 @@ def run(installation: Installation) -> None:
     """
     from indexer.cli.run import run
 
-    run(installation.site())
+    run(installation.site(outlasts_refusals=True))
 
 
 @app.command()

@@ -17,7 +17,7 @@ from indexer import mapping
 from indexer.bundle import Limits, Sizer, TypePolicy
 from indexer.cli.servers import Servers, transport_to
 from indexer.dicomweb import DicomWebSamples
-from indexer.errors import ConfigError, PeerError, ProtocolViolation
+from indexer.errors import PeerError, WrongServer
 from indexer.health import ServerHealth
 from indexer.log import Event
 from indexer.mapping import Element, Release, Rules, Subject, sampled_keywords
@@ -67,9 +67,16 @@ _SUBJECTS = {PatientMode.LOGICAL: Subject.LOGICAL, PatientMode.CONTAINED: Subjec
 
 @dataclass
 class Site(Servers):
-    """One configured installation: its servers and the flow between them; `stop` ends whatever waits or drains."""
+    """One configured installation: its servers and the flow between them; `stop` ends whatever waits or drains.
+
+    Attributes
+    ----------
+    outlasts_refusals
+        See `ServerHealth`; true for the daemon.
+    """
 
     stop: threading.Event = field(default_factory=threading.Event)
+    outlasts_refusals: bool = False
     _recording: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @cached_property
@@ -78,26 +85,31 @@ class Site(Servers):
         retry = self.config.target.retry
         sampled = [("dicomweb", source.name) for source in self.config.sources if source.read_dicomweb]
         servers = [
-            ServerHealth(peer=peer, source=name, stop=self.stop, initial_s=retry.initial_s, max_s=retry.max_s)
+            ServerHealth(
+                peer=peer,
+                source=name,
+                stop=self.stop,
+                initial_s=retry.initial_s,
+                max_s=retry.max_s,
+                outlasts_refusals=self.outlasts_refusals,
+            )
             for peer, name in (("fhir", None), *(("orthanc", name) for name in self.sources), *sampled)
         ]
         return {health.server: health for health in servers}
 
     @cached_property
     def release(self) -> Release:
-        """The FHIR release to write; with ``auto``, that of the server, and `ConfigError` if it is not a known one."""
+        """The FHIR release to write; with ``auto``, that of the server, and `WrongServer` if it is not a known one."""
         wanted = self.config.target.release
         return self._release_of_server() if wanted == "auto" else wanted
 
     def _release_of_server(self) -> Release:
-        try:
-            version = self.target.info().fhir_version
-        except ProtocolViolation as error:
-            raise ConfigError([f"target.fhir: {error.message}"], hint=error.hint) from error
+        version = self.target.info().fhir_version
         release = RELEASES.get(".".join((version or "").split(".")[:2]))
         if release is None:
-            raise ConfigError(
-                [f"target.release: the FHIR server says version {version or 'nothing'}, which 'auto' does not know"],
+            raise WrongServer(
+                f"the FHIR server says version {version or 'nothing'}, which 'target.release: auto' does not know",
+                peer="fhir",
                 hint=f"Set target.release to one of {', '.join(RELEASES.values())} if the server speaks it.",
             )
         return release
@@ -248,7 +260,7 @@ class Site(Servers):
             health.on_change = self._record_health
         self._record_health()
         fhir = self.health["fhir"]
-        fhir.call("connect", lambda: self.release)
+        fhir.insist("connect", lambda: self.release)
         writer = ResourceWriter(
             ledger=self.ledger,
             sender=self._sender(),
@@ -264,14 +276,14 @@ class Site(Servers):
             endpoints=self.endpoints,
             clock=time.time,
         )
-        fhir.call("connect", setup.make_ready)
+        fhir.insist("connect", setup.make_ready)
         self.ledger.note_setup(self._setup_digest(), time.time())
         return Drain(
             ledger=self.ledger,
             reader=self.reader,
             publisher=Publisher(resolver=self.resolver, writer=writer, setup=setup),
             stop=self.stop,
-            on_replaced=lambda: fhir.call("connect", setup.begin_anew),
+            on_replaced=lambda: fhir.insist("connect", setup.begin_anew),
             site_key=self.ledger.site_key(),
         )
 

@@ -76,11 +76,11 @@ class Installation:
 
         return Servers(self._configured())
 
-    def site(self) -> Site:
+    def site(self, *, outlasts_refusals: bool = False) -> Site:
         """Everything, for commands that read studies or drain."""
         from indexer.cli.compose import Site
 
-        return Site(self._configured())
+        return Site(self._configured(), outlasts_refusals=outlasts_refusals)
 
     def _configured(self) -> Config:
         """The configuration, after setting up logging by it."""

@@ -9,7 +9,7 @@ import orjson
 
 from indexer.batched import batched
 from indexer.bundle import EntryStatus, is_throttled, judge
-from indexer.errors import AccessDenied, AnswerLost, ProtocolViolation, Refused, TooLarge, Unavailable
+from indexer.errors import AccessDenied, AnswerLost, ProtocolViolation, Refused, TooLarge, Unavailable, WrongServer
 from indexer.fhir import identifiers, shape
 from indexer.fhir.answer import EntryAnswer, entries, fetched, is_last_page, matches, next_page, total
 from indexer.fhir.identifiers import dicts
@@ -53,7 +53,7 @@ class FhirServer:
             response = self._transport.request("GET", "/metadata", headers=_READ)
         except Refused as error:
             if error.status == 404 and error.outcome is None:  # with an OperationOutcome it would be a FHIR server
-                raise self._no_base() from None
+                raise self._no_base(404) from None
             return TargetInfo(fhir_version=None)
         except AccessDenied as error:
             if error.status == 401:
@@ -61,7 +61,7 @@ class FhirServer:
             return TargetInfo(fhir_version=None)
         info = _info(response)
         if info is None:
-            raise self._no_base()
+            raise self._no_base(response.status)
         return info
 
     def send(self, bundle: tuple[bytes | memoryview, ...], count: int) -> tuple[EntryResult, ...]:
@@ -185,10 +185,10 @@ class FhirServer:
             raise refusal("POST", response, is_safe=False)
         return response
 
-    def _no_base(self) -> ProtocolViolation:
+    def _no_base(self, status: int) -> WrongServer:
         peer = self._transport.peer
-        hint = "Set target.fhir to the address below which /metadata answers, such as https://host/fhir."
-        return ProtocolViolation(f"{peer} is no FHIR server: no CapabilityStatement at /metadata", peer=peer, hint=hint)
+        text = f"{peer} is no FHIR server: no CapabilityStatement at /metadata"
+        return WrongServer(text, peer=peer, status=status)
 
     def _violation(self, text: str) -> ProtocolViolation:
         peer = self._transport.peer

@@ -56,14 +56,21 @@ class IdentifierSearch:
     def _look_up(self, lookups: Sequence[Lookup]) -> Mapping[Lookup, Resources]:
         return self.health.call("search", lambda: self.target.look_up(lookups), tries=self.tries)
 
-    def _not_searched(self, lookup: Lookup, error: PeerError) -> tuple[Lookup, None]:
-        """The server refuses to search for this one. If it refuses a harmless search as well, it cannot search."""
+    def _not_searched(self, lookup: Lookup, error: PeerError) -> tuple[Lookup, Resources | None]:
+        """The server refuses to search for this one; if it refused a harmless search as well, once more after that."""
         if isinstance(error, Refused):
-            try:
-                self._look_up([Lookup(lookup.type, "urn:dicom:uid", "urn:oid:0.0")])
-            except Refused:
-                raise Refused(error.message, peer=error.peer, status=error.status, hint=_CANNOT_SEARCH) from None
-        return lookup, None
+            self.health.insist("search", lambda: self._search_in_vain(lookup.type), tries=self.tries)
+        try:
+            return lookup, self._look_up([lookup])[lookup]
+        except (Refused, TooLarge):
+            return lookup, None
+
+    def _search_in_vain(self, resource_type: str) -> None:
+        """A harmless search, for what nobody has."""
+        try:
+            self.target.look_up([Lookup(resource_type, "urn:dicom:uid", "urn:oid:0.0")])
+        except Refused as error:
+            raise Refused(error.message, peer=error.peer, status=error.status, hint=_CANNOT_SEARCH) from None
 
 
 _CANNOT_SEARCH = (

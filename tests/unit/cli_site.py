@@ -81,9 +81,9 @@ class CommandLine:
         """The ledger, as another process would open it."""
         return open_ledger(f"sqlite:///{self.home / 'ledger.db'}", self.target.base_url)
 
-    def site(self, config: Any) -> Site:
+    def site(self, config: Any, **options: bool) -> Site:
         """What the commands compose, with the servers in memory."""
-        made = _MemorySite(config, [self.source, *self.others], self.target)
+        made = _MemorySite(config, [self.source, *self.others], self.target, **options)
         self.sites.append(made)
         return made
 
@@ -104,8 +104,8 @@ def _source(name: str) -> dict[str, Any]:
 
 
 class _MemorySite(Site):
-    def __init__(self, config: Any, archives: list[ListedArchive], target: MemoryTarget) -> None:
-        super().__init__(config)
+    def __init__(self, config: Any, archives: list[ListedArchive], target: MemoryTarget, **options: bool) -> None:
+        super().__init__(config, **options)
         self._archives, self._memory_target = {archive.name: archive for archive in archives}, target
 
     @cached_property

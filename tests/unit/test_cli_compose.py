@@ -11,7 +11,7 @@ from indexer.cli.compose import RELEASES
 from indexer.cli.servers import auth_of
 from indexer.config.mapping import Elements, Preset
 from indexer.config.model import Target
-from indexer.errors import ConfigError, ProtocolViolation
+from indexer.errors import WrongServer
 from indexer.mapping import DEFAULT_ELEMENTS, Element, Release, Rules
 from indexer.model import TargetInfo
 from indexer.strategies import imaging_study_id
@@ -140,16 +140,15 @@ def test_a_server_of_another_release_is_refused(
     line: CommandLine, monkeypatch: pytest.MonkeyPatch, version: str | None
 ) -> None:
     monkeypatch.setattr(line.target, "info", lambda: TargetInfo(fhir_version=version))
-    with pytest.raises(ConfigError, match=r"target\.release") as caught:
+    with pytest.raises(WrongServer, match=r"target\.release") as caught:
         rules(line)
     assert "R4, R4B, R5, R6" in caught.value.hint
 
 
-@pytest.mark.parametrize("command", ["run", "backfill"])
-def test_an_address_that_is_no_fhir_base_ends_the_start(line: CommandLine, command: str) -> None:
+def test_a_backfill_to_an_address_that_is_no_fhir_base_ends_at_once(line: CommandLine) -> None:
     line.source.put(study())
-    line.target.script.always("info", ProtocolViolation("fhir is no FHIR server", peer="fhir", hint="Set target.fhir."))
-    assert line.err(command, code=78).endswith("target.fhir: fhir is no FHIR server\nSet target.fhir.\n")
+    line.target.script.always("info", WrongServer("fhir is no FHIR server", peer="fhir", hint="Set target.fhir."))
+    assert line.err("backfill", code=78).endswith("fhir is no FHIR server\nSet target.fhir.\n")
 
 
 @pytest.mark.parametrize("instances", ["full", "none", {"capped": 3}])

@@ -16,6 +16,7 @@ from indexer.errors import (
     Refused,
     TooLarge,
     Unavailable,
+    WrongServer,
 )
 from indexer.fhir import FhirServer
 from indexer.model import TargetInfo
@@ -371,7 +372,7 @@ def test_info_of_an_odd_server(fake: FakeFhir, server: FhirServer, status: int, 
 )
 def test_an_address_that_is_no_fhir_base(fake: FakeFhir, server: FhirServer, status: int, body: bytes) -> None:
     fake.proxy.inject(faults.status(status, JSON, body))
-    with pytest.raises(ProtocolViolation, match="no FHIR server: no CapabilityStatement at /metadata") as caught:
+    with pytest.raises(WrongServer, match="no FHIR server: no CapabilityStatement at /metadata") as caught:
         server.info()
     assert "target.fhir" in caught.value.hint
 

@@ -17,6 +17,7 @@ from indexer.errors import (
     StudyVanished,
     TooLarge,
     Unavailable,
+    WrongServer,
 )
 from indexer.health import ServerHealth
 from tests.fakes.memory import Clock, Script
@@ -162,6 +163,30 @@ def test_a_call_asks_until_the_server_does_it(error: PeerError) -> None:
 )
 def test_what_is_refused_is_not_asked_again_and_shows_that_the_server_is_back(error: IndexerError) -> None:
     assert asked(DOWN, error) == (2, True, type(error))
+
+
+@pytest.mark.parametrize("refusal", [Refused("no", peer="fhir", status=404), WrongServer("no FHIR", peer="fhir")])
+def test_what_nothing_works_without_is_insisted_on(refusal: PeerError, caplog: pytest.LogCaptureFixture) -> None:
+    health, answers = quick("fhir", outlasts_refusals=True), [refusal, DOWN, refusal]
+
+    def ask() -> str:
+        if answers:
+            raise answers.pop()
+        return "answer"
+
+    assert health.insist("connect", ask) == "answer"
+    assert events(caplog) == ["peer_lost", "peer_back"]
+    assert refusal.hint in caplog.records[0].problem
+
+
+def test_whoever_waits_for_a_command_is_told_of_a_refusal() -> None:
+    def refuse() -> None:
+        raise Refused("no", peer="fhir", status=404)
+
+    health = quick("fhir")
+    with pytest.raises(Refused):
+        health.insist("connect", refuse)
+    assert health.is_well
 
 
 @pytest.mark.parametrize(("error", "tries", "count"), [(DOWN, 3, 3), (DOWN, 1, 1), (DENIED, 3, 1)])

@@ -89,7 +89,7 @@ class TargetSetup:
         sources = sorted(sources)
         for source in sources:
             if source not in self._published:
-                self.health.call("connect", functools.partial(self._publish, source))
+                self.health.insist("connect", functools.partial(self._publish, source))
                 self._watch()
         return self._known(sources)
 

@@ -6,7 +6,7 @@ import time
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from indexer.cli.options import OUTPUT
+from indexer.cli.console import OUTPUT
 from indexer.cli.progress import Display
 from indexer.cli.signals import stop_on_signal
 from indexer.errors import LedgerBusy, UsageError
@@ -131,7 +131,7 @@ class _Run:
         OUTPUT.print(f"{progress.quarantined} studies are in quarantine:")
         for row in self.site.ledger.quarantine():
             if row.since >= run.started_at:
-                OUTPUT.print(f"  {row.study_instance_uid}  {row.cause}: {row.text}", markup=False)
+                OUTPUT.print(f"  {row.study_instance_uid}  {row.cause}: {row.text}")
         return 1
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import typer
 
-from indexer.cli.options import OUTPUT, ConfigOption, Installation
+from indexer.cli.console import OUTPUT
+from indexer.cli.options import ConfigOption, Installation
 
 app = typer.Typer(help="The configuration file: check, schema, example.", no_args_is_help=True)
 
@@ -16,11 +15,9 @@ def check(config: ConfigOption = None) -> None:
     """Read the file and report all mistakes at once, with their lines."""
     loaded = Installation(config).load()
     for warning in loaded.warnings:
-        OUTPUT.print(f"warning: {warning}", markup=False)
+        OUTPUT.print(f"warning: {warning}")
     names = ", ".join(source.name for source in loaded.config.sources)
-    OUTPUT.print(
-        f"Good: sources {names}; target {loaded.config.target.fhir}; ledger {loaded.config.ledger_shown}", markup=False
-    )
+    OUTPUT.print(f"Good: sources {names}; target {loaded.config.target.fhir}; ledger {loaded.config.ledger_shown}")
 
 
 @app.command()
@@ -28,7 +25,7 @@ def schema() -> None:
     """Print the JSON Schema of the file, for editors."""
     from indexer import config
 
-    OUTPUT.print_json(json.dumps(config.json_schema()))
+    OUTPUT.print_document(config.json_schema())
 
 
 @app.command()
@@ -36,4 +33,4 @@ def example() -> None:
     """Print a commented example with every key."""
     from indexer import config
 
-    OUTPUT.print(config.example(), end="", markup=False)
+    typer.echo(config.example(), nl=False)

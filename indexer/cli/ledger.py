@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from indexer.cli.options import OUTPUT, Installation, of_installation
+from indexer.cli.console import OUTPUT
+from indexer.cli.options import Installation, of_installation
 
 app = typer.Typer(help="The ledger: back it up, show the site key.", no_args_is_help=True)
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Concatenate, TypeVar
 
 import typer
-from rich.console import Console
 
 from indexer import log
 from indexer.errors import UsageError
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from indexer.cli.servers import Servers
     from indexer.config import Config, Loaded
 
-OUTPUT = Console(soft_wrap=True, highlight=False, markup=False)
-ERRORS = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
 EXIT_CODES = (
     "Exit codes: 0 done; 1 some studies are in quarantine or differ; 64 wrong use; 69 a server is out of reach; "

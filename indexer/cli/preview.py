@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from indexer.batched import batched
-from indexer.cli.options import OUTPUT
+from indexer.cli.console import OUTPUT
 from indexer.model import Deferred, Dropped, Quarantined, ResourceKey
 from indexer.plan import Verb, WritePlan
 from indexer.sync.changes.backfill import Seen, select
@@ -28,7 +28,7 @@ def preview(site: Site, selection: Selection) -> int:
             text = _text(item, ResourceKey("ImagingStudy", uid))
             counts[text] += 1
             if text != "unchanged":
-                OUTPUT.print(f"{text}  {uid}", markup=False)
+                OUTPUT.print(f"{text}  {uid}")
     OUTPUT.print(", ".join(f"{count} {text}" for text, count in sorted(counts.items())) or "no studies")
     if seen.undated:
         OUTPUT.print(f"{seen.undated} studies have no StudyDate and were left out by --since/--until.")

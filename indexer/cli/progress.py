@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from indexer.cli.options import ERRORS
+from indexer.cli.console import ERRORS
 
 if TYPE_CHECKING:
     from types import TracebackType

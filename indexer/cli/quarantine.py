@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from indexer.cli.options import OUTPUT, Installation, of_installation
+from indexer.cli.console import OUTPUT
+from indexer.cli.options import Installation, of_installation
 from indexer.errors import UsageError
 
 app = typer.Typer(help="Studies that cannot be published: list, show, resolve, replay.", no_args_is_help=True)
@@ -21,7 +22,7 @@ def list_(installation: Installation) -> None:
 
     rows = installation.servers().ledger.quarantine()
     for row in rows:
-        OUTPUT.print(f"{row.study_instance_uid}  {epoch_text(row.since)}  {row.cause}: {row.text}", markup=False)
+        OUTPUT.print(f"{row.study_instance_uid}  {epoch_text(row.since)}  {row.cause}: {row.text}")
     OUTPUT.print(f"{len(rows)} in quarantine.")
 
 
@@ -38,9 +39,10 @@ def show(
     if study is None or study.quarantine is None:
         raise UsageError("this study is not in quarantine")
     row = study.quarantine
-    OUTPUT.print(f"since {epoch_text(row.since)}\ncause {row.cause}\n{row.text}\n{row.hint}", markup=False)
+    for line in (f"since {epoch_text(row.since)}", f"cause {row.cause}", row.text, row.hint):
+        OUTPUT.print(line)
     for location in row.locations:
-        OUTPUT.print(f"in {location.source} as {location.location_id}", markup=False)
+        OUTPUT.print(f"in {location.source} as {location.location_id}")
 
 
 @app.command()

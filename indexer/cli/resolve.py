@@ -6,7 +6,7 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-from indexer.cli.options import OUTPUT
+from indexer.cli.console import OUTPUT
 from indexer.errors import UsageError
 from indexer.mapping import map_study
 from indexer.model import Patient, ResourceKey

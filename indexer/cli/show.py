@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from indexer.bundle import bind
+from indexer.cli.console import ERRORS, OUTPUT
 from indexer.cli.omissions import sentence
-from indexer.cli.options import ERRORS, OUTPUT
 from indexer.difference import differences
 from indexer.errors import StudyError, StudyVanished, UsageError
 from indexer.mapping import map_study
@@ -40,13 +39,13 @@ def _resources(site: Site, locations: tuple[StudyLocation, ...]) -> int:
     """Print the ImagingStudy and, if it is ours, the Patient as they would be sent, due or not."""
     (plan,) = site.preview.preview([locations], force=True)
     if not isinstance(plan, WritePlan):
-        ERRORS.print(f"This study is not sent now: {_why(plan)}", markup=False)
+        ERRORS.print(f"This study is not sent now: {_why(plan)}")
         return 1
     actions = sorted(
         (action for action in plan.actions.values() if not action.is_foreign), key=lambda action: action.key
     )
     bodies = [bind(action.body, fhir_id=action.fhir_id, references=plan.references) for action in actions]
-    OUTPUT.print_json(json.dumps([orjson.loads(body) for body in bodies]))
+    OUTPUT.print_document([orjson.loads(body) for body in bodies])
     return 0
 
 
@@ -77,13 +76,13 @@ def _mapped(site: Site, locations: tuple[StudyLocation, ...]) -> Mapped | StudyE
 
 def _source(mapped: Mapped | StudyError) -> None:
     if isinstance(mapped, StudyError):
-        OUTPUT.print(f"Source: {mapped.message} ({mapped.cause}). {mapped.hint}", markup=False)
+        OUTPUT.print(f"Source: {mapped.message} ({mapped.cause}). {mapped.hint}")
         return
     study = mapped.imaging_study
     modalities = ", ".join(sorted({code for series in study.get("series", ()) for code in _codes(series["modality"])}))
     OUTPUT.print(f"Source: {_counts(study, f' ({modalities})')}")
     for issue in mapped.issues:
-        OUTPUT.print(f"  {sentence(issue)}", markup=False)
+        OUTPUT.print(f"  {sentence(issue)}")
 
 
 def _codes(modality: dict[str, Any]) -> list[str]:
@@ -114,8 +113,8 @@ def _ledger(row: StudyRow | None) -> None:
             f"{row.dirty.last_cause or '-'}"
         )
     if row.quarantine:
-        OUTPUT.print(f"Ledger: in quarantine, {row.quarantine.cause}: {row.quarantine.text}", markup=False)
-        OUTPUT.print(f"  {row.quarantine.hint}", markup=False)
+        OUTPUT.print(f"Ledger: in quarantine, {row.quarantine.cause}: {row.quarantine.text}")
+        OUTPUT.print(f"  {row.quarantine.hint}")
 
 
 def _target(site: Site, uid: str, mapped: Mapped | StudyError) -> int:
@@ -129,5 +128,5 @@ def _target(site: Site, uid: str, mapped: Mapped | StudyError) -> int:
         return 0 if isinstance(mapped, StudyVanished) and not studies else 1
     texts = differences(site.ids.literal({uid: mapped})[uid], studies)
     for text in texts:
-        OUTPUT.print(f"Different: {text}", markup=False)
+        OUTPUT.print(f"Different: {text}")
     return 1 if texts else 0

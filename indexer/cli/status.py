@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from indexer.cli.options import OUTPUT
+from indexer.cli.console import OUTPUT
 from indexer.errors import PeerError
 from indexer.schedule import epoch_text
 
@@ -30,7 +29,7 @@ def status(servers: Servers, *, as_json: bool) -> int:
         "sources": [_source(servers, name) for name in servers.sources],
     }
     if as_json:
-        OUTPUT.print_json(json.dumps(report))
+        OUTPUT.print_document(report)
     else:
         _print(report)
     reachable = [report["target"]["reachable"], *(source["reachable"] for source in report["sources"])]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from indexer.cli.options import OUTPUT
+from indexer.cli.console import OUTPUT
 from indexer.sync.verify import Verifier
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ def verify(site: Site, *, as_json: bool) -> int:
     )
     report = verifier.verify()
     if as_json:
-        OUTPUT.print_json(json.dumps({"equal": report.is_equal, **asdict(report)}))
+        OUTPUT.print_document({"equal": report.is_equal, **asdict(report)})
     else:
         _print(report)
     return 0 if report.is_equal else 1
@@ -41,10 +40,10 @@ def verify(site: Site, *, as_json: bool) -> int:
 def _print(report: Report) -> None:
     OUTPUT.print(f"Compared {report.studies} studies, {report.series} series, {report.instances} instances.")
     for finding in report.findings:
-        OUTPUT.print(f"DIFFERENT {finding.study_instance_uid}: {'; '.join(finding.differences[:10])}", markup=False)
+        OUTPUT.print(f"DIFFERENT {finding.study_instance_uid}: {'; '.join(finding.differences[:10])}")
     for word, uids in (("in quarantine", report.quarantined), ("not yet settled", report.unsettled)):
         if uids:
-            OUTPUT.print(f"{len(uids)} {word}: {', '.join(uids[:20])}{' …' if len(uids) > 20 else ''}", markup=False)
+            OUTPUT.print(f"{len(uids)} {word}: {', '.join(uids[:20])}{' …' if len(uids) > 20 else ''}")
     for note in report.notes:
         OUTPUT.print(f"Note: {note}")
     OUTPUT.print("Equal." if report.is_equal else f"{len(report.findings)} differ.")

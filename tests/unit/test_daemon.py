@@ -1,5 +1,9 @@
 """The daemon as a process, over fakes that answer wrongly while it starts and later."""
 
+import fcntl
+import os
+import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,3 +79,31 @@ def test_it_outlasts_a_bad_hour_of_the_fhir_server(site: Site, fhir: FakeFhir, f
         wait_for(lambda: len(fhir.of_type("ImagingStudy")) == 4, "the other studies")
     assert site.verify()["equal"]
     assert site.status()["quarantined"] == 0
+
+
+def test_a_log_that_nobody_reads_stops_nothing(site: Site, fhir: FakeFhir) -> None:
+    read, write = os.pipe()
+    os.write(write, b"x" * fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096))
+    store_rest(site.orthanc, generate(3))
+    with subprocess.Popen(site.command("run"), stdout=subprocess.DEVNULL, stderr=write) as daemon:
+        try:
+            wait_for(lambda: len(fhir.of_type("ImagingStudy")) == 3, "the studies")
+            daemon.send_signal(signal.SIGTERM)
+            assert daemon.wait(10) == 0
+        finally:
+            daemon.kill()
+    os.close(read)
+    os.close(write)
+
+
+def test_an_error_that_nobody_reads_ends_the_program(site: Site) -> None:
+    read, write = os.pipe()
+    os.write(write, b"x" * fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096))
+    (site.home / "ledger.db").write_text("no database")
+    with subprocess.Popen(site.command("run"), stdout=subprocess.DEVNULL, stderr=write) as daemon:
+        try:
+            assert daemon.wait(20) == 78
+        finally:
+            daemon.kill()
+    os.close(read)
+    os.close(write)

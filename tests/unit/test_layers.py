@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.unit.source_code import PACKAGE, name_of, nodes, python_files
 
 PURE = frozenset({"schedule", "difference", "equality", "bundle", "mapping", "merge", "sampling", "plan", "strategies"})
-PURE_PARTS = frozenset({"batched.py", "halving.py", "http_status.py", "orthanc/position.py"})
+PURE_PARTS = frozenset({"batched.py", "halving.py", "http_status.py", "orthanc/position.py", "visible.py"})
 """Pure modules outside of the pure layers."""
 
 SOURCES = frozenset({"orthanc", "dicomweb"})
@@ -26,7 +26,8 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "bundle": frozenset({"errors", "model", "http_status"}),
     "plan": frozenset({"errors", "model", "mapping"}),
     "strategies": frozenset({"errors", "model", "plan"}),
-    "log": frozenset({"errors"}),
+    "visible": frozenset(),
+    "log": frozenset({"errors", "visible"}),
     "config": frozenset({"errors", "model"}),
     "thread_group": frozenset({"errors"}),
     "health": frozenset({"errors", "log", "model"}),

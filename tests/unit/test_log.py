@@ -14,6 +14,7 @@ import pytest
 from indexer import log
 from indexer.errors import Unavailable
 from indexer.log import Event
+from indexer.log.handlers import QUIET
 
 OURS = logging.getLogger("indexer.some_module")
 ROOT = Path(__file__).resolve().parents[2]
@@ -157,7 +158,7 @@ def test_foreign_libraries_cannot_leak(name: str) -> None:
     assert second["place"].startswith("test_log:")
 
 
-@pytest.mark.parametrize("name", log._QUIET)
+@pytest.mark.parametrize("name", QUIET)
 def test_chatty_libraries_are_heard_from_warning_on(name: str) -> None:
     for level, quiet in (("debug", logging.WARNING), ("error", logging.ERROR)):
         _logging(level=level)
@@ -220,6 +221,7 @@ def test_study_key_is_keyed_and_stable() -> None:
 PROGRAM = """
 import logging, sys
 from indexer import log
+from indexer.log.handlers import QUIET
 log.configure("json", "info")
 for number in range(200):
     logging.getLogger("indexer.x").info("Page noted.", extra={"count": number})
@@ -251,6 +253,7 @@ def test_a_stream_with_a_descriptor_is_written_whole(tmp_path: Path) -> None:
     with (tmp_path / "log").open("w") as stream:
         log.configure("json", "info", stream)
         OURS.info("Started.", extra={"source": "Straße"})
+        log.flush()
         # Written past the buffer: it is there before the stream is flushed or closed.
         line = json.loads((tmp_path / "log").read_text())
     assert line["source"] == "Straße"

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 FLUSH_S = 1.0
 """How long the end of a process may wait for whoever reads its log."""
 
-_log = logging.getLogger(__name__)
-
 QUIET = ("urllib3", "requests", "sqlalchemy", "alembic", "pynetdicom", "pydicom", "apscheduler")
 
 
@@ -42,7 +40,7 @@ class QueueingHandler(logging.Handler):
 
     def __init__(self, descriptor: int) -> None:
         super().__init__()
-        self.writer = LineWriter(descriptor, _tell_dropped)
+        self.writer = LineWriter(descriptor, self._dropped)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Format a record in the thread that logs it, and leave it to the writer."""
@@ -52,10 +50,11 @@ class QueueingHandler(logging.Handler):
         """Wait for the writer, not for ever."""
         self.writer.flush(FLUSH_S)
 
-
-def _tell_dropped(count: int) -> None:
-    facts = {"event": Event.LOG_DROPPED, "count": count}
-    _log.warning("records were dropped because nobody read the log", extra=facts)
+    def _dropped(self, count: int) -> str:
+        """A record that cannot be dropped itself, for it does not go through the logger."""
+        facts = {"levelname": "WARNING", "event": Event.LOG_DROPPED, "count": count}
+        message = "records were dropped because nobody read the log"
+        return self.format(logging.makeLogRecord({"name": __name__, "msg": message, **facts}))
 
 
 def _descriptor(stream: TextIO) -> int | None:

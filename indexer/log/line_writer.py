@@ -27,11 +27,11 @@ class LineWriter:
     Attributes
     ----------
     on_dropped
-        Called in the writing thread with the number of lines that were dropped because nobody had read those before.
+        Makes the line that says how many lines were dropped because nobody had read those before them.
     """
 
     descriptor: int
-    on_dropped: Callable[[int], None]
+    on_dropped: Callable[[int], str]
     most_lines: int = MOST_LINES
     _lines: queue.Queue[str] = field(init=False, repr=False)
     _dropped: int = field(default=0, init=False)
@@ -65,7 +65,7 @@ class LineWriter:
             with self._lock:
                 dropped, self._dropped = self._dropped, 0
             if dropped:
-                self.on_dropped(dropped)
+                self._write(self.on_dropped(dropped))
             self._lines.task_done()
 
     def _write(self, line: str) -> None:

@@ -117,6 +117,8 @@ def _records(function: ast.FunctionDef) -> Iterator[tuple[log.Event, str]]:
             above = [one for one in named if one[0] <= (call.end_lineno or 0)]
             if above:
                 yield max(above)[1], call.func.attr
+        elif isinstance(call, ast.Call) and _is_named(call.func, "logging") and call.func.attr == "makeLogRecord":
+            yield named[-1][1], "warning"
 
 
 def facts() -> tuple[set[str], set[str]]:

@@ -23,8 +23,7 @@ def pipe() -> Iterator[tuple[int, int]]:
 
 def writer(descriptor: int) -> LineWriter:
     """One that writes what was dropped as a line."""
-    made = LineWriter(descriptor, lambda count: made.put(f"{count} dropped"), most_lines=FEW)
-    return made
+    return LineWriter(descriptor, lambda count: f"{count} dropped", most_lines=FEW)
 
 
 def lines(descriptor: int, count: int) -> list[str]:
@@ -69,9 +68,9 @@ def test_what_nobody_reads_is_dropped_and_counted(pipe: tuple[int, int], is_bloc
         made.put(f"line {number} {'x' * 1000}")
     assert not made.flush(0.05)
     kept = drained(read, made)
-    (told,) = [line for line in kept if line.endswith("dropped")]
-    written = [line for line in kept if line != told]
-    assert int(told.split()[0]) == 1000 - len(written)
+    told = [line for line in kept if line.endswith("dropped")]
+    written = [line for line in kept if line not in told]
+    assert sum(int(line.split()[0]) for line in told) == 1000 - len(written) > 0
     assert written == sorted(written, key=lambda line: int(line.split()[1]))
     made.put("again")
     assert lines(read, 1) == ["again"]

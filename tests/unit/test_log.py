@@ -257,3 +257,11 @@ def test_a_stream_with_a_descriptor_is_written_whole(tmp_path: Path) -> None:
         # Written past the buffer: it is there before the stream is flushed or closed.
         line = json.loads((tmp_path / "log").read_text())
     assert line["source"] == "Straße"
+
+
+def test_records_that_were_dropped_are_told_in_the_format_of_the_log(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("w") as stream:
+        log.configure("json", "info", stream)
+        (handler,) = logging.getLogger().handlers
+        line = json.loads(handler.writer.on_dropped(7))
+    assert (line["event"], line["count"], line["level"]) == ("log_dropped", 7, "warning")

@@ -94,7 +94,14 @@ ARCHIVES: dict[str, Callable[[Source], Archive]] = {"orthanc": _orthanc}
 
 def transport_to(access: Access, url: str, peer: str) -> Transport:
     """HTTP to an address, with its configured credentials."""
-    return Transport(url, peer=peer, auth=auth_of(access), ca_file=access.ca_file, timeout_s=access.timeout_s)
+    return Transport(
+        url,
+        peer=peer,
+        auth=auth_of(access),
+        ca_file=access.ca_file,
+        timeout_s=access.timeout_s,
+        least_rate=access.least_rate,
+    )
 
 
 def auth_of(access: Access) -> Auth | None:

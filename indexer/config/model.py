@@ -52,7 +52,12 @@ class Access(Keys):
     ca_file: FilePath | None = key(
         None, "PEM file of the authority that signed the server's certificate.", example="/etc/ssl/own-ca.pem"
     )
-    timeout_s: Annotated[Duration, between("1s", "1h")] = key(120.0, "Longest time for one request, from start to end.")
+    timeout_s: Annotated[Duration, between("1s", "1h")] = key(
+        120.0, "Longest time for one request, from start to end, besides that for what is sent and received."
+    )
+    least_rate: Annotated[Size, between("1KiB", "1GiB")] = key(
+        10 * 1024, "Bytes per second at which a link must send and receive; a slower one counts as hanging."
+    )
 
 
 class Feed(Keys):

@@ -16,13 +16,27 @@ if TYPE_CHECKING:
     import socket
 
 
+_PIECE_BYTES: Final = 64 * 1024
+
+
 class _Deadline(threading.local):
-    """When the request of this thread must have its whole answer, on the monotonic clock."""
+    """When the request of this thread must have its whole answer, on the monotonic clock.
+
+    Attributes
+    ----------
+    per_byte_s
+        Time that each byte adds that is sent or received.
+    """
 
     at: float = 0.0
+    per_byte_s: float = 0.0
 
     def remaining_s(self) -> float:
         return max(self.at - time.monotonic(), 0.001)
+
+    def moved(self, count: int) -> None:
+        """So many bytes went over the link."""
+        self.at += count * self.per_byte_s
 
     def check(self) -> None:
         if time.monotonic() >= self.at:
@@ -46,7 +60,9 @@ class _TimedReader(io.RawIOBase):
     def readinto(self, buffer: Any) -> int | None:
         DEADLINE.check()
         self._sock.settimeout(DEADLINE.remaining_s())
-        return self._raw.readinto(buffer)
+        count = self._raw.readinto(buffer)
+        DEADLINE.moved(count or 0)
+        return count
 
     def close(self) -> None:
         self._raw.close()
@@ -62,11 +78,27 @@ class _TimedResponse(http.client.HTTPResponse):
         self.fp = io.BufferedReader(_TimedReader(sock))
 
 
-class _HttpConnection(urllib3.connection.HTTPConnection):
+class _TimedSending:
+    """Sends a body under the deadline: urllib3 gives the whole of it the time that it gives a connection."""
+
+    sock: socket.socket | None
+
+    def send(self, data: Any) -> None:
+        view = memoryview(data)
+        for start in range(0, max(len(view), 1), _PIECE_BYTES):
+            DEADLINE.check()
+            if self.sock is not None:
+                self.sock.settimeout(DEADLINE.remaining_s())
+            piece = view[start : start + _PIECE_BYTES]
+            super().send(piece)  # type: ignore[misc]
+            DEADLINE.moved(len(piece))
+
+
+class _HttpConnection(_TimedSending, urllib3.connection.HTTPConnection):
     response_class = _TimedResponse
 
 
-class _HttpsConnection(urllib3.connection.HTTPSConnection):
+class _HttpsConnection(_TimedSending, urllib3.connection.HTTPSConnection):
     response_class = _TimedResponse
 
 

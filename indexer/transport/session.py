@@ -83,7 +83,9 @@ class Transport:
     peer
         Name of the server in errors.
     timeout_s
-        From the start of a request to the last byte of its answer.
+        From the start of a request to the last byte of its answer, besides the time for what is sent and received.
+    least_rate
+        Bytes per second at which that may go; 0 allows no time for it.
     max_bytes
         Largest answer, after decompression.
     """
@@ -96,6 +98,7 @@ class Transport:
         auth: AuthBase | None = None,
         ca_file: Path | None = None,
         timeout_s: float = 120.0,
+        least_rate: float = 0.0,
         connect_timeout_s: float = 5.0,
         max_bytes: int = 64 * _MIB,
     ) -> None:
@@ -104,6 +107,7 @@ class Transport:
         self._auth = auth
         self._verify: str | bool = str(ca_file) if ca_file else True
         self._timeout_s = timeout_s
+        self._per_byte_s = 1 / least_rate if least_rate else 0.0
         self._connect_timeout_s = connect_timeout_s
         self._max_bytes = max_bytes
         self._local = threading.local()
@@ -162,7 +166,7 @@ class Transport:
 
     def _exchange(self, asked: requests.Request, is_safe: bool, take: Callable[[bytes], None] | None) -> Response:
         session = self._session()
-        DEADLINE.at = time.monotonic() + self._timeout_s
+        DEADLINE.at, DEADLINE.per_byte_s = time.monotonic() + self._timeout_s, self._per_byte_s
         try:
             answer = self._send(session, asked)
         except requests.exceptions.ConnectionError as error:

@@ -8,18 +8,25 @@ Answer = bytes | list[bytes] | None
 
 
 class RawServer:
-    """Answers each request with the next of its scripted byte strings; None closes the connection unanswered."""
+    """Answers each request with the next of its scripted byte strings; None closes the connection unanswered.
+
+    Attributes
+    ----------
+    pause_s, read_pause_s
+        After each part of an answer, and after each 64 KiB of a request.
+    """
 
     def __init__(self) -> None:
         self.answers: list[Answer] = []
         self.requests: list[bytes] = []
         self.connections = 0
-        self.pause_s = 0.0
+        self.pause_s = self.read_pause_s = 0.0
         self.is_closing_after = False
         self.greeting = b""
         self._stop = threading.Event()
         self._open: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
@@ -68,6 +75,7 @@ class RawServer:
             )
             while len(body) < length:
                 body += connection.recv(65536)
+                self._stop.wait(self.read_pause_s)
         except OSError:
             return False
         self.requests.append(head + b"\r\n\r\n" + body)

@@ -79,3 +79,29 @@ def test_retry_after_as_a_date_by_the_clock_of_the_server(
         make().request("GET", "/")
 
     assert raised.value.retry_after_s == pytest.approx(30, abs=2)
+
+
+def test_a_slow_link_has_time_for_what_is_sent(server: RawServer, make: Callable[..., Transport]) -> None:
+    server.read_pause_s, server.answers = 0.01, [answer(200, b"{}")]
+    body = bytes(10 * 2**20)
+    transport = make(timeout_s=1, connect_timeout_s=0.2, least_rate=500_000)
+
+    response = transport.request("POST", "/", body=(b"first", memoryview(body)))
+
+    assert response.status == 200
+    assert len(server.requests[0]) > len(body)
+
+
+def test_a_slow_link_has_time_for_what_is_received(server: RawServer, make: Callable[..., Transport]) -> None:
+    whole = answer(200, b'"%s"' % (b"x" * 1_000_000))
+    server.pause_s, server.answers = 0.1, [[whole[i : i + 50_000] for i in range(0, len(whole), 50_000)]]
+
+    assert len(make(timeout_s=1, least_rate=100_000).request("GET", "/").body) == 1_000_002
+
+
+def test_a_server_that_reads_nothing_ends_by_the_deadline(server: RawServer, make: Callable[..., Transport]) -> None:
+    server.read_pause_s = 60
+    transport = make(timeout_s=0.3, connect_timeout_s=0.2, least_rate=100_000_000)
+
+    with pytest.raises(errors.AnswerLost):
+        transport.request("POST", "/", body=bytes(32 * 2**20))

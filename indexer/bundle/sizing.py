@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
+from indexer.bundle.cost import BundleCost
 from indexer.bundle.entry import BundleType
 
 if TYPE_CHECKING:
@@ -14,9 +15,8 @@ _KIB: Final = 1024
 _FIRST_AIM_BYTES: Final = 256 * _KIB
 _STEP_BYTES: Final = 128 * _KIB
 _LEAST_BYTES: Final = 4 * _KIB
-# Between these parts of the target time a Bundle is neither too small nor too large.
+# Below this part of the target time a Bundle may grow.
 _QUICK: Final = 0.8
-_SLOW: Final = 1.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,13 +31,15 @@ class Limits:
 class Sizer:
     """Size to aim at, in bytes: the cost of a Bundle follows its bytes rather better than its entries.
 
-    Grows by a fixed step after a quick Bundle, shrinks in proportion after a slow one, and is halved after a time-out
-    or 413. After 413 it also stays below what was refused.
+    The bytes of a Bundle should take the target time. What the server takes for any Bundle, however small, does not
+    count: smaller Bundles would not make it less, only more frequent. Grows by a fixed step after a quick Bundle, falls
+    to the size that suits after a slow one, and is halved after a time-out or 413. After 413 it also stays below what
+    was refused.
 
     Attributes
     ----------
     target_time_s
-        Time from the request to its whole answer that a Bundle should take.
+        Time that the server should take for the bytes of a Bundle.
     aim_bytes
         Size of the next Bundle.
     ceiling_bytes
@@ -48,6 +50,7 @@ class Sizer:
     target_time_s: float
     aim_bytes: int
     ceiling_bytes: int
+    cost: BundleCost = field(default_factory=BundleCost)
 
     @classmethod
     def begin(cls, limits: Limits, target_time_s: float) -> Sizer:
@@ -56,12 +59,23 @@ class Sizer:
         return cls(limits=limits, target_time_s=target_time_s, aim_bytes=aim, ceiling_bytes=limits.max_bytes)
 
     def succeeded(self, size: int, elapsed_s: float) -> Sizer:
-        """After a Bundle of `size` bytes was answered. A small one that was quick proves nothing."""
-        if elapsed_s > _SLOW * self.target_time_s:
-            return self._aim(min(self.aim_bytes, int(max(size, self.aim_bytes) * self.target_time_s / elapsed_s)))
-        if elapsed_s < _QUICK * self.target_time_s and 2 * size >= self.aim_bytes:
-            return self._aim(self.aim_bytes + _STEP_BYTES)
-        return self
+        """After a Bundle of `size` bytes was answered. A small one that was quick proves nothing for a larger one."""
+        learnt = replace(self, cost=self.cost.learnt(size, elapsed_s))
+        is_quick = elapsed_s - learnt.cost.fixed_s < _QUICK * self.target_time_s
+        if not (learnt.cost.is_known or is_quick):
+            return learnt._aim(self.aim_bytes // 2)  # a size that tells whether it is the bytes that take the time
+        suitable = learnt._suitable_bytes
+        if suitable < self.aim_bytes:
+            return learnt._aim(suitable)
+        if is_quick and 2 * size >= self.aim_bytes:
+            return learnt._aim(min(self.aim_bytes + _STEP_BYTES, suitable))
+        return learnt
+
+    @property
+    def _suitable_bytes(self) -> int:
+        """Bytes that take the target time; as many as may be where bytes cost nothing."""
+        most = self.ceiling_bytes
+        return min(most, int(self.target_time_s / max(self.cost.per_byte_s, self.target_time_s / most)))
 
     def timed_out(self, size: int) -> Sizer:
         """After a Bundle of `size` bytes was not answered in time."""

@@ -170,7 +170,7 @@ class BundleLimits(Keys):
     max_entries: Count = key(100, "Most entries in one Bundle.", ge=1, le=5_000)
     max_bytes: Annotated[Size, between("64KiB", "1GiB")] = key(4 * 1024**2, "Largest Bundle.")
     target_time_s: Annotated[Duration, between("50ms", "1m")] = key(
-        1.0, "Time per Bundle to aim at. Bundles grow below it and are halved on a time-out or 413."
+        1.0, "Time that the bytes of a Bundle should take the server, besides what any Bundle takes."
     )
 
 

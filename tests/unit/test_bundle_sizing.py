@@ -1,3 +1,6 @@
+import random
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,25 +23,72 @@ def test_grows_by_a_step_after_a_quick_one() -> None:
     sizer = begin()
     step = sizer.succeeded(sizer.aim_bytes, 0.1).aim_bytes - sizer.aim_bytes
     assert step > 0
-    larger = sizer.succeeded(sizer.aim_bytes, 0.7)
-    assert larger.succeeded(larger.aim_bytes, 0.7).aim_bytes == sizer.aim_bytes + 2 * step
+    larger = sizer.succeeded(sizer.aim_bytes, 0.1)
+    assert larger.succeeded(larger.aim_bytes, 0.1).aim_bytes == sizer.aim_bytes + 2 * step
 
 
 def test_a_small_quick_one_proves_nothing() -> None:
     sizer = begin()
-    assert sizer.succeeded(1000, 0.01) == sizer
+    assert sizer.succeeded(1000, 0.001).aim_bytes == sizer.aim_bytes
+
+
+def known(per_mib_s: float) -> Sizer:
+    """After Bundles of two sizes at a server whose time follows the bytes."""
+    sizer = begin()
+    for size in (MIB // 8, MIB // 4):
+        sizer = sizer.succeeded(size, per_mib_s * size / MIB)
+    return sizer
 
 
 def test_stays_when_the_time_is_right() -> None:
-    sizer = begin()
-    assert sizer.succeeded(sizer.aim_bytes, 1.0) == sizer
+    sizer = known(4.0)
+    assert sizer.aim_bytes == MIB // 4
+    assert sizer.succeeded(sizer.aim_bytes, 1.0).aim_bytes == sizer.aim_bytes
 
 
-def test_shrinks_in_proportion() -> None:
+def test_a_first_slow_one_is_halved_to_see_what_takes_the_time() -> None:
     sizer = begin()
-    assert sizer.succeeded(sizer.aim_bytes, 4.0).aim_bytes == sizer.aim_bytes // 4
-    # A giant entry at the wonted rate says nothing against the size.
-    assert sizer.succeeded(10 * sizer.aim_bytes, 10.0) == sizer
+    slow = sizer.succeeded(sizer.aim_bytes, 4.0)
+    assert slow.aim_bytes == sizer.aim_bytes // 2
+    assert slow.succeeded(slow.aim_bytes, 2.0).aim_bytes == sizer.aim_bytes // 4, "the bytes"
+    assert slow.succeeded(slow.aim_bytes, 4.0).aim_bytes > slow.aim_bytes, "the server, whatever it is sent"
+
+
+def test_a_giant_entry_at_the_wonted_rate_says_nothing_against_the_size() -> None:
+    sizer = known(4.0)
+    assert sizer.succeeded(10 * sizer.aim_bytes, 10.0).aim_bytes == sizer.aim_bytes
+
+
+SERVERS = [(1.0, 0.0), (1.0, 0.1), (1.0, 1.0), (5.0, 1.0), (0.05, 1.0), (0.05, 10.0), (0.0, 0.5), (0.01, 100.0)]
+"""Seconds for each Bundle, and for each MiB of it."""
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.3], ids=["steady", "noisy"])
+@pytest.mark.parametrize("small", [0.0, 0.2], ids=["full Bundles", "some small ones"])
+@pytest.mark.parametrize(("fixed_s", "per_mib_s"), SERVERS)
+def test_bundles_are_as_large_as_it_gains(fixed_s: float, per_mib_s: float, small: float, noise: float) -> None:
+    """Nearly what comes through if the bytes of each Bundle take the target time, or as many as may be are in it."""
+    chance, sizer, largest = random.Random(1), begin(), 4 * MIB
+    sent, taken_s = 0, 0.0
+    for number in range(300):
+        is_small = chance.random() < small
+        size = chance.randint(2000, sizer.aim_bytes) if is_small else int(sizer.aim_bytes * chance.uniform(0.97, 1))
+        elapsed_s = (fixed_s + per_mib_s * size / MIB) * chance.uniform(1 - noise, 1 + noise)
+        sizer = sizer.succeeded(size, elapsed_s)
+        if number >= 100 and not is_small:
+            sent, taken_s = sent + size, taken_s + elapsed_s
+    best = min(largest, MIB / per_mib_s) if per_mib_s else largest
+    assert sent / taken_s > (0.75 if noise else 0.85) * best / (fixed_s + per_mib_s * best / MIB)
+
+
+def test_a_server_that_was_slow_for_a_while_gets_large_ones_again() -> None:
+    sizer = begin()
+    for _ in range(50):
+        sizer = sizer.succeeded(sizer.aim_bytes, 20.0 * sizer.aim_bytes / MIB)
+    assert sizer.aim_bytes < MIB / 10
+    for _ in range(100):
+        sizer = sizer.succeeded(sizer.aim_bytes, 0.05 + 0.5 * sizer.aim_bytes / MIB)
+    assert sizer.aim_bytes > MIB
 
 
 def test_halved_on_time_out() -> None:

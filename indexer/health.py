@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 import tenacity
 
+from indexer.capacity import Capacities
 from indexer.errors import (
     AccessDenied,
     Conflict,
@@ -25,13 +26,14 @@ from indexer.log import Event
 from indexer.model.ledger import HealthState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from indexer.errors import PeerError
 
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 
 FAILURES = (Unavailable, AccessDenied, ProtocolViolation, Conflict)
 """What is tried again. Any other error is the server's answer to the request."""
@@ -68,6 +70,8 @@ class ServerHealth:
         Ends every wait at once.
     initial_s, max_s
         First and longest wait, in seconds.
+    capacities
+        How much the server takes at once, by activity.
     outlasts_refusals
         Whether `insist` waits out refusals: the daemon does, while somebody who waits for a command wants to be told.
     """
@@ -77,6 +81,7 @@ class ServerHealth:
     source: str | None = None
     initial_s: float = 1.0
     max_s: float = 60.0
+    capacities: Capacities = field(default_factory=Capacities)
     outlasts_refusals: bool = False
     on_change: Callable[[], None] | None = None
     clock: Callable[[], float] = time.time
@@ -107,6 +112,26 @@ class ServerHealth:
             If it is an answer to the request, such as `Refused`, or the last failure.
         """
         return self._ask(activity, ask, FAILURES, tries)
+
+    def call_many(
+        self,
+        activity: str,
+        ask: Callable[[Sequence[Item]], Sequence[T]],
+        items: Sequence[Item],
+        *,
+        most: int,
+        tries: int | None = None,
+    ) -> list[T]:
+        """As `call`, for many items, of which the server takes `most` at once or fewer; the answers in their order.
+
+        What may fail by its size is halved first; those failures do not count as `tries`.
+        """
+        answers: list[T] = []
+        if tries is not None:
+            tries += self.capacities.limit(activity, most).bit_length() - 1
+        while rest := items[len(answers) :]:
+            answers += self.call(activity, lambda: self.capacities.ask(activity, ask, rest, most), tries=tries)
+        return answers
 
     def insist(self, activity: str, ask: Callable[[], T], *, tries: int | None = None) -> T:
         """As `call`, for what nothing works without.

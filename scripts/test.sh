@@ -7,7 +7,7 @@
 set -eu
 
 cd "$(dirname "$0")/.."
-pure='indexer/schedule.py,indexer/batched.py,indexer/halving.py,indexer/http_status.py,indexer/visible.py,indexer/orthanc/position.py,indexer/difference.py,indexer/bundle/*,indexer/mapping/*,indexer/merge/*,indexer/plan/*,indexer/strategies/*,indexer/model/*'
+pure='indexer/schedule.py,indexer/batched.py,indexer/halving.py,indexer/http_status.py,indexer/visible.py,indexer/capacity.py,indexer/orthanc/position.py,indexer/difference.py,indexer/bundle/*,indexer/mapping/*,indexer/merge/*,indexer/plan/*,indexer/strategies/*,indexer/model/*'
 processes=$(($(nproc) + 1))
 rm -f .coverage .coverage.*
 .venv/bin/python -m coverage run -m pytest --numprocesses "$processes" --maxprocesses 4 "$@"

@@ -65,10 +65,10 @@ class Sizer:
         if not (learnt.cost.is_known or is_quick):
             return learnt._aim(self.aim_bytes // 2)  # a size that tells whether it is the bytes that take the time
         suitable = learnt._suitable_bytes
-        if suitable < self.aim_bytes:
-            return learnt._aim(suitable)
-        if is_quick and 2 * size >= self.aim_bytes:
-            return learnt._aim(min(self.aim_bytes + _STEP_BYTES, suitable))
+        if not is_quick:
+            return learnt._aim(min(self.aim_bytes, suitable))
+        if 2 * size >= self.aim_bytes:
+            return learnt._aim(min(self.aim_bytes + _STEP_BYTES, max(suitable, self.aim_bytes)))
         return learnt
 
     @property

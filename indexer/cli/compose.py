@@ -260,6 +260,8 @@ class Site(Servers):
             health.on_change = self._record_health
         self._record_health()
         fhir = self.health["fhir"]
+        fhir.capacities.remember(self.ledger.capacities())
+        fhir.capacities.on_learnt = lambda: self.ledger.put_capacities(fhir.capacities.facts)
         fhir.insist("connect", lambda: self.release)
         writer = ResourceWriter(
             ledger=self.ledger,

@@ -203,6 +203,8 @@ class Ledger:
     endpoint = _reads_target(targets.endpoint)
     put_endpoint = _writes_target(targets.put_endpoint)
     record_pending = _writes_target(targets.record_pending)
+    capacities = _reads_target(targets.capacities)
+    put_capacities = _writes_target(targets.put_capacities)
 
     backfill_begin = _writes(backfills.begin)
     backfill_mark = _writes(backfills.mark)

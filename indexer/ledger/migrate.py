@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from indexer.ledger.database import Database
 
 # The newest file of migrations/versions. Alembic itself is imported only when there is something to make or to migrate.
-HEAD = "0003"
+HEAD = "0001"
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 

@@ -116,6 +116,8 @@ target = Table(
     Column("target_id", Integer, primary_key=True),
     Column("base_url", Text, nullable=False),
     Column("is_active", Boolean, nullable=False),
+    # How much it takes in one request, by kind of request.
+    Column("capacities", JSON, nullable=False),
     _index_where("is_active", "ix_target_active", "base_url", unique=True),
 )
 

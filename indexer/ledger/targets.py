@@ -49,7 +49,8 @@ def begun(transaction: Connection, base_url: str) -> int:
     """Id of the active target at this address, which is made if there is none."""
     target_id = active(transaction, base_url)
     if target_id is None:
-        made = insert(target).values(base_url=base_url, is_active=True).returning(target.c.target_id)
+        values = {"base_url": base_url, "is_active": True, "capacities": {}}
+        made = insert(target).values(values).returning(target.c.target_id)
         target_id = transaction.scalars(made).one()
     return target_id
 
@@ -171,6 +172,17 @@ def _by_type(keys: Iterable[ResourceKey]) -> Iterator[tuple[str, Sequence[str]]]
 def _are_written(target_id: int, kind: str, names: Sequence[str]) -> tuple[ColumnElement[bool], ...]:
     table = schema.written.c
     return table.target_id == target_id, table.resource_type == kind, table.key.in_(names)
+
+
+def capacities(transaction: Connection, target_id: int | None) -> dict[str, dict[str, Any]]:
+    """How much the present target takes in one request, by kind of request, as far as it was learnt."""
+    query = select(target.c.capacities).where(target.c.target_id == target_id)
+    return transaction.scalar(query) or {}
+
+
+def put_capacities(transaction: Connection, target_id: int, facts: Mapping[str, Mapping[str, Any]]) -> None:
+    """Record how much the present target takes in one request."""
+    transaction.execute(update(target).where(target.c.target_id == target_id).values(capacities=facts))
 
 
 def endpoint(transaction: Connection, target_id: int | None, source: str) -> EndpointState | None:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 Resource = dict[str, Any]
 
+MOST_READS_AT_ONCE = 50
+"""Most resources that one Bundle reads."""
+
 MOST_READS = 8
 """Longest chain of merges that is followed; each link of it takes a request for all Patients together."""
 
@@ -68,5 +71,7 @@ class SuccessorReader:
         return by_halves(self._fetch, references, error=(Refused, TooLarge), alone=lambda *_: None)
 
     def _fetch(self, references: Sequence[str]) -> list[Resource | None]:
-        fetched = self.health.call("read", lambda: self.target.fetch(references), tries=self.tries)
+        fetched = self.health.call_many(
+            "read", self.target.fetch, references, most=MOST_READS_AT_ONCE, tries=self.tries
+        )
         return [patient.resource if patient else None for patient in fetched]

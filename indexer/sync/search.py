@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from indexer.health import ServerHealth
     from indexer.sync.protocols import FhirTarget
 
+MOST_LOOKUPS = 100
+"""Most identifiers that one search asks for; the answers to these are short."""
+
 Resources = tuple[dict[str, Any], ...]
 
 Bearers = Mapping[Lookup, Resources | None]
@@ -46,22 +49,23 @@ class IdentifierSearch:
             If the server cannot search at all.
         """
         bearers: list[tuple[Lookup, Resources | None]] = by_halves(
-            lambda lookups: [*self._look_up(lookups).items()],
-            list(dict.fromkeys(lookups)),
-            error=(Refused, TooLarge),
-            alone=self._not_searched,
+            self._look_up, list(dict.fromkeys(lookups)), error=(Refused, TooLarge), alone=self._not_searched
         )
         return dict(bearers)
 
-    def _look_up(self, lookups: Sequence[Lookup]) -> Mapping[Lookup, Resources]:
-        return self.health.call("search", lambda: self.target.look_up(lookups), tries=self.tries)
+    def _look_up(self, lookups: Sequence[Lookup]) -> Sequence[tuple[Lookup, Resources | None]]:
+        def ask(lookups: Sequence[Lookup]) -> Sequence[tuple[Lookup, Resources | None]]:
+            bearers = self.target.look_up(lookups)
+            return [(lookup, bearers[lookup]) for lookup in lookups]
+
+        return self.health.call_many("search", ask, lookups, most=MOST_LOOKUPS, tries=self.tries)
 
     def _not_searched(self, lookup: Lookup, error: PeerError) -> tuple[Lookup, Resources | None]:
         """The server refuses to search for this one; if it refused a harmless search as well, once more after that."""
         if isinstance(error, Refused):
             self.health.insist("search", lambda: self._search_in_vain(lookup.type), tries=self.tries)
         try:
-            return lookup, self._look_up([lookup])[lookup]
+            return self._look_up([lookup])[0]
         except (Refused, TooLarge):
             return lookup, None
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from indexer.health import ServerHealth
     from indexer.ledger import Ledger
     from indexer.mapping import Mapped
-    from indexer.model import Study, StudyLocation
+    from indexer.model import Fetched, Study, StudyLocation
     from indexer.sync.drain.study_reader import StudyReader
     from indexer.sync.protocols import FhirTarget
     from indexer.sync.target_ids import TargetIds
@@ -139,7 +139,7 @@ class Verifier:
 
     def _differences(self, expected: Mapping[str, Mapped | StudyError]) -> dict[str, tuple[str, ...]]:
         """What differs, by UID; studies that vanished meanwhile do not."""
-        hits = self.health.call("search", lambda: self.target.find_studies(sorted(expected)), tries=self.tries)
+        hits = self._published(sorted(expected))
         mapped = {uid: study for uid, study in expected.items() if not isinstance(study, StudyError)}
         subjects = self.ids.subjects(mapped.values())
         literal = self.ids.literal(mapped, subjects)
@@ -156,6 +156,16 @@ class Verifier:
                 different[uid] = texts
         return different
 
+    def _published(self, uids: Sequence[str]) -> dict[str, tuple[Fetched, ...]]:
+        """The ImagingStudies with each UID; as few at a time as it takes, for a large one fills an answer alone."""
+
+        def ask(uids: Sequence[str]) -> list[tuple[Fetched, ...]]:
+            found = self.target.find_studies(uids)
+            return [tuple(found.get(uid, ())) for uid in uids]
+
+        hits = self.health.call_many("read studies", ask, uids, most=CHUNK, tries=self.tries)
+        return dict(zip(uids, hits, strict=True))
+
     def _file(self, uid: str, texts: tuple[str, ...], report: Report) -> None:
         known = self.ledger.study(uid)
         if known is not None and known.quarantine is not None:
@@ -170,7 +180,7 @@ class Verifier:
         gone = sorted(self.ledger.published_uids() - uids)
         for chunk in batched(gone, CHUNK):
             ids = self.ids.studies(chunk)
-            for uid, hits in self.target.find_studies(chunk).items():
+            for uid, hits in self._published(chunk).items():
                 if any(hit.resource.get("id") == ids[uid] for hit in hits):
                     self._file(uid, _EXTRA, report)
         known = set(self.ids.studies([*uids, *gone]).values())

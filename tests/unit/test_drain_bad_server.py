@@ -1,6 +1,7 @@
 """A FHIR server or a proxy that answers wrongly: to everything for a while, or to one study for ever."""
 
 from collections.abc import Iterator
+from urllib.parse import parse_qs
 
 import orjson
 import pytest
@@ -12,6 +13,7 @@ from indexer.strategies import imaging_study_id
 from indexer.transport import Transport
 from tests import proxy as faults
 from tests.fakes.fhir import FakeFhir
+from tests.fakes.memory import study
 from tests.proxy.faults import Fault
 from tests.proxy.recording import Recorded
 from tests.unit.world import World, many
@@ -92,10 +94,10 @@ def holds_guilty(request: Recorded) -> bool:
 
 
 def test_a_suspect_that_landed_without_an_answer_is_published(fake: FakeFhir, world: World) -> None:
-    fake.proxy.inject(faults.status(504), times=4, when=holds_guilty)
+    fake.proxy.inject(faults.status(504), times=3, when=holds_guilty)
     fake.proxy.inject(GATEWAY_TIMEOUT, times=None, when=holds_guilty)
     world.publish(*many(6))
-    assert fake.proxy.faults_injected > 4
+    assert fake.proxy.faults_injected > 3
     assert world.cause(GUILTY) is None
     assert world.verify().is_equal
 
@@ -127,3 +129,39 @@ def test_a_study_that_the_server_fails_on_does_not_stop_the_others(
     world.clock.pass_by(3600)
     world.drain()
     assert world.verify().is_equal
+
+
+MOST = 5
+
+
+def is_too_much(request: Recorded) -> bool:
+    """Whether a gateway gives up on a request: a Bundle, or a search, of more than a few."""
+    identifiers = parse_qs(request.body.decode()).get("identifier", [""]) if faults.is_search(request) else [""]
+    return max(len(request.entries), identifiers[0].count(",") + 1) > MOST
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [faults.status(504), GATEWAY_TIMEOUT, faults.status(429), faults.status(403), HTML, faults.reset()],
+    ids=["504", "504 after all", "429", "403", "HTML", "reset"],
+)
+def test_what_is_too_much_for_a_gateway_is_asked_for_in_parts(fake: FakeFhir, world: World, fault: Fault) -> None:
+    fake.proxy.inject(fault, times=None, when=is_too_much)
+    world.publish(*many(30))
+    assert (len(fake.of_type("ImagingStudy")), world.quarantined) == (30, {})
+    assert 1 <= fake.proxy.faults_injected <= 25
+    fake.proxy.clear()
+    assert world.verify().is_equal
+    fake.proxy.inject(fault, times=None, when=is_too_much)
+    world.publish(*[study(f"1.3.{number}", patient_id=f"Q{number}") for number in range(30)])
+    assert len(fake.of_type("ImagingStudy")) == 60
+    assert fake.proxy.faults_injected <= 12, "what was learnt is kept"
+
+
+def test_an_outage_teaches_no_size(fake: FakeFhir, world: World) -> None:
+    fake.proxy.inject(faults.status(503), times=12, when=lambda request: bool(request.writes))
+    world.publish(*many(30))
+    assert world.verify().is_equal
+    fake.proxy.clear()
+    world.publish(*[study(f"1.3.{number}", patient_id=f"Q{number}") for number in range(12)])
+    assert max(len(bundle.writes) for bundle in fake.proxy.bundles) == 8

@@ -191,4 +191,4 @@ def test_the_size_follows_the_time_and_busy_time_is_counted(target: MemoryTarget
     before = one.sizer.aim_bytes
     one.deliver(pairs(2))
     assert one.busy_s == 4.0
-    assert one.sizer.aim_bytes == before // 4
+    assert one.sizer.aim_bytes == before // 2

@@ -120,7 +120,7 @@ def test_reading_back_waits_for_the_server(target: MemoryTarget) -> None:
     target.script.next("sent", LOST)
     target.script.next("fetch", DOWN, CONFLICT, DOWN)
     sender(target).deliver(pairs(2))
-    assert target.script.calls["fetch"] == 4
+    assert target.script.faults == 4
     assert len(target.sent) == 1
 
 

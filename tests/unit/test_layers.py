@@ -9,7 +9,9 @@ from pathlib import Path
 from tests.unit.source_code import PACKAGE, name_of, nodes, python_files
 
 PURE = frozenset({"schedule", "difference", "equality", "bundle", "mapping", "merge", "sampling", "plan", "strategies"})
-PURE_PARTS = frozenset({"batched.py", "halving.py", "http_status.py", "orthanc/position.py", "visible.py"})
+PURE_PARTS = frozenset(
+    {"batched.py", "capacity.py", "halving.py", "http_status.py", "orthanc/position.py", "visible.py"}
+)
 """Pure modules outside of the pure layers."""
 
 SOURCES = frozenset({"orthanc", "dicomweb"})
@@ -20,6 +22,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "http_status": frozenset(),
     "equality": frozenset(),
     "halving": frozenset({"errors"}),
+    "capacity": frozenset({"errors"}),
     "model": frozenset({"errors"}),
     **dict.fromkeys(PURE - {"equality", "plan", "strategies"}, frozenset({"errors", "model"})),
     **dict.fromkeys(("difference", "merge"), frozenset({"errors", "model", "equality"})),
@@ -30,7 +33,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "log": frozenset({"errors", "visible"}),
     "config": frozenset({"errors", "model"}),
     "thread_group": frozenset({"errors"}),
-    "health": frozenset({"errors", "log", "model"}),
+    "health": frozenset({"errors", "log", "model", "capacity"}),
     "transport": frozenset({"errors", "http_status"}),
     **dict.fromkeys(SOURCES, frozenset({"errors", "batched", "model", "transport", "sampling"})),
     # The one reading of a status of a FHIR entry stands in `bundle`; what it means is no matter of HTTP.

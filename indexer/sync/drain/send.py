@@ -24,6 +24,7 @@ from indexer.log import Event
 from indexer.model import Fetched, literal_references
 from indexer.sync.drain.answers import FAILED, STALE, TOO_LARGE, arrived, blamed, judged
 from indexer.sync.drain.rewrite import rewrite
+from indexer.sync.merged_patients import MOST_READS_AT_ONCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 FAILURES = 3
-"""How often the server may fail on a Bundle before the Bundle is suspected to be the cause."""
+"""How often the server may fail on a single entry before the entry is suspected to be the cause."""
 
 _TROUBLES = (Refused, TooLarge, Conflict, Unavailable, AccessDenied, ProtocolViolation)
 
@@ -68,7 +69,11 @@ class BundleSender:
     @property
     def max_entries(self) -> int:
         """Most entries for the next Bundle."""
-        return self.types.max_entries(self.sizer.limits.max_entries)
+        return self.types.max_entries(self.health.capacities.limit("send", self._most))
+
+    @property
+    def _most(self) -> int:
+        return self.sizer.limits.max_entries
 
     def deliver(self, entries: Sequence[Entry]) -> Answers:
         """Send entries until each has an answer.
@@ -106,7 +111,7 @@ class BundleSender:
         """What the server holds under these references; one that it refuses to show does not stop the others."""
 
         def fetch(references: Sequence[str]) -> Sequence[Read]:
-            return self.health.call("read", lambda: self.target.fetch(references))
+            return self.health.call_many("read", self.target.fetch, references, most=MOST_READS_AT_ONCE)
 
         return by_halves(fetch, references, error=(Refused, TooLarge), alone=lambda _, error: error)
 
@@ -154,13 +159,13 @@ class BundleSender:
             try:
                 return answers | self._send(left, bundle_type)
             except _TROUBLES as error:
-                tries -= self._cost(error, tries)
-                known = self._stale(left) if isinstance(error, Conflict) else {}
+                tries -= self._cost(error, tries, len(left))
+                if not isinstance(error, (Refused, Conflict)):
+                    self.health.capacities.failed("send", len(left), self._most)
+                known = self._known_after(error, left)
                 is_suspect = tries < 1 and not known and self._is_well()
-                if not known and tries > 0:
+                if isinstance(error, AnswerLost) if known else tries > 0:
                     self.health.wait("send", error)
-                if isinstance(error, AnswerLost):
-                    known = self._arrived(left)
                 if is_suspect and isinstance(error, TooLarge):
                     return answers | self._halved(left, bundle_type, error)
                 if is_suspect and not known:
@@ -169,11 +174,19 @@ class BundleSender:
                 left = [entry for entry in left if entry.key not in known]
         return answers
 
-    def _cost(self, error: PeerError, tries: int) -> int:
-        """How many of the tries that are left an error uses up."""
+    def _known_after(self, error: PeerError, entries: Sequence[Entry]) -> Answers:
+        """What can be told of entries whose Bundle failed."""
+        if isinstance(error, Conflict):
+            return self._stale(entries)
+        return self._arrived(entries) if isinstance(error, AnswerLost) else {}
+
+    def _cost(self, error: PeerError, tries: int, count: int) -> int:
+        """How many of the tries that are left an error uses up; what may be too much is not sent twice as it is."""
         if isinstance(error, (Refused, TooLarge)):
             return tries
-        return int(error.status == FAILED or isinstance(error, Conflict) or bool(self.sentinel))
+        if error.status == FAILED or isinstance(error, Conflict):
+            return 1
+        return (tries if count > 1 else 1) if self.sentinel else 0
 
     def _send(self, entries: Sequence[Entry], bundle_type: BundleType) -> Answers:
         packed = bundle.build(entries, bundle_type)
@@ -187,6 +200,7 @@ class BundleSender:
             elapsed_s = self.clock() - began
             self.busy_s += elapsed_s
         self.sizer = self.sizer.succeeded(packed.size, elapsed_s)
+        self.health.capacities.succeeded("send", packed.count, self._most)
         facts = {"event": Event.BUNDLE_SENT, "entries": packed.count, "bytes": packed.size}
         _log.info("bundle sent", extra={**facts, "duration_ms": round(1000 * elapsed_s)})
         answers = {entry.key: judged(result, entry) for entry, result in zip(packed.entries, results, strict=True)}

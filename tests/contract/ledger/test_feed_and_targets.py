@@ -196,3 +196,12 @@ def test_the_target_that_is_drained_to_is_remembered(ledger: Ledger) -> None:
     for target in (TARGET, OTHER_TARGET, TARGET):
         ledger.put_drained_target(target)
         assert ledger.drained_target() == target
+
+
+def test_what_a_target_takes_is_remembered_until_it_is_another_one(ledger: Ledger) -> None:
+    assert ledger.capacities() == {}
+    facts = {"send": {"limit": 20, "too_many": 21, "patience": 8}}
+    ledger.put_capacities(facts)
+    assert ledger.capacities() == facts
+    ledger.reset_target()
+    assert ledger.capacities() == {}

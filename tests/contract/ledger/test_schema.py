@@ -2,7 +2,6 @@
 
 import shutil
 import threading
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +14,11 @@ from indexer.errors import LedgerError
 from indexer.ledger import Ledger, migrate, open_ledger, schema, work
 from indexer.model import Lane
 from tests.contract.ledger.values import (
-    TAKE,
     TARGET,
     backfill_mark,
     execute,
     mark,
     marks,
-    patient,
-    play,
-    settled,
     take_one,
 )
 
@@ -74,18 +69,6 @@ def test_the_next_migration_is_carried_out_and_keeps_what_is_there(
         assert execute(ledger, "SELECT version_num FROM alembic_version") == [("9999",)]
         assert execute(ledger, "SELECT name, last_poll_at, added FROM source") == [("main", 1000.0, None)]
     open_ledger(new_url, TARGET).close()
-
-
-def test_a_ledger_of_the_first_release_knows_of_no_mismatch_and_no_decision(new_url: str) -> None:
-    with open_ledger(new_url, TARGET) as ledger:
-        play(ledger, mark(), TAKE, lambda task: replace(settled(task), patient=patient()))
-        before = ledger.published(["1.2.3"]), ledger.patients(["key"])
-        execute(ledger, "ALTER TABLE published DROP COLUMN patient_mismatch")
-        execute(ledger, "ALTER TABLE patient DROP COLUMN decided_for")
-        execute(ledger, "ALTER TABLE quarantine DROP COLUMN retry_at")
-        execute(ledger, "UPDATE alembic_version SET version_num = '0001'")
-    with open_ledger(new_url, TARGET) as ledger:
-        assert (ledger.published(["1.2.3"]), ledger.patients(["key"])) == before
 
 
 def test_a_newer_ledger_is_refused(new_url: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from indexer.errors import PeerError, TooLarge
+from indexer.errors import AccessDenied, PeerError, TooLarge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -121,8 +121,21 @@ class Capacities:
         """A request of a kind with so many items failed."""
         self._put(kind, self._of(kind, most).failed(count))
 
-    def ask(self, kind: str, ask: Callable[[Sequence[T]], Sequence[R]], items: Sequence[T], most: int) -> Sequence[R]:
+    def ask(
+        self,
+        kind: str,
+        ask: Callable[[Sequence[T]], Sequence[R]],
+        items: Sequence[T],
+        most: int,
+        *,
+        is_hasty: bool = False,
+    ) -> Sequence[R]:
         """The answers for as many of the first items as one request may carry.
+
+        Parameters
+        ----------
+        is_hasty
+            Ask for less at once after any failure, because somebody waits; otherwise only after 413.
 
         Raises
         ------
@@ -135,7 +148,8 @@ class Capacities:
                 answers = ask(part)
             except PeerError as error:
                 self.failed(kind, len(part), most)
-                if not isinstance(error, TooLarge) or len(part) == 1:
+                is_answer = isinstance(error, TooLarge)
+                if len(part) == 1 or isinstance(error, AccessDenied) or not (is_hasty or is_answer):
                     raise
             else:
                 self.succeeded(kind, len(part), most)

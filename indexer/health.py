@@ -122,15 +122,14 @@ class ServerHealth:
         most: int,
         tries: int | None = None,
     ) -> list[T]:
-        """As `call`, for many items, of which the server takes `most` at once or fewer; the answers in their order.
+        """As `call`, for many items, of which the server takes `most` at once or fewer; the answers in their order."""
 
-        What may fail by its size is halved first; those failures do not count as `tries`.
-        """
+        def ask_some() -> Sequence[T]:
+            return self.capacities.ask(activity, ask, items[len(answers) :], most, is_hasty=tries is not None)
+
         answers: list[T] = []
-        if tries is not None:
-            tries += self.capacities.limit(activity, most).bit_length() - 1
-        while rest := items[len(answers) :]:
-            answers += self.call(activity, lambda: self.capacities.ask(activity, ask, rest, most), tries=tries)
+        while len(answers) < len(items):
+            answers += self.call(activity, ask_some, tries=tries)
         return answers
 
     def insist(self, activity: str, ask: Callable[[], T], *, tries: int | None = None) -> T:

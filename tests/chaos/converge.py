@@ -26,8 +26,10 @@ class Outcome:
     ----------
     studies
         Studies of the archive, all of them compared.
+    silent
+        Studies that differed until a backfill read them again: the archive had told nothing of a change.
     lost
-        Studies and Endpoints that are missing or differ, with what differs.
+        Studies and Endpoints that are missing or differ even then, with what differs.
     doubled
         Identifiers that several resources of a type bear.
     quarantined
@@ -39,6 +41,7 @@ class Outcome:
     """
 
     studies: int
+    silent: tuple[str, ...]
     lost: tuple[str, ...]
     doubled: tuple[str, ...]
     quarantined: int
@@ -54,18 +57,27 @@ def converge(site: Site) -> Outcome:
     """Wait until nothing is under way, then compare everything; the daemon runs meanwhile."""
     settled_s = _settle(site)
     report = site.verify(expect=None)
-    findings = [(one["study_instance_uid"], one["differences"]) for one in report["findings"]]
-    deleted = [uid for uid, texts in findings if texts == [EXTRA]]
-    lost = [f"{uid}: {'; '.join(texts)}" for uid, texts in findings if texts != [EXTRA]]
-    lost += [f"{uid}: not settled" for uid in report["unsettled"]]
+    silent, lost = _different(report), ()
+    if silent:
+        site.cli("backfill")
+        report = site.verify(expect=None)
+        lost = _different(report)
     return Outcome(
         studies=report["studies"],
-        lost=tuple(lost),
+        silent=tuple(sorted({*silent} - {*lost})),
+        lost=lost,
         doubled=tuple(_doubled(site, "ImagingStudy") + _doubled(site, "Patient")),
         quarantined=site.status()["quarantined"],
-        deleted=len(deleted),
+        deleted=sum(finding["differences"] == [EXTRA] for finding in report["findings"]),
         settled_s=settled_s,
     )
+
+
+def _different(report: dict[str, Any]) -> tuple[str, ...]:
+    """What `verify` found, without studies that were deleted in the archive."""
+    findings = [one for one in report["findings"] if one["differences"] != [EXTRA]]
+    texts = [f"{one['study_instance_uid']}: {'; '.join(one['differences'])}" for one in findings]
+    return (*texts, *(f"{uid}: not settled" for uid in report["unsettled"]))
 
 
 def _settle(site: Site) -> float:

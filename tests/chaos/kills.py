@@ -8,7 +8,7 @@ from tests.chaos.interruptions import Daemon, Interruptible, Interruptions
 from tests.chaos.rig import Rig, counted, go_on, heading, rig, table, told
 from tests.servers.hapi import Release
 
-PAUSES_S = {"program": 3.0, "Orthanc": 25.0, "FHIR server": 90.0}
+PAUSES_S = {"program": 1.5, "Orthanc": 25.0, "FHIR server": 90.0}
 """Mean time between two interruptions."""
 
 
@@ -34,7 +34,7 @@ def run(minutes: float, seed: str, orthanc: str, release: Release) -> bool:
             outcome = converge(site)
         print(heading("Random kills", command))
         print(_report(life, interruptions, outcome, servers, minutes))
-        print("\n".join([*outcome.lost, *outcome.doubled]))
+        print("\n".join([*outcome.silent, *outcome.lost, *outcome.doubled]))
         return outcome.is_good
 
 

@@ -84,6 +84,7 @@ def told(outcome: Outcome) -> dict[str, object]:
     """The result as rows."""
     return {
         "studies of the archive in the end, all compared": outcome.studies,
+        "different until a backfill (the archive told nothing of a change)": len(outcome.silent),
         "lost or different": len(outcome.lost),
         "doubled": len(outcome.doubled),
         "in quarantine": outcome.quarantined,

@@ -145,7 +145,7 @@ def run(minutes: float, seed: str, orthanc: str, release: Release) -> bool:
             outcome = converge(site)
         print(heading("One daemon for hours", command))
         print(_report(soak, life, outcome, minutes))
-        print("\n".join([*outcome.lost, *outcome.doubled]))
+        print("\n".join([*outcome.silent, *outcome.lost, *outcome.doubled]))
         return outcome.is_good and _growth_mib(soak.samples) <= ALLOWED_MIB
 
 

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.capacity import Capacities, Capacity
-from indexer.errors import Refused, TooLarge, Unavailable
+from indexer.errors import AccessDenied, Refused, TooLarge, Unavailable
 
+DENIED = AccessDenied("401", peer="fhir", status=401)
 GATEWAY_TIMEOUT = Unavailable("504", peer="fhir", status=504)
 
 
@@ -97,6 +98,19 @@ def test_too_large_is_asked_again_at_once_with_less() -> None:
 
     assert Capacities().ask("search", ask, range(10), 10) == range(2)
     assert asked == [10, 5, 2]
+
+
+@pytest.mark.parametrize(("error", "parts"), [(GATEWAY_TIMEOUT, [8, 4, 2, 1]), (DENIED, [8])])
+def test_somebody_who_waits_is_not_kept_waiting_for_less(error: Exception, parts: list[int]) -> None:
+    asked: list[int] = []
+
+    def ask(items: Sequence[int]) -> Sequence[int]:
+        asked.append(len(items))
+        raise error
+
+    with pytest.raises(type(error)):
+        Capacities().ask("search", ask, range(8), 8, is_hasty=True)
+    assert asked == parts
 
 
 @pytest.mark.parametrize("error", [GATEWAY_TIMEOUT, Refused("400", peer="fhir"), TooLarge("413", peer="fhir")])

@@ -161,6 +161,6 @@ def test_a_server_that_fails_ends_it(true_world: World) -> None:
     true_world.source.script.next("read", BROKEN)
     with pytest.raises(Unavailable):
         true_world.verify()
-    true_world.target.script.next("find_studies", Unavailable("down", peer="fhir"))
+    true_world.target.script.always("find_studies", Unavailable("down", peer="fhir"))
     with pytest.raises(Unavailable):
         true_world.verify()

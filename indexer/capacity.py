@@ -23,7 +23,7 @@ class Capacity:
 
     A gateway, or a server, may fail on larger requests without saying that their size is the reason. So what fails is
     tried with half as many. If that goes well at once, the size was the reason; if not, there is an outage, and the
-    size is as before soon after it.
+    size is as before soon after it. Where an item fails alone in the end, it was that item, and nothing was learnt.
 
     Attributes
     ----------
@@ -36,9 +36,9 @@ class Capacity:
     too_many
         Least number that failed because it was too many; None if none is known.
     patience
-        Full requests in a row that must go well before `too_many` is tried again; doubles each time that this fails.
+        Such requests as `streak` counts before `too_many` is tried again; doubles each time that this fails.
     streak
-        Full requests in a row that went well.
+        Requests in a row that went well and carried at least half of the limit.
     """
 
     most: int
@@ -62,7 +62,11 @@ class Capacity:
 
     def failed(self, count: int) -> Capacity:
         """A request with so many items failed, perhaps because of their number."""
-        return replace(self, limit=max(count // 2, 1), suspect=count if count > 1 else None, streak=0)
+        if count > 1:
+            return replace(self, limit=count // 2, suspect=count, streak=0)
+        if self.limit > 1:
+            return replace(self, suspect=None, streak=0)
+        return Capacity(most=self.most, limit=1)
 
     def succeeded(self, count: int) -> Capacity:
         """A request with so many items went well."""
@@ -71,18 +75,25 @@ class Capacity:
         if self.suspect is not None and count < self.suspect <= 2 * count + 1:
             patience = min(2 * self.patience, _MOST_PATIENCE) if self.too_many is not None else self.patience
             return replace(self, too_many=self.suspect, suspect=None, patience=patience)
-        if 10 * count < 9 * self.limit:
+        if 2 * count < self.limit:
             return replace(self, suspect=None)
         return replace(self, suspect=None, streak=self.streak + 1)._larger()
 
     def _larger(self) -> Capacity:
-        """Twice as much where nothing speaks against it, half the way to what failed, or that after a long time."""
+        """Twice as much where nothing speaks against it, half the way to what failed, or that after a long time.
+
+        Requests may stay below the limit: a Bundle leaves room for Patients that then need not be written. So after
+        another long time even more than what failed is tried.
+        """
         if self.too_many is None or self.too_many > self.most:
             return replace(self, limit=min(2 * self.limit, self.most))
         between = (self.limit + self.too_many) // 2
         if between > self.limit:
             return replace(self, limit=between)
-        return replace(self, limit=self.too_many, streak=0) if self.streak >= self.patience else self
+        if self.streak < self.patience:
+            return self
+        further = self.too_many if self.limit < self.too_many else 2 * self.limit
+        return replace(self, limit=min(further, self.most), streak=0)
 
 
 @dataclass(slots=True)
@@ -107,7 +118,8 @@ class Capacities:
     @property
     def facts(self) -> dict[str, dict[str, Any]]:
         """What is worth being remembered, by kind of request."""
-        return self._remembered | {kind: capacity.facts for kind, capacity in self._by_kind.items()}
+        by_kind = self._by_kind.copy()  # another thread may add a kind
+        return self._remembered | {kind: capacity.facts for kind, capacity in by_kind.items()}
 
     def limit(self, kind: str, most: int) -> int:
         """Most items for the next request of a kind."""

@@ -45,6 +45,36 @@ def test_tries_ever_more_rarely_what_failed() -> None:
     assert served(capacity, 20, 2000)[1] <= 5
 
 
+@pytest.mark.parametrize("guilty", range(100))
+def test_one_item_that_fails_alone_teaches_nothing(guilty: int) -> None:
+    capacity = Capacity.begin(100)
+
+    def halved(items: range, capacity: Capacity) -> Capacity:
+        if guilty not in items:
+            return capacity.succeeded(len(items))
+        capacity, middle = capacity.failed(len(items)), len(items) // 2
+        return halved(items[middle:], halved(items[:middle], capacity)) if middle else capacity
+
+    capacity, failed = served(halved(range(100), capacity), 1000, 10)
+    assert (capacity.limit, capacity.too_many, failed) == (100, None, 0)
+
+
+def test_an_outage_of_single_items_leaves_what_was_learnt() -> None:
+    capacity, _ = served(Capacity.begin(100), 20, 200)
+    assert capacity.failed(1).facts == capacity.facts
+
+
+@pytest.mark.parametrize("takes", [None, 20])
+def test_grows_again_though_requests_stay_at_half_of_it(takes: int | None) -> None:
+    """Bundles leave room for Patients, which then need not be written."""
+    capacity = Capacity.begin(100).failed(100).failed(50).failed(25)
+    if takes is not None:
+        capacity, _ = served(Capacity.begin(100), takes, 100)
+    for _ in range(2000):
+        capacity = capacity.succeeded((capacity.limit + 1) // 2)
+    assert (capacity.limit, capacity.too_many) == (100, None)
+
+
 @pytest.mark.parametrize("failures", range(1, 12))
 def test_is_as_before_soon_after_an_outage(failures: int) -> None:
     capacity = Capacity.begin(100)

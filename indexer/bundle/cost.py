@@ -24,7 +24,7 @@ class BundleCost:
     fixed_s, per_byte_s
         Never negative; 0 until something is known.
     is_known
-        Whether the two were ever told apart.
+        Whether the last Bundles tell the two apart.
     """
 
     fixed_s: float = 0.0
@@ -52,7 +52,7 @@ class BundleCost:
         size, time_s = self._size / self._weight, self._time / self._weight
         variance = self._size_size / self._weight - size * size
         if variance < (_LEAST_SPREAD * size) ** 2:
-            return replace(self, per_byte_s=max(time_s - self.fixed_s, 0.0) / size)
+            return replace(self, per_byte_s=max(time_s - self.fixed_s, 0.0) / size, is_known=False)
         slope = (self._size_time / self._weight - size * time_s) / variance
         per_byte_s = min(max(slope, 0.0), time_s / size)
         return replace(self, per_byte_s=per_byte_s, fixed_s=time_s - per_byte_s * size, is_known=True)

@@ -34,7 +34,8 @@ class Sizer:
     The bytes of a Bundle should take the target time. What the server takes for any Bundle, however small, does not
     count: smaller Bundles would not make it less, only more frequent. Grows by a fixed step after a quick Bundle, falls
     to the size that suits after a slow one, and is halved after a time-out or 413. After 413 it also stays below what
-    was refused.
+    was refused. Bundles of one size do not tell which of the two takes the time: after a slow one, half of it is tried,
+    unless it was small by itself.
 
     Attributes
     ----------
@@ -62,13 +63,13 @@ class Sizer:
         """After a Bundle of `size` bytes was answered. A small one that was quick proves nothing for a larger one."""
         learnt = replace(self, cost=self.cost.learnt(size, elapsed_s))
         is_quick = elapsed_s - learnt.cost.fixed_s < _QUICK * self.target_time_s
-        if not (learnt.cost.is_known or is_quick):
-            return learnt._aim(self.aim_bytes // 2)  # a size that tells whether it is the bytes that take the time
-        suitable = learnt._suitable_bytes
-        if not is_quick:
-            return learnt._aim(min(self.aim_bytes, suitable))
-        if 2 * size >= self.aim_bytes:
+        is_large, suitable = 2 * size >= self.aim_bytes, learnt._suitable_bytes
+        if is_quick and is_large:
             return learnt._aim(min(self.aim_bytes + _STEP_BYTES, max(suitable, self.aim_bytes)))
+        if not is_quick and learnt.cost.is_known:
+            return learnt._aim(min(self.aim_bytes, suitable))
+        if not is_quick and is_large:
+            return learnt._aim(self.aim_bytes // 2)  # a size that tells whether it is the bytes that take the time
         return learnt
 
     @property

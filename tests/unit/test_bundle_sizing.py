@@ -1,4 +1,5 @@
 import random
+from collections.abc import Iterable
 
 import pytest
 from hypothesis import given, settings
@@ -154,3 +155,27 @@ def test_configured_type_stays() -> None:
         learnt = transaction.only_batch_took(count)
         assert learnt.choose(1) is BundleType.TRANSACTION
         assert learnt.max_entries(1000) == limit
+
+
+def served(sizer: Sizer, fixed_s: float, per_mib_s: float, sizes: Iterable[int | None]) -> Sizer:
+    """After Bundles of these sizes, or as large as is aimed at."""
+    for wanted in sizes:
+        size = wanted or sizer.aim_bytes
+        sizer = sizer.succeeded(size, fixed_s + per_mib_s * size / MIB)
+    return sizer
+
+
+@pytest.mark.parametrize("before", [[], [MIB // 8, MIB // 4]], ids=["at the start", "later"])
+def test_small_bundles_of_one_size_say_nothing_against_larger_ones(before: list[int]) -> None:
+    """Single studies by day; the first Bundle of the night shows whether it is the bytes that take the time."""
+    sizer = served(begin(), 0.05, 1.0, before)
+    trickle = served(sizer, 1.0, 0.0, [5000] * 200)
+    assert trickle.aim_bytes >= sizer.aim_bytes
+    assert served(trickle, 1.0, 0.0, [None] * 40).aim_bytes == 4 * MIB
+
+
+def test_a_server_that_takes_its_time_for_any_bundle_from_now_on_gets_large_ones() -> None:
+    """Though all Bundles had the same size by then, so that they tell nothing of the bytes."""
+    sizer = served(begin(), 0.0, 20.0, [None] * 100)
+    assert sizer.aim_bytes < MIB / 10
+    assert served(sizer, 1.0, 0.0, [None] * 100).aim_bytes == 4 * MIB

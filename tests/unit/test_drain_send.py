@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from indexer.bundle import BundleType, EntryStatus, TypePolicy
+from indexer.bundle import BundleType, EntryStatus, Limits, Sizer, TypePolicy
 from indexer.errors import (
     AccessDenied,
     Interrupted,
@@ -186,9 +186,10 @@ def test_the_size_follows_the_time_and_busy_time_is_counted(target: MemoryTarget
     now = [0.0]
     one = sender(target)
     one.clock = lambda: now[0]
+    one.sizer = Sizer.begin(Limits(max_bytes=8192), 1.0)
     slow: Callable[[], None] = lambda: now.__setitem__(0, now[0] + 4.0)  # noqa: E731
     target.script.next("send", slow, DOWN)
     before = one.sizer.aim_bytes
-    one.deliver(pairs(2))
+    one.deliver(pairs(20))
     assert one.busy_s == 4.0
     assert one.sizer.aim_bytes == before // 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, RowMapping, Table, delete, exists, func, select
+from sqlalchemy import Connection, Integer, RowMapping, Table, cast, delete, exists, func, select
 
 from indexer.ledger import locations, schema, targets
 from indexer.ledger.database import put
@@ -27,6 +27,7 @@ def summary(transaction: Connection, target_id: int | None, name: str, now: floa
     last = _row(transaction, select(source.c.last_poll_at, source.c.last_write_at).where(source.c.name == name))
     oldest = transaction.scalar(select(func.min(dirty.c.first_event_at)).where(_stands_in(dirty, name)))
     is_deferred = dirty.c.last_cause.is_not(None)
+    published, mismatches = _published(transaction, target_id, name)
     causes = select(dirty.c.last_cause, func.count().label("studies")).where(is_deferred, _stands_in(dirty, name))
     return Summary(
         source=name,
@@ -36,14 +37,8 @@ def summary(transaction: Connection, target_id: int | None, name: str, now: floa
         dirty_live=_count(transaction, dirty, name, dirty.c.lane == int(Lane.LIVE)),
         waiting={row.last_cause: row.studies for row in transaction.execute(causes.group_by(dirty.c.last_cause))},
         oldest_dirty_at=None if oldest is None else min(oldest, now),
-        published=_count(transaction, schema.published, name, schema.published.c.target_id == target_id),
-        patient_mismatch=_count(
-            transaction,
-            schema.published,
-            name,
-            schema.published.c.target_id == target_id,
-            schema.published.c.patient_mismatch,
-        ),
+        published=published,
+        patient_mismatch=mismatches,
         quarantined=_count(transaction, quarantine, name),
         last_poll_at=last.get("last_poll_at"),
         last_write_at=last.get("last_write_at"),
@@ -63,6 +58,18 @@ def _stands_in(table: Table, name: str) -> ColumnElement[bool]:
 def _count(transaction: Connection, table: Table, name: str, *conditions: ColumnElement[bool]) -> int:
     query = select(func.count()).select_from(table).where(_stands_in(table, name), *conditions)
     return transaction.scalar(query) or 0
+
+
+def _published(transaction: Connection, target_id: int | None, name: str) -> tuple[int, int]:
+    """How many studies of a source the target confirmed, and how many of them have a doubtful Patient.
+
+    One pass over all of them: there may be hundreds of thousands.
+    """
+    table = schema.published
+    mismatches = func.coalesce(func.sum(cast(table.c.patient_mismatch, Integer)), 0)
+    query = select(func.count(), mismatches).where(_stands_in(table, name), table.c.target_id == target_id)
+    studies, doubtful = transaction.execute(query).one()
+    return studies, doubtful
 
 
 def study_row(transaction: Connection, target_id: int | None, study_instance_uid: str) -> StudyRow | None:

@@ -7,6 +7,7 @@
     ├─ ConfigError(problems)         the configuration is wrong, all mistakes      operator    exit 78
     ├─ LedgerError                   the ledger cannot be used                     operator    exit 78
     │  ├─ LedgerUnwritable           it takes no writes, and never did             operator    exit 78
+    │  ├─ LedgerReplaced             its file is no longer the one that was opened  restart     exit 75
     │  ├─ LedgerBusy                 somebody holds it, or it is away              retry       exit 75
     │  └─ LedgerFull                 the ledger's disk is full                     operator    exit 75
     ├─ PeerError(peer)               Orthanc, DICOMweb or the FHIR server
@@ -81,6 +82,15 @@ class LedgerError(IndexerError):
 
 class LedgerUnwritable(LedgerError):
     """The ledger takes no writes; once this process has written to it, that is an outage, a `LedgerBusy`."""
+
+
+class LedgerReplaced(LedgerError):
+    """The ledger's file was deleted or replaced while it was open: what is written now would be lost."""
+
+    exit_code = 75
+    default_hint = (
+        "Start again with the file that is there now; if it is new or older, run 'backfill' (docs/ledger.md)."
+    )
 
 
 class LedgerBusy(LedgerError):

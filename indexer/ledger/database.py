@@ -12,7 +12,7 @@ import tenacity
 from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
 
-from indexer.errors import Interrupted, LedgerBusy, LedgerFull, LedgerUnwritable
+from indexer.errors import Interrupted, LedgerBusy, LedgerFull, LedgerReplaced, LedgerUnwritable
 from indexer.ledger.engine import open_engine, switch_to_wal
 from indexer.ledger.translation import of_driver, translated
 from indexer.log import Event
@@ -70,6 +70,22 @@ class Database:
         event.listen(self.engine, "handle_error", _distrust)
         if self.path is not None:
             self._again(lambda: switch_to_wal(self.engine))
+        self._file = self._present_file()
+
+    def _present_file(self) -> tuple[int, int] | None:
+        """Device and inode of the file that is at the path now; None if there is none."""
+        if self.path is None:
+            return None
+        try:
+            status = self.path.stat()
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
+
+    def _confirm_file(self) -> None:
+        """Nobody deleted or replaced the file: this process would go on in one that nobody else sees."""
+        if self._present_file() != self._file:
+            raise LedgerReplaced("The ledger's file was deleted or replaced while the program ran.")
 
     @property
     def path(self) -> Path | None:
@@ -87,6 +103,7 @@ class Database:
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Run a transaction that writes; there is one at a time per ledger."""
+        self._confirm_file()
         result = self._again(lambda: self._transaction(work, writes=True))
         self._outage.end()
         return result

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from indexer.model import Attributes
 from indexer.sampling.character_set import ENCODED, is_misread, terms_of
 from indexer.sampling.legible import marked
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def is_doubtful(dataset: Attributes) -> bool:
@@ -23,14 +26,22 @@ def is_exact(of_file: Attributes) -> bool:
 
 
 def without_texts(dataset: Attributes) -> Attributes:
-    """A doubtful dataset whose file cannot be read: texts that may have lost characters are marked as undecoded."""
+    """A doubtful dataset whose file cannot be read: texts that may have lost characters are marked as undecoded,
+    those in sequences, too."""
     if not is_misread(_terms(dataset)):
         return dataset
-    return Attributes({tag: _undecoded(element) for tag, element in dataset.json.items()})
+    return Attributes(_without_texts(dataset.json))
+
+
+def _without_texts(elements: Mapping[str, Any]) -> dict[str, Any]:
+    return {tag: _undecoded(element) for tag, element in elements.items()}
 
 
 def _undecoded(element: dict[str, Any]) -> dict[str, Any]:
     vr = element.get("vr")
+    if vr == "SQ":
+        items = element.get("Value") or ()
+        return {**element, "Value": [_without_texts(item) for item in items if isinstance(item, dict)]}
     return marked(vr, "charset_unknown") if vr in ENCODED and "Value" in element else element
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Integer, RowMapping, Table, cast, delete, exists, func, select
+from sqlalchemy import Connection, RowMapping, Table, delete, func, literal_column, select
 
 from indexer.ledger import locations, schema, targets
 from indexer.ledger.database import put
@@ -14,32 +15,31 @@ from indexer.model import Lane
 from indexer.model.ledger import DirtyRow, HealthState, QuarantineRow, StudyRow, Summary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from sqlalchemy import ColumnElement, Select
+    from sqlalchemy import ColumnElement, Row, Select
 
     from indexer.model import StudyLocation
 
 
 def summary(transaction: Connection, target_id: int | None, name: str, now: float) -> Summary:
-    """Counts and times of one source for `status`."""
+    """Counts and times of one source for `status`; each large table is read once."""
     position = _row(transaction, select(feed.c.reached, feed.c.epoch).where(feed.c.source == name))
     last = _row(transaction, select(source.c.last_poll_at, source.c.last_write_at).where(source.c.name == name))
-    oldest = transaction.scalar(select(func.min(dirty.c.first_event_at)).where(_stands_in(dirty, name)))
-    is_deferred = dirty.c.last_cause.is_not(None)
-    published, mismatches = _published(transaction, target_id, name)
-    causes = select(dirty.c.last_cause, func.count().label("studies")).where(is_deferred, _stands_in(dirty, name))
+    work = _work(transaction, name)
+    confirmed = _confirmed(transaction, target_id, name)
+    aside = select(func.count()).select_from(quarantine).where(_stands_in(quarantine, name))
     return Summary(
         source=name,
         feed_position=position.get("reached"),
         feed_epoch=position.get("epoch"),
-        dirty=_count(transaction, dirty, name),
-        dirty_live=_count(transaction, dirty, name, dirty.c.lane == int(Lane.LIVE)),
-        waiting={row.last_cause: row.studies for row in transaction.execute(causes.group_by(dirty.c.last_cause))},
-        oldest_dirty_at=None if oldest is None else min(oldest, now),
-        published=published,
-        patient_mismatch=mismatches,
-        quarantined=_count(transaction, quarantine, name),
+        dirty=sum(group.studies for group in work),
+        dirty_live=sum(group.studies for group in work if group.lane == Lane.LIVE),
+        waiting=_by_cause(work),
+        oldest_dirty_at=min((now, *(group.oldest for group in work))) if work else None,
+        published=confirmed.studies,
+        patient_mismatch=confirmed.mismatches,
+        quarantined=transaction.scalar(aside) or 0,
         last_poll_at=last.get("last_poll_at"),
         last_write_at=last.get("last_write_at"),
     )
@@ -50,26 +50,34 @@ def _row(transaction: Connection, query: Select[Any]) -> dict[str, Any]:
     return dict(transaction.execute(query).mappings().one_or_none() or {})
 
 
-def _stands_in(table: Table, name: str) -> ColumnElement[bool]:
-    uid = location.c.study_instance_uid
-    return exists().where(location.c.source == name, uid == table.c.study_instance_uid)
+def _work(transaction: Connection, name: str) -> Sequence[Row[Any]]:
+    """How many studies of a source are dirty, and since when, by lane and cause."""
+    groups = dirty.c.lane, dirty.c.last_cause
+    counts = func.count().label("studies"), func.min(dirty.c.first_event_at).label("oldest")
+    return transaction.execute(select(*groups, *counts).where(_stands_in(dirty, name)).group_by(*groups)).all()
 
 
-def _count(transaction: Connection, table: Table, name: str, *conditions: ColumnElement[bool]) -> int:
-    query = select(func.count()).select_from(table).where(_stands_in(table, name), *conditions)
-    return transaction.scalar(query) or 0
+def _by_cause(work: Iterable[Row[Any]]) -> dict[str, int]:
+    """How many studies wait, by cause, in the order of the causes."""
+    waiting: Counter[str] = Counter()
+    for group in work:
+        if group.last_cause is not None:
+            waiting[group.last_cause] += group.studies
+    return dict(sorted(waiting.items()))
 
 
-def _published(transaction: Connection, target_id: int | None, name: str) -> tuple[int, int]:
-    """How many studies of a source the target confirmed, and how many of them have a doubtful Patient.
-
-    One pass over all of them: there may be hundreds of thousands.
-    """
+def _confirmed(transaction: Connection, target_id: int | None, name: str) -> Row[int, int]:
+    """How many studies of a source a target confirmed, and for how many the Patient seems to be another person."""
     table = schema.published
-    mismatches = func.coalesce(func.sum(cast(table.c.patient_mismatch, Integer)), 0)
-    query = select(func.count(), mismatches).where(_stands_in(table, name), table.c.target_id == target_id)
-    studies, doubtful = transaction.execute(query).one()
-    return studies, doubtful
+    counts = func.count().label("studies"), func.count().filter(table.c.patient_mismatch).label("mismatches")
+    query = select(*counts).select_from(table).where(_stands_in(table, name), table.c.target_id == target_id)
+    return transaction.execute(query).one()
+
+
+def _stands_in(table: Table, name: str) -> ColumnElement[bool]:
+    """Whether a study stands in a source; no column is selected, so that the index alone is read, a row per study."""
+    here = location.c.source == name, location.c.study_instance_uid == table.c.study_instance_uid
+    return select(literal_column("1")).where(*here).exists()
 
 
 def study_row(transaction: Connection, target_id: int | None, study_instance_uid: str) -> StudyRow | None:

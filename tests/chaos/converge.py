@@ -59,6 +59,9 @@ def converge(site: Site) -> Outcome:
     report = site.verify(expect=None)
     silent, lost = _different(report), ()
     if silent:
+        for finding in report["findings"]:
+            if finding["differences"] != [EXTRA]:
+                print(_story(site, finding["study_instance_uid"]))
         site.cli("backfill")
         report = site.verify(expect=None)
         lost = _different(report)
@@ -78,6 +81,22 @@ def _different(report: dict[str, Any]) -> tuple[str, ...]:
     findings = [one for one in report["findings"] if one["differences"] != [EXTRA]]
     texts = [f"{one['study_instance_uid']}: {'; '.join(one['differences'])}" for one in findings]
     return (*texts, *(f"{uid}: not settled" for uid in report["unsettled"]))
+
+
+def _story(site: Site, uid: str) -> str:
+    """What the archive told of a study, and what the program made of it."""
+    orthanc = site.orthanc.url
+    shown = site.cli("show", uid, expect=None)
+    with requests.Session() as session:
+        session.trust_env = False
+        ids: set[str] = set()
+        for found in session.post(f"{orthanc}/tools/lookup", data=uid, timeout=30).json():
+            ids.add(found["ID"])
+            for level in ("series", "instances"):
+                ids.update(one["ID"] for one in session.get(f"{orthanc}{found['Path']}/{level}", timeout=30).json())
+        rows = session.get(f"{orthanc}/changes?limit=1000000", timeout=60).json()["Changes"]
+    told = [f"{row['Seq']} {row['Date']} {row['ChangeType']} {row['ResourceType']}" for row in rows if row["ID"] in ids]
+    return "\n".join([f"--- {uid}", shown.stdout, *told[-40:]])
 
 
 def _settle(site: Site) -> float:

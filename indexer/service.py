@@ -24,6 +24,9 @@ _log = logging.getLogger(__name__)
 
 LOCK_AGAIN_S = 2.0
 
+WATCH_S = 20.0
+"""How often the ledger is confirmed, whatever else is done with it."""
+
 STOP_S = 8.0
 """How long the loops may still run after a stop; unfinished work is abandoned and stays dirty."""
 
@@ -58,11 +61,15 @@ class Service:
         The right to drain; another process may have it for a while, such as a backfill.
     drain
         Builds the drain once we have that right.
+    confirm_ledger
+        Raises `LedgerReplaced` if the ledger is not the one that was opened: while all servers are away, nothing else
+        looks at it.
     """
 
     followers: Sequence[Follower]
     drain_lock: Callable[[], AbstractContextManager[None]]
     drain: Callable[[], Drain]
+    confirm_ledger: Callable[[], None]
     stop: threading.Event
 
     def run(self) -> None:
@@ -70,6 +77,7 @@ class Service:
         _log.info("started", extra={"event": Event.STARTED})
         threads = ThreadGroup(self.stop)
         threads.start(self._drain)
+        threads.start(self._watch)
         for follower in self.followers:
             threads.start(functools.partial(follower.follow, self.stop))
         self.stop.wait()
@@ -85,3 +93,7 @@ class Service:
                     self.drain().run()
             except LedgerBusy:
                 self.stop.wait(LOCK_AGAIN_S)
+
+    def _watch(self) -> None:
+        while not self.stop.wait(WATCH_S):
+            self.confirm_ledger()

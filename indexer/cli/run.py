@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 def run(site: Site) -> None:
     """Follow the sources and publish until a signal comes."""
     stop_on_signal(site.stop)
-    site.ledger.wait_out(site.stop)
+    ledger = site.ledger
+    ledger.wait_out(site.stop)
     followers = [
         Follower(
             poller=site.poller(source.name),
@@ -24,4 +25,10 @@ def run(site: Site) -> None:
         for source in site.config.sources
         if source.name in site.feeds
     ]
-    Service(followers=followers, drain_lock=site.ledger.drain_lock, drain=site.drain, stop=site.stop).run()
+    Service(
+        followers=followers,
+        drain_lock=ledger.drain_lock,
+        drain=site.drain,
+        confirm_ledger=ledger.confirm,
+        stop=site.stop,
+    ).run()

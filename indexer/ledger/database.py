@@ -12,8 +12,9 @@ import tenacity
 from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
 
-from indexer.errors import Interrupted, LedgerBusy, LedgerFull, LedgerReplaced, LedgerUnwritable
+from indexer.errors import Interrupted, LedgerBusy, LedgerFull, LedgerUnwritable
 from indexer.ledger.engine import open_engine, switch_to_wal
+from indexer.ledger.files import OpenFiles
 from indexer.ledger.translation import of_driver, translated
 from indexer.log import Event
 
@@ -68,24 +69,10 @@ class Database:
             self.engine = open_engine(url, patience_s)
         event.listen(self.engine, "after_cursor_execute", self._record_write)
         event.listen(self.engine, "handle_error", _distrust)
-        if self.path is not None:
+        self._files: OpenFiles | None = None
+        if (path := self.path) is not None:
             self._again(lambda: switch_to_wal(self.engine))
-        self._file = self._present_file()
-
-    def _present_file(self) -> tuple[int, int] | None:
-        """Device and inode of the file that is at the path now; None if there is none."""
-        if self.path is None:
-            return None
-        try:
-            status = self.path.stat()
-        except OSError:
-            return None
-        return status.st_dev, status.st_ino
-
-    def _confirm_file(self) -> None:
-        """Nobody deleted or replaced the file: this process would go on in one that nobody else sees."""
-        if self._present_file() != self._file:
-            raise LedgerReplaced("The ledger's file was deleted or replaced while the program ran.")
+            self._files = self._again(lambda: OpenFiles(self.engine, path))
 
     @property
     def path(self) -> Path | None:
@@ -103,7 +90,6 @@ class Database:
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Run a transaction that writes; there is one at a time per ledger."""
-        self._confirm_file()
         result = self._again(lambda: self._transaction(work, writes=True))
         self._outage.end()
         return result
@@ -121,9 +107,13 @@ class Database:
 
     def close(self) -> None:
         """Close all connections."""
+        if self._files is not None:
+            self._files.close()
         self.engine.dispose()
 
     def _transaction(self, work: Callable[[Connection], T], *, writes: bool) -> T:
+        if self._files is not None:
+            self._files.confirm()
         with self.engine.connect() as connection:
             connection.execution_options(writes=writes)
             with connection.begin():

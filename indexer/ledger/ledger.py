@@ -133,6 +133,10 @@ class Ledger:
         """Give up no transaction from now on until `stop` is set; one that waits then raises `Interrupted`."""
         self.database.wait_out(stop)
 
+    def confirm(self) -> None:
+        """Raise `LedgerReplaced` if the files that were opened were deleted or replaced, as every other method does."""
+        self.database.read(lambda _: None)
+
     def close(self) -> None:
         """Close all connections."""
         self.database.close()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, text
 
 from indexer.errors import LedgerBusy, LedgerError
 from indexer.ledger.engine import ADVISORY_DRAIN, open_private
+from indexer.ledger.files import is_at
 from indexer.ledger.translation import translated
 
 if TYPE_CHECKING:
@@ -43,19 +44,17 @@ class FileLock:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._descriptor: int | None = None
 
     @contextmanager
     def hold(self) -> Iterator[None]:
         """Hold the lock; raises `LedgerBusy` if somebody else does."""
-        descriptor = self._open()
+        self._descriptor = self._acquire()
         try:
-            if not any(_locked(descriptor, fcntl.LOCK_EX, after_s=try_ * _BETWEEN_TRIES_S) for try_ in range(_TRIES)):
-                raise _busy(f"process {os.pread(descriptor, 32, 0).decode('ascii', 'replace').strip() or 'unknown'}")
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
             yield
         finally:
-            os.close(descriptor)
+            os.close(self._descriptor)
+            self._descriptor = None
 
     def is_held(self) -> bool:
         """Whether some process, this one included, holds the lock."""
@@ -66,7 +65,22 @@ class FileLock:
             os.close(descriptor)
 
     def confirm(self) -> None:
-        """Nothing to do: the kernel keeps the lock as long as the process lives."""
+        """Take the lock again if its file was deleted or replaced; raises `LedgerBusy` if that cannot be."""
+        former = self._descriptor
+        if former is not None and not is_at(former, self._path):
+            self._descriptor = self._acquire()
+            os.close(former)
+
+    def _acquire(self) -> int:
+        descriptor = self._open()
+        with ExitStack() as on_failure:
+            on_failure.callback(os.close, descriptor)
+            if not any(_locked(descriptor, fcntl.LOCK_EX, after_s=try_ * _BETWEEN_TRIES_S) for try_ in range(_TRIES)):
+                raise _busy(f"process {os.pread(descriptor, 32, 0).decode('ascii', 'replace').strip() or 'unknown'}")
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+            on_failure.pop_all()
+        return descriptor
 
     def _open(self) -> int:
         try:

@@ -107,24 +107,3 @@ def test_an_error_that_nobody_reads_ends_the_program(site: Site) -> None:
             daemon.kill()
     os.close(read)
     os.close(write)
-
-
-@pytest.mark.parametrize("is_replaced", [False, True], ids=["deleted", "replaced"])
-def test_a_ledger_that_is_taken_away_ends_it(site: Site, fhir: FakeFhir, is_replaced: bool) -> None:
-    """It would go on in a file that nobody else sees, and lose it at the end."""
-    with subprocess.Popen(site.command("run"), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as daemon:
-        try:
-            store_rest(site.orthanc, generate(1, seed="before"))
-            wait_for(lambda: len(fhir.of_type("ImagingStudy")) == 1, "the study")
-            (site.home / "ledger.db").unlink()
-            if is_replaced:
-                site.cli("backfill", expect=None)
-            _, log = daemon.communicate(timeout=60)
-        finally:
-            daemon.kill()
-    assert daemon.returncode == 75
-    assert "deleted or replaced while the program ran" in log
-    with site.daemon():
-        store_rest(site.orthanc, generate(1, seed="after"))
-        wait_for(lambda: len(fhir.of_type("ImagingStudy")) == 2, "the other study")
-    assert site.verify()["equal"]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from indexer import service
-from indexer.errors import ConfigError, Interrupted, LedgerBusy, LedgerError
+from indexer.errors import ConfigError, Interrupted, LedgerBusy, LedgerError, LedgerReplaced
 from indexer.service import Follower, Service
 from tests.fakes.ledger_faults import BUSY, FULL, failing
 from tests.fakes.memory import study
@@ -19,6 +19,7 @@ from tests.unit.world import DEADLINE_S, DOWN, World, wait_until
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "LOCK_AGAIN_S", 0.01)
+    monkeypatch.setattr(service, "WATCH_S", 0.01)
 
 
 @contextmanager
@@ -26,7 +27,8 @@ def running(world: World, **parts: Any) -> Iterator[Future[None]]:
     """A service in a thread; what it raises is raised at the end of the block."""
     world.stop.clear()
     follower = Follower(poller=world.poller(), health=world.sources["main"].health, interval_s=0.005)
-    parts = {"drain_lock": world.ledger.drain_lock, "drain": world.built_drain, **parts}
+    ledger = world.ledger
+    parts = {"drain_lock": ledger.drain_lock, "drain": world.built_drain, "confirm_ledger": ledger.confirm, **parts}
     with ThreadPoolExecutor(1) as pool:
         one = pool.submit(Service(followers=[follower], stop=world.stop, **parts).run)
         try:
@@ -71,6 +73,19 @@ def test_a_ledger_that_cannot_be_written_for_a_while_is_waited_for(world: World,
 def test_a_damaged_ledger_or_a_bug_ends_everything(world: World, error: Exception) -> None:
     world.source.script.next("changes", error)
     with pytest.raises(type(error)), running(world) as one:
+        one.exception(DEADLINE_S)
+
+
+def test_a_ledger_that_was_replaced_while_all_servers_are_away_ends_everything(world: World) -> None:
+    def build() -> Any:
+        world.stop.wait()
+        raise Interrupted("a stop was asked for")
+
+    def confirm() -> None:
+        raise LedgerReplaced("replaced")
+
+    world.source.script.always("changes", DOWN)
+    with pytest.raises(LedgerReplaced, match="replaced"), running(world, drain=build, confirm_ledger=confirm) as one:
         one.exception(DEADLINE_S)
 
 

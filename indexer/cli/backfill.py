@@ -126,13 +126,23 @@ class _Run:
             OUTPUT.print(f"{progress.remaining} studies are still dirty; 'status' says why. Run it again to continue.")
             return 75
         self.site.ledger.backfill_finish(run, time.time())
-        if not progress.quarantined:
-            return 0
-        OUTPUT.print(f"{progress.quarantined} studies are in quarantine:")
+        missing = self._missing()
+        if missing:
+            OUTPUT.print(f"{len(missing)} of the named studies are in no source: {', '.join(missing)}")
+        if progress.quarantined:
+            self._list_quarantine(progress.quarantined, run)
+        return 1 if missing or progress.quarantined else 0
+
+    def _missing(self) -> list[str]:
+        """Named studies that no source has, once all is marked and settled."""
+        known = self.site.ledger.study_locations(self.selection.study_instance_uids)
+        return [uid for uid, locations in known.items() if not locations]
+
+    def _list_quarantine(self, count: int, run: BackfillRun) -> None:
+        OUTPUT.print(f"{count} studies are in quarantine:")
         for row in self.site.ledger.quarantine():
             if row.since >= run.started_at:
                 OUTPUT.print(f"  {row.study_instance_uid}  {row.cause}: {row.text}")
-        return 1
 
 
 def _date(text: str | None, option: str) -> str | None:

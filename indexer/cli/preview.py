@@ -9,7 +9,7 @@ from indexer.batched import batched
 from indexer.cli.console import OUTPUT
 from indexer.model import Deferred, Dropped, Quarantined, ResourceKey
 from indexer.plan import Verb, WritePlan
-from indexer.sync.changes.backfill import Seen, select
+from indexer.sync.changes.backfill import Seen, known_locations, select
 from indexer.sync.drain.study_reader import STUDIES_AT_ONCE
 
 if TYPE_CHECKING:
@@ -38,8 +38,9 @@ def preview(site: Site, selection: Selection) -> int:
 def _locations(site: Site, selection: Selection, seen: Seen) -> dict[str, tuple[StudyLocation, ...]]:
     """The locations of each selected study in all sources, by UID: a study is decided on once, wherever it stands."""
     by_uid: dict[str, tuple[StudyLocation, ...]] = {}
+    known = known_locations(site.ledger, selection)
     for source in site.sources.values():
-        for _, locations in select(source, selection, seen):
+        for _, locations in select(source, selection, seen, known=known):
             for location in locations:
                 by_uid[location.study_instance_uid] = (*by_uid.get(location.study_instance_uid, ()), location)
     return by_uid

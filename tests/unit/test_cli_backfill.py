@@ -94,6 +94,26 @@ def test_a_part_of_the_archive(archive: CommandLine, options: list[str], expecte
     assert ("1 studies have no StudyDate" in out) == ("--since" in options or "--until" in options)
 
 
+def test_a_named_study_that_is_nowhere_is_told(archive: CommandLine) -> None:
+    out = archive.out("backfill", "--study", "1.2.1", "--study", "1.2.99", "--study", "1.2.98", code=1)
+    assert_says(out, "1 studies (2 instances) settled of 1.", "2 of the named studies are in no source: 1.2.98, 1.2.99")
+
+
+def test_a_named_study_is_read_although_the_source_does_not_find_it(
+    filled: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filled.source, "find", lambda _uid: ())
+    assert filled.out("backfill", "--study", "1.2.1", "--force", "--dry-run") == "update  1.2.1\n1 update\n"
+    assert filled.out("backfill", "--study", "1.2.1", "--force") == "1 studies (2 instances) settled of 1.\n"
+    assert filled.target.written
+
+
+def test_a_named_study_that_was_deleted_is_told_once_it_was_read_in_vain(filled: CommandLine) -> None:
+    (location,) = filled.source.find("1.2.1")
+    filled.source.remove(location.location_id)
+    assert_says(filled.out("backfill", "--study", "1.2.1", code=1), "1 of the named studies are in no source: 1.2.1")
+
+
 @pytest.mark.parametrize("option", ["--since", "--until"])
 @pytest.mark.parametrize("text", ["yesterday", "2024-02-30", "2024"])
 def test_a_date_that_is_none_is_told(archive: CommandLine, option: str, text: str) -> None:

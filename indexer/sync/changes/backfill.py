@@ -13,7 +13,7 @@ from indexer.model import Attributes, FeedPosition, Lane, Mark
 from indexer.sync.changes.poll import CHUNK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from indexer.ledger import Ledger
     from indexer.model import BackfillRun, StudyLocation
@@ -60,25 +60,36 @@ class Seen:
     undated: int = 0
 
 
+def known_locations(ledger: Ledger, selection: Selection) -> tuple[StudyLocation, ...]:
+    """Where the ledger has the named studies of a selection."""
+    by_uid = ledger.study_locations(selection.study_instance_uids)
+    return tuple(location for locations in by_uid.values() for location in locations)
+
+
 def select(
-    source: StudySource, selection: Selection, seen: Seen, *, after: str = ""
+    source: StudySource, selection: Selection, seen: Seen, *, known: Collection[StudyLocation] = (), after: str = ""
 ) -> Iterator[tuple[str, tuple[StudyLocation, ...]]]:
     """Selected studies of one source, chunk by chunk in the order of location ids, each chunk with its last id.
 
     Parameters
     ----------
+    known
+        Where the ledger has the named studies: a source that does not find one may be wrong, and reading it decides.
     after
         Location id to start after, from an earlier run that was cut short.
     """
-    for chunk in batched(_listed(source, selection, after), CHUNK):
+    for chunk in batched(_listed(source, selection, known, after), CHUNK):
         yield chunk[-1].location_id, _chosen(source, chunk, selection, seen)
 
 
-def _listed(source: StudySource, selection: Selection, after: str) -> Iterable[StudyLocation]:
+def _listed(
+    source: StudySource, selection: Selection, known: Collection[StudyLocation], after: str
+) -> Iterable[StudyLocation]:
     """Studies to filter; named ones are found without listing the whole archive."""
     if not selection.study_instance_uids:
         return source.list_locations(after)
     locations = {location for uid in selection.study_instance_uids for location in source.find(uid)}
+    locations.update(location for location in known if location.source == source.name)
     return sorted(location for location in locations if location.location_id > after)
 
 
@@ -136,10 +147,11 @@ class Backfill:
         name, _, after = run.cursor.partition("/")
         todo = [source for source in self.sources if source.name in self.selection.sources]
         names = [source.name for source in todo]
+        known = known_locations(self.ledger, self.selection)
         for source in todo[names.index(name) if name in names else 0 :]:
             begins_after = after if source.name == name else ""
             start = run.feed_position if begins_after else self._start(source.name)
-            for last, locations in select(source, self.selection, seen, after=begins_after):
+            for last, locations in select(source, self.selection, seen, known=known, after=begins_after):
                 run = self._mark(run, source, locations, last, start)
                 if self.is_stopped():
                     return run

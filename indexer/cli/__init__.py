@@ -14,10 +14,9 @@ import typer
 
 from indexer import __version__, log
 from indexer.cli import commands, config, ledger, quarantine
-from indexer.cli.console import ERRORS, OUTPUT
+from indexer.cli.console import OUTPUT, tell
 from indexer.cli.options import EXIT_CODES
 from indexer.errors import ConfigError, IndexerError, UsageError
-from indexer.visible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,25 +65,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except typer.Abort:
         return 130
     except typer.TyperException as error:
-        _tell(error.format_message(), UsageError.default_hint)
+        tell(error.format_message(), UsageError.default_hint)
         return UsageError.exit_code
     except ConfigError as error:
-        _tell(*error.problems, error.hint)
+        tell(*error.problems, error.hint)
         return error.exit_code
     except IndexerError as error:
-        _tell(error.message, error.hint)
+        tell(error.message, error.hint)
         return error.exit_code
     except Exception as error:  # noqa: BLE001 - the last word: no traceback with patient data reaches the terminal
         _log.critical("the program failed", exc_info=error)
-        _tell(f"The program failed ({type(error).__name__}). Please report this with the log lines above.")
+        tell(f"The program failed ({type(error).__name__}). Please report this with the log lines above.")
         return 70
     finally:
         log.flush()
     return code if isinstance(code, int) else 0
-
-
-def _tell(*lines: str) -> None:
-    """Print lines below the log; nobody waits for who reads them."""
-    for line in lines:
-        if not log.tell(visible(line)):
-            ERRORS.print(line)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.highlighter import JSONHighlighter
 
+from indexer import log
 from indexer.visible import visible, visible_json
 
 if TYPE_CHECKING:
@@ -31,3 +32,10 @@ class PlainConsole(Console):
 
 OUTPUT = PlainConsole()
 ERRORS = PlainConsole(stderr=True)
+
+
+def tell(*lines: str) -> None:
+    """Print lines to stderr, below the log; nobody waits for who reads them."""
+    for line in lines:
+        if not log.tell(visible(line)):
+            ERRORS.print(line)

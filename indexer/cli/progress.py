@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from indexer.cli.console import ERRORS
+from indexer.cli.console import ERRORS, tell
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -59,7 +59,7 @@ class Display:
         done = progress.marked - progress.remaining
         self._bar.update(self._task, completed=done, total=progress.marked, facts=facts)
         if not ERRORS.is_terminal:
-            ERRORS.print(f"backfill: {done} of {progress.marked} studies, {facts}")
+            tell(f"backfill: {done} of {progress.marked} studies, {facts}")
 
     def _facts(self, progress: BackfillProgress, now: float) -> str:
         rate = (self._first - progress.remaining) / max(now - self._began, 1e-3)

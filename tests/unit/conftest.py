@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from indexer.cli import backfill
+from indexer.cli import backfill, signals
 from indexer.ledger import Ledger, database
 from indexer.orthanc import OrthancSource
 from indexer.sync.drain import drain, pack, queues, source_workers
@@ -96,6 +96,7 @@ def line(
     """The command line; signals and the environment are put back."""
     shutil.copy(empty_ledger, tmp_path / "ledger.db")
     monkeypatch.setattr(backfill, "WATCH_S", 0.02)
+    monkeypatch.setattr(signals, "END_S", 3600.0)  # the process is that of the tests
     monkeypatch.setattr(backfill, "PATIENCE_S", 10.0)
     monkeypatch.delenv("DICOM_FHIR_INDEXER_CONFIG", raising=False)
     kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}

@@ -170,6 +170,20 @@ def test_the_first_signal_asks_and_the_second_ends(line: CommandLine, number: si
     assert {signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)} == {signal.SIG_DFL}
 
 
+def test_a_process_that_is_stuck_ends_a_while_after_the_first_signal() -> None:
+    """Here, in a pipe that nobody reads."""
+    code = (
+        "import os, signal, threading\n"
+        "from indexer.cli import signals\n"
+        "signals.END_S = 0.2\n"
+        "signals.stop_on_signal(threading.Event())\n"
+        "signal.raise_signal(signal.SIGTERM)\n"
+        "_, write = os.pipe()\n"
+        "os.write(write, bytes(10_000_000))\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == -signal.SIGTERM
+
+
 def test_run_follows_until_it_is_signalled(line: CommandLine) -> None:
     line.source.put(study())
 

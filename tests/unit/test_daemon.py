@@ -96,6 +96,20 @@ def test_a_log_that_nobody_reads_stops_nothing(site: Site, fhir: FakeFhir) -> No
     os.close(write)
 
 
+def test_progress_that_nobody_reads_stops_no_backfill(site: Site, fhir: FakeFhir) -> None:
+    read, write = os.pipe()
+    os.write(write, b"x" * fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096))
+    store_rest(site.orthanc, generate(3))
+    with subprocess.Popen(site.command("backfill"), stdout=subprocess.DEVNULL, stderr=write) as command:
+        try:
+            assert command.wait(60) == 0
+        finally:
+            command.kill()
+    assert len(fhir.of_type("ImagingStudy")) == 3
+    os.close(read)
+    os.close(write)
+
+
 def test_an_error_that_nobody_reads_ends_the_program(site: Site) -> None:
     read, write = os.pipe()
     os.write(write, b"x" * fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096))

@@ -11,9 +11,9 @@ from indexer.cli.compose import RELEASES
 from indexer.cli.servers import auth_of
 from indexer.config.mapping import Elements, Preset
 from indexer.config.model import Target
-from indexer.errors import WrongServer
+from indexer.errors import Unavailable, WrongServer
 from indexer.mapping import DEFAULT_ELEMENTS, Element, Release, Rules
-from indexer.model import TargetInfo
+from indexer.model import EntryResult, TargetInfo
 from indexer.strategies import imaging_study_id
 from tests.fakes.memory import study
 from tests.unit.cli_site import CommandLine
@@ -187,3 +187,24 @@ def test_what_the_server_refused_is_tried_again_when_the_setup_changes(
     site = line.site(config.load(line.config, {}).config)
     site.drain()
     assert site.ledger.retries_due(time.time()) == retried
+
+
+def test_what_the_server_takes_at_once_is_still_known_after_a_restart(
+    line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = line.target.send
+
+    def gateway(bundle: tuple[bytes | memoryview, ...], count: int) -> tuple[EntryResult, ...]:
+        if count > 20:
+            raise Unavailable("a gateway gave up", peer="fhir", status=504)
+        return send(bundle, count)
+
+    monkeypatch.setattr(line.target, "send", gateway)
+    for number in range(30):
+        line.source.put(study(f"1.2.{number}", patient_id=f"P{number}"))
+    line.out("backfill")
+    line.out("verify")
+    site = line.site(config.load(line.config, {}).config)
+    assert site.health["fhir"].capacities.limit("send", 100) == 100
+    site.drain()
+    assert 5 <= site.health["fhir"].capacities.limit("send", 100) <= 20

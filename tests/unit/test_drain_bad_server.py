@@ -125,6 +125,7 @@ def test_a_study_that_the_server_fails_on_does_not_stop_the_others(
     world.publish(*many(6))
     assert (world.cause(GUILTY), world.quarantined) == (cause, {})
     assert len(fake.of_type("ImagingStudy")) == 5
+    assert fake.proxy.faults_injected <= 8
     fake.proxy.heal()
     world.clock.pass_by(3600)
     world.drain()

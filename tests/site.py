@@ -35,7 +35,8 @@ class Site:
     Attributes
     ----------
     source, target, top
-        Keys that are merged into the configuration's source, target and top level.
+        Keys that are merged into the configuration's source, target and top level; one of a source that is None is left
+        out.
     public_dicomweb
         Names the Endpoint; never the same for two sites, while ports are.
     """
@@ -63,7 +64,7 @@ class Site:
         }
         target = {"fhir": self.fhir, "release": "R4", "retry": {"initial": "200ms", "max": "2s"}, **self.target}
         content = {
-            "sources": [source],
+            "sources": [{name: value for name, value in source.items() if value is not None}],
             "target": target,
             "ledger": f"sqlite:///{self.home / 'ledger.db'}",
             "settle": {"quiet": "2s", "margin": "500ms", "max_wait": "60s"},

@@ -160,8 +160,8 @@ class Capacities:
                 answers = ask(part)
             except PeerError as error:
                 self.failed(kind, len(part), most)
-                is_answer = isinstance(error, TooLarge)
-                if len(part) == 1 or isinstance(error, AccessDenied) or not (is_hasty or is_answer):
+                is_asked_again = isinstance(error, TooLarge) or (is_hasty and not isinstance(error, AccessDenied))
+                if len(part) == 1 or not is_asked_again:
                     raise
             else:
                 self.succeeded(kind, len(part), most)

@@ -26,8 +26,7 @@ def is_exact(of_file: Attributes) -> bool:
 
 
 def without_texts(dataset: Attributes) -> Attributes:
-    """A doubtful dataset whose file cannot be read: texts that may have lost characters are marked as undecoded,
-    those in sequences, too."""
+    """A doubtful dataset whose file cannot be read: texts that may have lost characters are marked, nested ones too."""
     if not is_misread(_terms(dataset)):
         return dataset
     return Attributes(_without_texts(dataset.json))

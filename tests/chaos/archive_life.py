@@ -10,7 +10,7 @@ from typing import Any
 import requests
 from pydicom.dataset import Dataset
 
-from tests.samples import delete, generate, instance, store_anew, store_rest
+from tests.samples import delete, generate, instance, modify, store_anew, store_rest
 from tests.servers.orthanc import Orthanc
 
 PATIENTS = 40
@@ -89,17 +89,7 @@ class ArchiveLife:
         """Orthanc itself changes the description and keeps every UID."""
         uid, datasets = self._any()
         description = self._description()
-        order = {
-            "Replace": {"StudyDescription": description},
-            "Keep": ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"],
-            "Force": True,
-        }
-        with requests.Session() as session:
-            session.trust_env = False
-            for found in session.post(f"{self.orthanc.url}/tools/lookup", data=uid, timeout=30).json():
-                if found["Type"] == "Study":
-                    url = f"{self.orthanc.url}{found['Path']}/modify"
-                    session.post(url, json=order, timeout=60).raise_for_status()
+        modify(self.orthanc, uid, StudyDescription=description)
         for dataset in datasets:
             dataset.StudyDescription = description
 

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol, Self
 
@@ -88,6 +88,15 @@ class Daemon:
         return process.wait(GRACE_S)
 
 
+def hold_up(process: Interruptible, wait: Callable[[], object]) -> None:
+    """Stop a process with SIGSTOP for as long as `wait` takes."""
+    pid = process.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    wait()
+    os.kill(pid, signal.SIGCONT)
+
+
 @dataclass
 class Interruptions:
     """Interrupts one process at random until a stop is asked for, and lets it go on.
@@ -116,16 +125,9 @@ class Interruptions:
         while not self.stop.wait(self._random.expovariate(1 / self.pause_s)):
             kind = self._random.choices([*KINDS], weights=[*KINDS.values()])[0]
             if kind == "held up":
-                self._hold_up()
+                hold_up(self.process, lambda: self.stop.wait(self._random.uniform(*HELD_UP_S)))
             else:
                 self.process.kill() if kind == "killed" else self.process.stop()
                 self.stop.wait(self._random.uniform(*self.down_s))
                 self.process.start()
             self.done[kind] += 1
-
-    def _hold_up(self) -> None:
-        pid = self.process.pid
-        assert pid is not None
-        os.kill(pid, signal.SIGSTOP)
-        self.stop.wait(self._random.uniform(*HELD_UP_S))
-        os.kill(pid, signal.SIGCONT)

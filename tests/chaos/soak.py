@@ -1,8 +1,6 @@
 """One daemon for hours, with a fault every half minute or so: its memory, threads and descriptors must stay flat."""
 
-import os
 import random
-import signal
 import statistics
 import threading
 import time
@@ -15,7 +13,7 @@ import psutil
 
 from tests.chaos.archive_life import ArchiveLife
 from tests.chaos.converge import Outcome, converge
-from tests.chaos.interruptions import Daemon
+from tests.chaos.interruptions import Daemon, hold_up
 from tests.chaos.rig import Rig, counted, go_on, heading, rig, table, told
 from tests.proxy import Fault, Proxy, cut, drop_reply, hang, not_json, reset, slow_reply, status
 from tests.servers.hapi import Release
@@ -117,10 +115,7 @@ class Soak:
         return "killed"
 
     def _hold_up(self, _: Proxy, server: Server) -> str:
-        assert server.pid is not None
-        os.kill(server.pid, signal.SIGSTOP)
-        self._last()
-        os.kill(server.pid, signal.SIGCONT)
+        hold_up(server, self._last)
         return "held up"
 
     def _last(self) -> None:

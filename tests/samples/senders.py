@@ -164,7 +164,21 @@ def delete(orthanc: Archive, *uids: str) -> None:
     """Delete what bears these UIDs: studies, series or instances."""
     with _session(orthanc) as session:
         for uid in uids:
-            resources = session.post(f"{orthanc.url}/tools/lookup", data=uid, timeout=_TIMEOUT_S)
-            resources.raise_for_status()
-            for resource in resources.json():
-                session.delete(f"{orthanc.url}{resource['Path']}", timeout=_TIMEOUT_S).raise_for_status()
+            for path in _paths(session, orthanc, uid):
+                session.delete(f"{orthanc.url}{path}", timeout=_TIMEOUT_S).raise_for_status()
+
+
+def modify(orthanc: Archive, uid: str, **replaced: str) -> None:
+    """Let Orthanc itself replace attributes of what bears a UID, by keyword; every UID stays."""
+    kept = ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"]
+    order = {"Replace": replaced, "Keep": kept, "Force": True}
+    with _session(orthanc) as session:
+        for path in _paths(session, orthanc, uid):
+            session.post(f"{orthanc.url}{path}/modify", json=order, timeout=_TIMEOUT_S).raise_for_status()
+
+
+def _paths(session: requests.Session, orthanc: Archive, uid: str) -> list[str]:
+    """Paths of the resources that bear a UID."""
+    resources = session.post(f"{orthanc.url}/tools/lookup", data=uid, timeout=_TIMEOUT_S)
+    resources.raise_for_status()
+    return [str(resource["Path"]) for resource in resources.json()]

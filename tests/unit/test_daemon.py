@@ -55,6 +55,16 @@ def site(tmp_path: Path, orthanc: FakeOrthanc, fhir: FakeFhir) -> Site:
     )
 
 
+@pytest.fixture
+def full_pipe() -> Iterator[int]:
+    """Where to write to a pipe that is full and that nobody reads."""
+    read, write = os.pipe()
+    os.write(write, b"x" * fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096))
+    yield write
+    os.close(read)
+    os.close(write)
+
+
 @pytest.mark.parametrize("fault", BAD_HOUR, ids=lambda fault: fault.name)
 def test_it_waits_for_a_fhir_server_that_is_not_up_yet(site: Site, fhir: FakeFhir, fault: Fault) -> None:
     """After a power cut, the proxy is there before the server."""
@@ -81,43 +91,31 @@ def test_it_outlasts_a_bad_hour_of_the_fhir_server(site: Site, fhir: FakeFhir, f
     assert site.status()["quarantined"] == 0
 
 
-def test_a_log_that_nobody_reads_stops_nothing(site: Site, fhir: FakeFhir) -> None:
-    read, write = os.pipe()
-    os.write(write, b"x" * fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096))
+def test_a_log_that_nobody_reads_stops_nothing(site: Site, fhir: FakeFhir, full_pipe: int) -> None:
     store_rest(site.orthanc, generate(3))
-    with subprocess.Popen(site.command("run"), stdout=subprocess.DEVNULL, stderr=write) as daemon:
+    with subprocess.Popen(site.command("run"), stdout=subprocess.DEVNULL, stderr=full_pipe) as daemon:
         try:
             wait_for(lambda: len(fhir.of_type("ImagingStudy")) == 3, "the studies")
             daemon.send_signal(signal.SIGTERM)
             assert daemon.wait(10) == 0
         finally:
             daemon.kill()
-    os.close(read)
-    os.close(write)
 
 
-def test_progress_that_nobody_reads_stops_no_backfill(site: Site, fhir: FakeFhir) -> None:
-    read, write = os.pipe()
-    os.write(write, b"x" * fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096))
+def test_progress_that_nobody_reads_stops_no_backfill(site: Site, fhir: FakeFhir, full_pipe: int) -> None:
     store_rest(site.orthanc, generate(3))
-    with subprocess.Popen(site.command("backfill"), stdout=subprocess.DEVNULL, stderr=write) as command:
+    with subprocess.Popen(site.command("backfill"), stdout=subprocess.DEVNULL, stderr=full_pipe) as command:
         try:
             assert command.wait(60) == 0
         finally:
             command.kill()
     assert len(fhir.of_type("ImagingStudy")) == 3
-    os.close(read)
-    os.close(write)
 
 
-def test_an_error_that_nobody_reads_ends_the_program(site: Site) -> None:
-    read, write = os.pipe()
-    os.write(write, b"x" * fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096))
+def test_an_error_that_nobody_reads_ends_the_program(site: Site, full_pipe: int) -> None:
     (site.home / "ledger.db").write_text("no database")
-    with subprocess.Popen(site.command("run"), stdout=subprocess.DEVNULL, stderr=write) as daemon:
+    with subprocess.Popen(site.command("run"), stdout=subprocess.DEVNULL, stderr=full_pipe) as daemon:
         try:
             assert daemon.wait(20) == 78
         finally:
             daemon.kill()
-    os.close(read)
-    os.close(write)
